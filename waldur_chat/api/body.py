@@ -1,0 +1,118 @@
+"""The body of a stream: a turn's events, encoded as they come.
+
+It has two colours, since Django buffers a body of the wrong one: `AsyncBody` under ASGI, on the turn's own event loop,
+and `SyncBody` under WSGI, in the request's thread. Whatever ends a body ends its turn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+
+from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
+
+from waldur_chat.api.database import give_back_connections
+from waldur_chat.chat import ended
+from waldur_chat.conf import Settings
+from waldur_chat.engine.turn import Turn
+from waldur_chat.events import Event, Reasoning
+from waldur_chat.wire.base import Encoder
+
+POLL_SECONDS = 1.0
+"""How often a thread that waits under WSGI looks after its client."""
+
+
+class Body:
+    """What both colours do: encode, and end the turn."""
+
+    def __init__(self, turn: Turn, encoder: Encoder, settings: Settings) -> None:
+        self.turn = turn
+        self.encoder = encoder
+        self.settings = settings
+        self._number = 0
+        self._ended = False
+
+    def encode(self, events: list[Event]) -> bytes:
+        """The bytes of these events in one piece: what came together leaves together."""
+        self._ended = ended(events)
+        return b"".join(self._encode(event) for event in events)
+
+    def close(self) -> None:
+        """Stop the turn, if it still runs. Called by Django from any thread."""
+        self.turn.cancel()
+
+    def __del__(self) -> None:
+        """A response that was dropped before it was sent is closed by nobody."""
+        self.close()
+
+    def _encode(self, event: Event) -> bytes:
+        self._number += 1
+        if isinstance(event, Reasoning) and not self.settings.show_reasoning:
+            return b""
+        return self.encoder.encode(self._number, event)
+
+
+class AsyncBody(Body):
+    """Iterated on the event loop of the turn."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            events = await self.turn.take(self.settings.heartbeat_seconds)
+            if piece := self.encode(events) if events else self.encoder.heartbeat:
+                return piece
+        raise StopAsyncIteration
+
+
+class SyncBody(Body):
+    """Iterated in a thread. `has_hung_up` tells whether the client is known to have gone."""
+
+    def __init__(self, turn: Turn, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]) -> None:
+        super().__init__(turn, encoder, settings)
+        self._has_hung_up = has_hung_up
+
+    def __iter__(self) -> SyncBody:
+        return self
+
+    def __next__(self) -> bytes:
+        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
+        while not (self._ended or self._has_hung_up()):
+            left = heartbeat_at - time.monotonic()
+            events = self.turn.take_blocking(max(0.0, min(left, POLL_SECONDS)))
+            if piece := self.encode(events) if events else self.encoder.heartbeat if left <= 0 else b"":
+                return piece
+        raise StopIteration
+
+
+class StreamResponse(StreamingHttpResponse):
+    """A body that nobody may cache, compress or hold back, and that is closed when its reader has gone."""
+
+    def __init__(self, body: Body) -> None:
+        content_type = body.encoder.media_type
+        if content_type.startswith("text/plain"):
+            content_type += "; charset=utf-8"
+        headers = {
+            "Cache-Control": "no-cache, no-transform",
+            "Content-Encoding": "identity",
+            "Vary": "Accept",
+            "X-Accel-Buffering": "no",
+        }
+        super().__init__(body, content_type=content_type, headers=headers)
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        """What middleware asked of the database after the view is over now."""
+        give_back_connections()
+        return super().__iter__()
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """See __iter__(). Django's own does not close the body when its reader leaves."""
+        try:
+            await sync_to_async(give_back_connections)()
+            async for piece in self.streaming_content:
+                yield piece
+        finally:
+            self._body.close()

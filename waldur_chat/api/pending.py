@@ -1,0 +1,157 @@
+"""Responses whose status the provider decides.
+
+A view returns one at once, so that its transaction ends and its thread is free before a model is asked. Django renders
+a response after the view, and awaits a `render` that can be awaited: there the turn runs until its outcome is known,
+and an ordinary response takes the place of the pending one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from concurrent import futures
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.translation import get_language, gettext, override
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from waldur_chat.api.body import POLL_SECONDS, AsyncBody, Body, StreamResponse, SyncBody
+from waldur_chat.api.database import give_back_connections
+from waldur_chat.api.hangup import has_hung_up
+from waldur_chat.chat import Answer, collect, ended
+from waldur_chat.conf import Settings
+from waldur_chat.engine import background
+from waldur_chat.engine.turn import Turn
+from waldur_chat.errors import ChatError, TurnCancelled
+from waldur_chat.events import Event
+from waldur_chat.wire.base import Encoder
+
+T = TypeVar("T")
+
+
+class Outcome(ABC, Generic[T]):
+    """What a request wants of its turn."""
+
+    @abstractmethod
+    async def reach(self, turn: Turn) -> T:
+        """Wait, on the turn's event loop, for what decides the status. Raises the turn's `ChatError`."""
+
+    @abstractmethod
+    def respond(self, request: HttpRequest, turn: Turn, reached: T) -> HttpResponseBase:
+        """The response, in the colour of the server that carries the request."""
+
+
+class WholeAnswer(Outcome[Answer]):
+    """The answer as one JSON string, when it is complete."""
+
+    async def reach(self, turn: Turn) -> Answer:
+        """See Outcome.reach()."""
+        events: list[Event] = []
+        while not ended(events):
+            events += await turn.take()
+        return collect(events)
+
+    def respond(self, request: HttpRequest, turn: Turn, reached: Answer) -> HttpResponseBase:
+        """See Outcome.respond()."""
+        return Response(reached.text)
+
+
+class Stream(Outcome[None]):
+    """The answer as it is written, from its first event on."""
+
+    def __init__(self, encoder: type[Encoder], settings: Settings) -> None:
+        self._encoder = encoder(partial(_translate, get_language()))
+        self._settings = settings
+
+    async def reach(self, turn: Turn) -> None:
+        """See Outcome.reach()."""
+        await turn.first()
+
+    def respond(self, request: HttpRequest, turn: Turn, reached: None) -> HttpResponseBase:
+        """See Outcome.respond()."""
+        body: Body
+        if isinstance(request, ASGIRequest):
+            body = AsyncBody(turn, self._encoder, self._settings)
+        else:
+            body = SyncBody(turn, self._encoder, self._settings, partial(has_hung_up, request.META))
+        return StreamResponse(body)
+
+
+class PendingResponse(HttpResponse, Generic[T]):
+    """Rendered in the thread of a WSGI request; the turn runs on the background loop."""
+
+    def __init__(self, view: APIView, turn: Turn, outcome: Outcome[T]) -> None:
+        super().__init__()
+        self.view = view
+        self.turn = turn
+        self.outcome = outcome
+        self.holds_connections = not give_back_connections()
+
+    def render(self) -> HttpResponseBase:
+        """The response that takes this one's place."""
+        give_back_connections()
+        try:
+            reached = self._wait()
+        except ChatError as error:
+            return self.refuse(error)
+        return self.respond(reached)
+
+    def respond(self, reached: T) -> HttpResponseBase:
+        """The response to a turn that answers."""
+        return self._finalized(self.outcome.respond(self.view.request._request, self.turn, reached))
+
+    def refuse(self, error: ChatError) -> HttpResponseBase:
+        """The response to a turn that failed before it answered, as the host's exception handler makes it."""
+        return self._finalized(self.view.handle_exception(error))
+
+    def _wait(self) -> T:
+        loop = background.loop()
+        self.turn.start(loop)
+        reaching = asyncio.run_coroutine_threadsafe(self.outcome.reach(self.turn), loop)
+        try:
+            while not futures.wait([reaching], timeout=POLL_SECONDS).done:
+                if has_hung_up(self.view.request._request.META):
+                    raise TurnCancelled
+            return reaching.result()
+        except BaseException:
+            self.turn.cancel()
+            raise
+
+    def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
+        response = self.view.finalize_response(self.view.request, response)
+        return response.render() if isinstance(response, Response) else response
+
+
+class AsyncPendingResponse(PendingResponse[T]):
+    """Rendered on the event loop of an ASGI server, where the turn runs too."""
+
+    async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django takes both colours.
+        """See PendingResponse.render()."""
+        if self.holds_connections:
+            await sync_to_async(give_back_connections)()
+        self.turn.start(asyncio.get_running_loop())
+        try:
+            reached = await self.outcome.reach(self.turn)
+        except ChatError as error:
+            return await sync_to_async(self.refuse)(error)
+        except BaseException:
+            self.turn.cancel()
+            raise
+        return self.respond(reached)
+
+
+def pending(view: APIView, turn: Turn, outcome: Outcome[Any]) -> HttpResponse:
+    """A response that is not known yet, in the colour of the server that carries the view's request."""
+    colour = AsyncPendingResponse if isinstance(view.request._request, ASGIRequest) else PendingResponse
+    return colour(view, turn, outcome)
+
+
+def _translate(language: str | None, sentence: str) -> str:
+    """A sentence in the request's language, which Django has forgotten by the time the body is sent."""
+    with override(language):
+        return gettext(sentence)

@@ -1,0 +1,32 @@
+"""Errors as responses: DRF's `detail`, and a `code` beside it."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+
+from waldur_chat.errors import ChatError
+
+
+class ChatAPIException(APIException):
+    """A `ChatError` in DRF's words, so that the host's exception handler treats it like every other."""
+
+    def __init__(self, error: ChatError) -> None:
+        self.status_code = error.status
+        super().__init__(gettext(error.sentence), error.code)
+        if error.status == 503:
+            self.wait = error.retry_after or 1
+
+
+def as_api_exception(error: Exception) -> Exception:
+    """The error as an `APIException`, where it is one of ours."""
+    return ChatAPIException(error) if isinstance(error, ChatError) else error
+
+
+def add_code(response: Response, error: Exception) -> None:
+    """Put the error's code beside what the host's exception handler answered, where that has room for it."""
+    if isinstance(error, APIException) and isinstance(response.data, dict):
+        code = "invalid" if isinstance(error, ValidationError) else error.get_codes()
+        response.data.setdefault("code", code)

@@ -1,0 +1,58 @@
+"""What the OpenAPI document says of the two operations (contract section 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+
+from waldur_chat.api.serializers import ChatErrorSerializer, ChatInvokeSerializer, ChatRequestSerializer
+from waldur_chat.wire.encoders import ENCODERS
+
+_ERRORS = {
+    400: "The body is not valid. What is wrong stands under the name of the field.",
+    401: "No valid credentials were given.",
+    403: "This user may not chat.",
+    404: "The chat is switched off.",
+    406: "No format of `Accept` can be given.",
+    409: "The chat has no working model provider.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    429: "Too many requests. `Retry-After` says when to try again.",
+    502: "The model provider failed, or refused the request.",
+    503: "The model provider is busy. `Retry-After` says when to try again.",
+    504: "The model provider was too slow.",
+}
+
+_PROBLEM = {status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in _ERRORS.items()}
+_PROBLEM[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=_ERRORS[400])
+
+
+def _stream_formats() -> dict[Any, Any]:
+    """The 200 in each format. The first one decides what generated clients can do with it: they need SSE there."""
+    text = OpenApiResponse(OpenApiTypes.STR, description="LLM chat streamed response.")
+    return {(200, encoder.media_type): text for encoder in ENCODERS.values()}
+
+
+invoke = extend_schema(
+    operation_id="chat_invoke",
+    tags=["chat"],
+    summary="Invoke the chat model",
+    description="Answers when the whole answer is there. Without a body the assistant opens the conversation.",
+    request=ChatInvokeSerializer,
+    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_PROBLEM},
+)
+
+stream = extend_schema(
+    operation_id="chat_stream",
+    tags=["chat"],
+    summary="Stream the answer of the chat model",
+    description=(
+        "Answers while the answer is written. `Accept` chooses between `text/event-stream` (the default), "
+        "`application/x-ndjson` and `text/plain`. Every stream of events ends with an event that says whether the "
+        "answer is complete."
+    ),
+    request=ChatRequestSerializer,
+    responses={**_stream_formats(), **_PROBLEM},
+)

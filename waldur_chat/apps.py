@@ -1,0 +1,17 @@
+"""The Django application."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class WaldurChatConfig(AppConfig):
+    """Its label is not `chat`, which newer Waldur hosts own. Starting it opens and runs nothing."""
+
+    name = "waldur_chat"
+    label = "waldur_chat"
+    verbose_name = "Waldur chat"
+
+    def ready(self) -> None:
+        """Bind the checks."""
+        from waldur_chat import checks  # noqa: F401

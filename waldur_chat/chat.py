@@ -1,0 +1,130 @@
+"""The Python API: ask the site's model from a view, a task or a command.
+
+    from waldur_chat import chat
+
+    answer = chat.invoke("What is a VPC?")          # an Answer; await chat.ainvoke(...) in asynchronous code
+    for event in chat.stream("What is a VPC?"):     # events; async for ... in chat.astream(...)
+        ...
+
+It applies the site's settings, but none of its switches: whether somebody may chat is the caller's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.asyncio import async_unsafe
+
+from waldur_chat import conf
+from waldur_chat.engine import background
+from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.errors import ChatNotConfigured, TurnCancelled
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
+from waldur_chat.messages import Message, Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. `reason` says why the model stopped: "length" means that the text was cut off."""
+
+    text: str
+    reason: str
+    usage: Usage | None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@async_unsafe("You cannot call this from an async context - use ainvoke().")
+def invoke(text: str | None = None) -> Answer:
+    """Ask for a whole answer; without a text the assistant opens the conversation.
+
+    Raises `ChatError` where there is no whole answer. Blocks its thread; use `ainvoke()` where an event loop runs.
+    """
+    with closing(stream(text)) as events:
+        return collect(events)
+
+
+async def ainvoke(text: str | None = None) -> Answer:
+    """See invoke()."""
+    async with aclosing(astream(text)) as events:
+        return collect([event async for event in events])
+
+
+@async_unsafe("You cannot call this from an async context - use astream().")
+def stream(text: str | None = None) -> Generator[Event, None, None]:
+    """Ask for an answer as it is written: `Started`, `Delta`s, then one of `Finished`, `Failed` and `Cancelled`.
+
+    Raises `ChatNotConfigured` where nothing can be asked; every other failure is the last event. Closing the generator
+    stops the turn.
+    """
+    turn = prepare(text, load())
+    turn.start(background.loop())
+    try:
+        while True:
+            events = turn.take_blocking()
+            yield from events
+            if ended(events):
+                return
+    finally:
+        turn.cancel()
+
+
+async def astream(text: str | None = None) -> AsyncGenerator[Event, None]:
+    """See stream()."""
+    turn = prepare(text, await sync_to_async(load)())
+    turn.start(asyncio.get_running_loop())
+    try:
+        while True:
+            events = await turn.take()
+            for event in events:
+                yield event
+            if ended(events):
+                return
+    finally:
+        turn.cancel()
+
+
+def load() -> conf.Settings:
+    """The settings. Raises `ChatNotConfigured` where they do not have the shape of settings."""
+    try:
+        return conf.load()
+    except ImproperlyConfigured as error:
+        raise ChatNotConfigured(str(error)) from error
+
+
+def prepare(text: str | None, settings: conf.Settings) -> Turn:
+    """A turn that was not started yet. Raises `ChatNotConfigured` where there is no provider."""
+    if settings.provider is None:
+        raise ChatNotConfigured("There is no default provider.")
+    system = [Message(role="system", text=settings.system_prompt)] if settings.system_prompt else []
+    question = Message(role="user", text=settings.opening_prompt if text is None else text)
+    return Turn(
+        settings.provider,
+        Prompt(messages=(*system, question), opens=text is None),
+        Limits(first_event=settings.first_event_seconds, turn=settings.turn_seconds),
+    )
+
+
+def ended(events: list[Event]) -> bool:
+    """Whether the last of these events is the last of its turn."""
+    return bool(events) and isinstance(events[-1], (Finished, Failed, Cancelled))
+
+
+def collect(events: Iterable[Event]) -> Answer:
+    """The answer that all events of a turn make. Raises its `ChatError` where they do not make a whole one."""
+    pieces: list[str] = []
+    for event in events:
+        match event:
+            case Delta(text=text):
+                pieces.append(text)
+            case Finished(reason=reason, usage=usage):
+                return Answer(text="".join(pieces), reason=reason, usage=usage)
+            case Failed(error=error):
+                raise error
+    raise TurnCancelled

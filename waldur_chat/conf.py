@@ -1,0 +1,136 @@
+"""The typed view of `settings.WALDUR_CHAT`, made anew at each access and never kept.
+
+What the dict does not say is taken from the host (Waldur's constance), then from the environment
+(`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `WALDUR_CHAT_MODEL`), then from the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from waldur_chat import constance_settings
+
+OFFLINE = "waldur_chat.providers.offline.OfflineProvider"
+OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
+ROLES = ("disabled", "staff", "staff_and_support", "all", "anonymous")
+STREAM_FORMATS = ("sse", "ndjson", "text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """One provider as the settings name it. `place` says where, for error messages; options hold secrets."""
+
+    name: str
+    backend: str
+    options: Mapping[str, Any] = field(repr=False)
+    place: str
+
+
+def _rule(test: Callable[[Any], bool], words: str) -> dict[str, Any]:
+    return {"test": test, "words": words}
+
+
+_FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
+_TEXT = _rule(lambda value: isinstance(value, str), "a string")
+_WORDS = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
+_COUNT = _rule(lambda value: type(value) is int and value > 0, "a whole number above 0")
+_SECONDS = _rule(lambda value: type(value) in (int, float) and value > 0, "a number of seconds above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, each with its default and, in its metadata, the rule that `manage.py check` holds it to."""
+
+    enabled: bool = field(default=True, metadata=_FLAG)
+    enabled_roles: Literal["disabled", "staff", "staff_and_support", "all", "anonymous"] = field(
+        default="all", metadata=_rule(lambda value: value in ROLES, f"one of {', '.join(ROLES)}")
+    )
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
+    system_prompt: str = field(default="", metadata=_TEXT)
+    opening_prompt: str = field(
+        default="Greet the user in one or two sentences and say what you can help with.", metadata=_WORDS
+    )
+    input_max_length: int = field(default=50_000, metadata=_COUNT)
+    stream_format: Literal["sse", "ndjson", "text"] = field(
+        default="sse",
+        metadata=_rule(lambda value: value in STREAM_FORMATS, f"one of {', '.join(STREAM_FORMATS)}"),
+    )
+    show_reasoning: bool = field(default=False, metadata=_FLAG)
+    heartbeat_seconds: float = field(default=10.0, metadata=_SECONDS)
+    first_event_seconds: float = field(default=60.0, metadata=_SECONDS)
+    turn_seconds: float = field(default=120.0, metadata=_SECONDS)
+    url_prefix: str = field(default="chat", metadata=_WORDS)
+
+    @property
+    def provider(self) -> ProviderSpec | None:
+        """The provider that is asked, or None where none is configured."""
+        return self.providers.get("default")
+
+
+NAMES = tuple(one.name.upper() for one in fields(Settings))
+
+
+def load() -> Settings:
+    """The settings as they are now; queries the database where the host keeps values there.
+
+    Raises `ImproperlyConfigured`, which names the place, for what has not even the right shape.
+    """
+    host = constance_settings.read()
+    own = site_settings()
+    values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
+    values["providers"] = _providers(own, host)
+    return Settings(**values)
+
+
+def site_settings() -> Mapping[str, Any]:
+    """`settings.WALDUR_CHAT` as it stands there."""
+    own = getattr(settings, "WALDUR_CHAT", {})
+    if not isinstance(own, Mapping):
+        raise ImproperlyConfigured("WALDUR_CHAT: must be a dict.")
+    return own
+
+
+def provider_specs(own: Mapping[str, Any]) -> dict[str, ProviderSpec]:
+    """The providers that `settings.WALDUR_CHAT` names."""
+    return _specs(own["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")
+
+
+def _providers(own: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
+    if "PROVIDERS" in own:
+        return provider_specs(own)
+    if host.get("PROVIDERS"):
+        return _specs(host["PROVIDERS"], "constance")
+    if environment := _environment():
+        return _specs({"default": {"BACKEND": OPENAI, "OPTIONS": environment}}, "the environment")
+    if "PROVIDERS" in host:
+        return {}
+    return _specs({"default": {"BACKEND": OFFLINE}}, "the default")
+
+
+def _environment() -> dict[str, str]:
+    names = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
+    options = {option: os.environ[name] for option, name in names.items() if os.environ.get(name)}
+    return options if options.keys() & {"base_url", "api_key"} else {}
+
+
+def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
+    if not isinstance(providers, Mapping):
+        raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
+    return {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
+
+
+def _spec(name: str, entry: object, place: str) -> ProviderSpec:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
+        raise ImproperlyConfigured(f"{place}: must be a dict with 'BACKEND', the dotted path of a provider class.")
+    if unknown := set(entry) - {"BACKEND", "OPTIONS"}:
+        raise ImproperlyConfigured(f"{place}: unknown key {min(unknown, key=str)!r}; it takes BACKEND and OPTIONS.")
+    options = entry.get("OPTIONS", {})
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured(f"{place}['OPTIONS']: must be a dict of keyword arguments.")
+    return ProviderSpec(name=name, backend=entry["BACKEND"], options=options, place=place)

@@ -1,0 +1,80 @@
+"""What a Waldur host keeps in django-constance about its chat, translated into our settings.
+
+Two generations of names exist: `AI_ASSISTANT_*`, and before it `LLM_CHAT_ENABLED` with `LLM_INFERENCES_*`
+(contract section 4). A host has the names that stand in its `CONSTANCE_CONFIG`; a host without constance has none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+
+NAMES = (
+    "AI_ASSISTANT_ENABLED",
+    "AI_ASSISTANT_ENABLED_ROLES",
+    "AI_ASSISTANT_API_URL",
+    "AI_ASSISTANT_API_TOKEN",
+    "AI_ASSISTANT_MODEL",
+    "AI_ASSISTANT_COMPLETION_KWARGS",
+    "AI_ASSISTANT_STREAM_TIMEOUT_SECONDS",
+    "LLM_CHAT_ENABLED",
+    "LLM_INFERENCES_API_URL",
+    "LLM_INFERENCES_API_TOKEN",
+)
+
+
+def read() -> dict[str, Any]:
+    """The host's values in the shape of `WALDUR_CHAT`, with one query; empty where the host has none of the names.
+
+    `PROVIDERS` is empty where the host has a name for an address, but no address.
+    """
+    names = [name for name in NAMES if name in getattr(settings, "CONSTANCE_CONFIG", ())]
+    if not names or not apps.is_installed("constance"):
+        return {}
+    from constance import utils
+
+    return _translate(utils.get_values_for_keys(names))
+
+
+def _translate(values: Mapping[str, Any]) -> dict[str, Any]:
+    translated: dict[str, Any] = {}
+    switch = values.get("AI_ASSISTANT_ENABLED", values.get("LLM_CHAT_ENABLED"))
+    if switch is not None:
+        translated["ENABLED"] = switch
+    if roles := values.get("AI_ASSISTANT_ENABLED_ROLES"):
+        translated["ENABLED_ROLES"] = roles
+    if seconds := values.get("AI_ASSISTANT_STREAM_TIMEOUT_SECONDS"):
+        translated["TURN_SECONDS"] = float(seconds)
+    if "AI_ASSISTANT_API_URL" in values or "LLM_INFERENCES_API_URL" in values:
+        translated["PROVIDERS"] = _providers(values)
+    return translated
+
+
+def _providers(values: Mapping[str, Any]) -> dict[str, Any]:
+    if url := values.get("AI_ASSISTANT_API_URL"):
+        options = {
+            "base_url": url,
+            "api_key": values.get("AI_ASSISTANT_API_TOKEN") or "",
+            "completion": _completion(values.get("AI_ASSISTANT_COMPLETION_KWARGS")),
+        }
+        if model := values.get("AI_ASSISTANT_MODEL"):
+            options["model"] = model
+        return {"default": {"BACKEND": "waldur_chat.providers.openai.OpenAIProvider", "OPTIONS": options}}
+    if url := values.get("LLM_INFERENCES_API_URL"):
+        options = {"url": url, "token": values.get("LLM_INFERENCES_API_TOKEN") or ""}
+        return {"default": {"BACKEND": "waldur_chat.providers.langserve.LangServeProvider", "OPTIONS": options}}
+    return {}
+
+
+def _completion(value: object) -> dict[str, Any]:
+    """The host keeps completion options as an object or as its JSON; what is neither counts as none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "{}")
+        except ValueError:
+            return {}
+    return dict(value) if isinstance(value, Mapping) else {}

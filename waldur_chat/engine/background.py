@@ -1,0 +1,60 @@
+"""The event loop of processes that have none: under WSGI, in Celery, in commands.
+
+One daemon thread per process runs it, from the first use on. A fork leaves it behind, so the child starts its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+
+_lock = threading.Lock()
+_background: _Background | None = None
+
+
+class _Background:
+    """One loop in one thread, which ends with the process."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="waldur-chat", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            left = asyncio.all_tasks(self.loop)
+            for task in left:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self.loop.close()
+
+    def stop(self) -> None:
+        """Cancel what still runs, so that connections are closed and nothing complains at exit."""
+        if self.process == os.getpid() and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(timeout=1)
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """This process's background loop, started when it is asked for the first time."""
+    global _background
+    with _lock:
+        if _background is None or _background.process != os.getpid():
+            _background = _Background()
+        return _background.loop
+
+
+def _forget() -> None:
+    """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
+    global _lock, _background
+    _lock, _background = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget)

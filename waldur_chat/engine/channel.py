@@ -1,0 +1,72 @@
+"""Carries the events of one turn from its task to one reader, on one event loop.
+
+The channel is bounded: a writer that is `CAPACITY` characters ahead of its reader waits, so that a slow reader costs
+no memory but slows its own turn down (which the limit on the whole turn ends).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from waldur_chat.events import Delta, Event, Reasoning, Terminal
+
+CAPACITY = 64 * 1024
+
+
+class Channel:
+    """One writer, one reader. Used on its event loop only."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._size = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+
+    async def put(self, event: Event) -> None:
+        """Add an event, waiting while the reader is too far behind."""
+        while self._size >= CAPACITY:
+            self._writer = asyncio.get_running_loop().create_future()
+            await self._writer
+        self._add(event)
+
+    def end(self, terminal: Terminal) -> None:
+        """Add the last event, without waiting."""
+        self._add(terminal)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
+        if not self._events:
+            loop = asyncio.get_running_loop()
+            self._reader = loop.create_future()
+            timer = loop.call_later(timeout, _wake, self._reader) if timeout is not None else None
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+                if timer:
+                    timer.cancel()
+        return bool(self._events)
+
+    def peek(self) -> Event:
+        """The oldest event that was not taken yet; there must be one."""
+        return self._events[0]
+
+    def take(self) -> list[Event]:
+        """Everything that has arrived, oldest first."""
+        events = list(self._events)
+        self._events.clear()
+        self._size = 0
+        _wake(self._writer)
+        return events
+
+    def _add(self, event: Event) -> None:
+        self._events.append(event)
+        if isinstance(event, (Delta, Reasoning)):
+            self._size += len(event.text)
+        _wake(self._reader)
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

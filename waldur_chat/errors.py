@@ -1,0 +1,124 @@
+"""Everything that can go wrong with a turn: one tree, plain Python.
+
+    ChatError
+    ├── ChatDisabled             404  the site has switched the chat off
+    ├── ChatNotConfigured        409  no provider is set up, or its settings do not work
+    ├── TurnCancelled            409  somebody stopped the turn
+    ├── TurnTooLong              504  the whole turn took longer than the site allows
+    └── ProviderError            502  the base of what a provider does wrong
+        ├── ProviderUnreachable  502  no connection, or it broke
+        ├── ProviderRefused      502  it does not take our request: key, model, parameters
+        ├── ProviderFailed       502  it failed, before its answer or within it
+        ├── ProviderIncomplete   502  its stream ended without saying that it was finished
+        ├── ProviderBusy         503  overloaded or rate-limited
+        └── ProviderTooSlow      504  it did not begin to answer in time
+
+Wrong settings stand outside this tree: they are Django's `ImproperlyConfigured`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ChatError(Exception):
+    """A failure that the client is told of.
+
+    `code` and `status` are what the wire carries; `sentence` is safe to show to a user; `retryable` says whether the
+    same request may succeed later. The exception's own message is for the log and never leaves the server.
+    `retry_after` is in seconds, where the provider named a time.
+    """
+
+    code: ClassVar[str] = "chat_failed"
+    status: ClassVar[int] = 500
+    sentence: ClassVar[str] = "The chat failed."
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(message or self.sentence)
+        self.retry_after = retry_after
+
+
+class ChatDisabled(ChatError):
+    """The site has switched the chat off."""
+
+    code = "chat_disabled"
+    status = 404
+    sentence = "The chat is switched off on this site."
+
+
+class ChatNotConfigured(ChatError):
+    """No provider is set up, or what is set up cannot work."""
+
+    code = "chat_not_configured"
+    status = 409
+    sentence = "The chat has no working model provider. Ask the operator of this site to configure one."
+
+
+class TurnCancelled(ChatError):
+    """Somebody stopped the turn before its answer was complete."""
+
+    code = "cancelled"
+    status = 409
+    sentence = "The answer was stopped."
+    retryable = True
+
+
+class TurnTooLong(ChatError):
+    """The whole turn took longer than the site allows."""
+
+    code = "turn_too_long"
+    status = 504
+    sentence = "The answer took too long and was ended. Try a shorter question."
+    retryable = True
+
+
+class ProviderError(ChatError):
+    """The base of what a provider does wrong."""
+
+    code = "provider_failed"
+    status = 502
+    sentence = "The language model failed to answer. Try again in a moment."
+    retryable = True
+
+
+class ProviderUnreachable(ProviderError):
+    """There is no connection to the provider, or it broke."""
+
+    code = "provider_unreachable"
+    sentence = "The language model cannot be reached. Try again in a moment."
+
+
+class ProviderRefused(ProviderError):
+    """The provider does not take our request: the key, the model or a parameter is wrong."""
+
+    code = "provider_refused"
+    sentence = "The language model refused the request. Ask the operator of this site to check its settings."
+    retryable = False
+
+
+class ProviderFailed(ProviderError):
+    """The provider failed, before its answer or in the middle of it."""
+
+
+class ProviderIncomplete(ProviderError):
+    """The provider's stream ended without saying that it was finished."""
+
+    code = "provider_incomplete"
+    sentence = "The language model broke off in the middle of its answer. Try again."
+
+
+class ProviderBusy(ProviderError):
+    """The provider is overloaded or limits our rate."""
+
+    code = "provider_busy"
+    status = 503
+    sentence = "The language model is busy. Try again in a moment."
+
+
+class ProviderTooSlow(ProviderError):
+    """The provider did not begin to answer in time."""
+
+    code = "provider_too_slow"
+    status = 504
+    sentence = "The language model did not answer in time. Try again in a moment."

@@ -1,0 +1,34 @@
+"""What every provider is: a class with one asynchronous generator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+
+from waldur_chat.events import ProviderEvent
+from waldur_chat.messages import Prompt
+
+
+class Provider(ABC):
+    """Answers prompts.
+
+    The keyword arguments of `__init__` are the OPTIONS of the settings; a wrong value raises `ImproperlyConfigured`
+    there. `__init__` runs in checks and on every loop that asks the provider, so it opens nothing and imports nothing
+    heavy. One instance serves many turns at once, all on one event loop, which need not be running at `__init__`.
+    """
+
+    @abstractmethod
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        """Answer the prompt: yield `Delta`, `Reasoning`, `Usage` and `Stopped` as they come, then return.
+
+        Returning means that the answer is complete; whatever is wrong raises a `ChatError`. The generator is closed
+        when the turn is stopped, at whatever `await` it stands: what it opened it must close then, in `finally` or
+        `async with`.
+        """
+
+    async def aclose(self) -> None:
+        """Give back what was kept between turns (connections). Called once, when no turn uses the provider."""
+
+    def __repr__(self) -> str:
+        """The class alone: options hold keys and addresses."""
+        return f"<{type(self).__name__}>"

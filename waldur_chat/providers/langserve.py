@@ -1,0 +1,69 @@
+"""LangServe-style services: what the chat of a Waldur of 2025 called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from waldur_chat.errors import ProviderUnreachable
+from waldur_chat.events import ProviderEvent
+from waldur_chat.messages import Prompt
+from waldur_chat.providers import transport
+from waldur_chat.providers.base import Provider
+from waldur_chat.providers.langserve_events import LangServeReader
+
+
+class LangServeProvider(Provider):
+    """Asks a stream endpoint of LangServe: `url` is its full address, `token` may be empty."""
+
+    def __init__(self, *, url: str, token: str = "") -> None:
+        if not (isinstance(url, str) and url.startswith(("http://", "https://"))):
+            raise ImproperlyConfigured("url must be an address that begins with http:// or https://.")
+        self._url = url
+        self._headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Token {token}"
+        self._client: Any = None
+        self._connecting = asyncio.Lock()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        """See Provider.stream(). The service takes one text: all messages, a blank line between them."""
+        transport.be_quiet()
+        client = await self._connect()
+        body = {"input": "\n\n".join(message.text for message in prompt.messages)}
+        request = client.build_request("POST", self._url, json=body, headers=self._headers)
+        async with AsyncExitStack() as stack:
+            response = await _send(client, request)
+            stack.push_async_callback(response.aclose)
+            if response.status_code != 200:
+                raise transport.refusal(response.status_code, response.headers)
+            chunks = await stack.enter_async_context(aclosing(transport.read(response.aiter_bytes())))
+            reader = LangServeReader()
+            async for data in chunks:
+                for event in reader.feed(data):
+                    yield event
+                if reader.done:
+                    break
+            reader.finish()
+
+    async def aclose(self) -> None:
+        """See Provider.aclose()."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _connect(self) -> Any:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(transport.open_client)
+        return self._client
+
+
+async def _send(client: Any, request: Any) -> Any:
+    try:
+        return await client.send(request, stream=True)
+    except Exception as error:  # The client's own errors have no name that is the same for every release of the SDK.
+        raise ProviderUnreachable(f"No connection to the provider: {type(error).__name__}.") from error

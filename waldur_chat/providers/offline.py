@@ -1,0 +1,42 @@
+"""The embedded provider: answers without a model, a key or a network, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from waldur_chat.events import Delta, ProviderEvent, Stopped, Usage
+from waldur_chat.messages import Prompt
+from waldur_chat.providers.base import Provider
+
+GREETING = "Hello! I am the offline provider of waldur_chat: everything works, but no language model is connected yet."
+QUOTE = "\n\nYou wrote:\n\n> {question}"
+ADVICE = """
+
+To get real answers, set `OPENAI_BASE_URL` and `OPENAI_API_KEY`, or `WALDUR_CHAT["PROVIDERS"]` in the settings."""
+QUOTED_CHARACTERS = 200
+
+
+class OfflineProvider(Provider):
+    """Answers every prompt with what it is and the end of the question, word by word, `delay` seconds apart."""
+
+    def __init__(self, *, delay: float = 0.01) -> None:
+        self._delay = delay
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        """See Provider.stream(). Usage counts words."""
+        words = _answer(prompt).split(" ")
+        for index, word in enumerate(words):
+            yield Delta(text=f" {word}" if index else word)
+            await asyncio.sleep(self._delay)
+        yield Usage(
+            input_tokens=sum(len(message.text.split()) for message in prompt.messages), output_tokens=len(words)
+        )
+        yield Stopped(reason="stop")
+
+
+def _answer(prompt: Prompt) -> str:
+    if prompt.opens:
+        return GREETING + ADVICE
+    question = prompt.question.strip().rpartition("\n")[2][:QUOTED_CHARACTERS]
+    return GREETING + QUOTE.format(question=question) + ADVICE

@@ -1,0 +1,180 @@
+"""Everything that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others.
+
+The SDK is used for its client (addresses, keys, Azure); its stream is read raw, since its object for every chunk costs
+more than all the rest of a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from importlib import import_module
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderTooSlow, ProviderUnreachable
+from waldur_chat.events import ProviderEvent
+from waldur_chat.messages import Prompt
+from waldur_chat.providers import transport
+from waldur_chat.providers.base import Provider
+from waldur_chat.providers.openai_chunks import ChunkReader
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
+
+# What the operator may choose of a completion. The second group is no parameter of OpenAI's, but of others'.
+COMPLETION_OPTIONS = frozenset(
+    {"temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty", "reasoning_effort", "verbosity"}
+)
+FURTHER_COMPLETION_OPTIONS = frozenset({"top_k", "min_p", "repetition_penalty", "chat_template_kwargs"})
+
+
+class OpenAIProvider(Provider):
+    """Asks a chat completions endpoint.
+
+    - `base_url`: the address up to and without `/chat/completions`; by default `OPENAI_BASE_URL`, or OpenAI's own.
+    - `api_key`: empty for services without keys. By default it is `OPENAI_API_KEY` where no `base_url` is given, and
+      empty where one is: a key never goes to an address that it was not set for.
+    - `model`: as the service names it.
+    - `max_output_tokens`: always sent, as `max_completion_tokens` to OpenAI and Azure and as `max_tokens` elsewhere,
+      unless `max_tokens_field` names one of the two.
+    - `completion`: any of `COMPLETION_OPTIONS` and `FURTHER_COMPLETION_OPTIONS`.
+    - `stream_options`: whether to ask for usage; a service that refuses to be asked is asked again without.
+    - `client`: further keyword arguments of the SDK's client (`organization`, `default_headers`, ...). With
+      `azure_endpoint` among them it is the SDK's Azure client.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        model: str = DEFAULT_MODEL,
+        max_output_tokens: int = 4096,
+        max_tokens_field: str | None = None,
+        completion: Mapping[str, Any] | None = None,
+        stream_options: bool = True,
+        client: Mapping[str, Any] | None = None,
+    ) -> None:
+        if max_tokens_field not in (None, *MAX_TOKENS_FIELDS):
+            raise ImproperlyConfigured(f"max_tokens_field must be one of {', '.join(MAX_TOKENS_FIELDS)}.")
+        if not (type(max_output_tokens) is int and max_output_tokens > 0):
+            raise ImproperlyConfigured("max_output_tokens must be a whole number above 0.")
+        if not (isinstance(model, str) and model):
+            raise ImproperlyConfigured("model must name a model of the service.")
+        self._client_options = dict(client or {})
+        self._base_url = _base_url(base_url)
+        self._api_key = api_key
+        self._completion = {
+            "model": model,
+            "stream": True,
+            max_tokens_field or self._usual_max_tokens_field(): max_output_tokens,
+            **_completion(completion or {}),
+        }
+        self._asks_usage = stream_options
+        self._client: Any = None
+        self._connecting = asyncio.Lock()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        """See Provider.stream()."""
+        transport.be_quiet()
+        client = await self._connect()
+        openai = import_module("openai")
+        try:
+            async with AsyncExitStack() as stack:
+                response = await self._ask(openai, client, prompt, stack)
+                chunks = await stack.enter_async_context(aclosing(transport.read(response.iter_bytes())))
+                reader = ChunkReader()
+                async for data in chunks:
+                    for event in reader.feed(data):
+                        yield event
+                    if reader.done:
+                        break
+                reader.finish()
+        except openai.OpenAIError as error:
+            raise _translated(openai, error) from error
+
+    async def aclose(self) -> None:
+        """See Provider.aclose()."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connect(self) -> Any:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._make_client)
+        return self._client
+
+    def _make_client(self) -> Any:
+        http_client = transport.open_client()
+        openai = import_module("openai")
+        options: dict[str, Any] = {"max_retries": 0, "http_client": http_client, **self._client_options}
+        if self._base_url:
+            options["base_url"] = self._base_url
+        if self._api_key or not self._sdk_finds_the_key():
+            options["api_key"] = self._api_key or "none"
+        try:
+            return (openai.AsyncAzureOpenAI if self._is_azure() else openai.AsyncOpenAI)(**options)
+        except (openai.OpenAIError, TypeError, ValueError) as error:
+            raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
+
+    async def _ask(self, openai: Any, client: Any, prompt: Prompt, stack: AsyncExitStack) -> Any:
+        """Send the prompt; give the response, whose body was not read yet."""
+        try:
+            return await stack.enter_async_context(self._request(openai, client, prompt))
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if not self._asks_usage or "stream_options" not in f"{error} {error.body}":
+                raise
+            self._asks_usage = False
+        return await stack.enter_async_context(self._request(openai, client, prompt))
+
+    def _request(self, openai: Any, client: Any, prompt: Prompt) -> Any:
+        headers: dict[str, Any] = {"Accept-Encoding": "identity"}
+        if not (self._api_key or self._sdk_finds_the_key()):
+            headers["Authorization"] = openai.Omit()
+        usage = {"stream_options": {"include_usage": True}} if self._asks_usage else {}
+        messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
+        return client.chat.completions.with_streaming_response.create(
+            messages=messages, extra_headers=headers, **usage, **self._completion
+        )
+
+    def _is_azure(self) -> bool:
+        return "azure_endpoint" in self._client_options
+
+    def _sdk_finds_the_key(self) -> bool:
+        """Whether the key was left to the SDK, which has its own options and environment variables for it."""
+        return self._api_key is None and (self._is_azure() or not self._base_url)
+
+    def _usual_max_tokens_field(self) -> str:
+        address = self._base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        return MAX_TOKENS_FIELDS[self._is_azure() or "//api.openai.com" in address or ".azure.com" in address]
+
+
+def _base_url(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and value.startswith(("http://", "https://"))):
+        raise ImproperlyConfigured("base_url must be an address that begins with http:// or https://.")
+    return value
+
+
+def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := set(options) - COMPLETION_OPTIONS - FURTHER_COMPLETION_OPTIONS:
+        allowed = ", ".join(sorted(COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS))
+        raise ImproperlyConfigured(f"completion: {min(unknown, key=str)!r} is not allowed. It takes {allowed}.")
+    parameters = {name: value for name, value in options.items() if name in COMPLETION_OPTIONS}
+    if further := {name: value for name, value in options.items() if name in FURTHER_COMPLETION_OPTIONS}:
+        parameters["extra_body"] = further
+    return parameters
+
+
+def _translated(openai: Any, error: Exception) -> ChatError:
+    """The SDK's error as one of ours. The SDK's messages may quote the key and the prompt, so they stay behind."""
+    if isinstance(error, openai.APIStatusError):
+        return transport.refusal(error.status_code, error.response.headers)
+    if isinstance(error, openai.APITimeoutError):
+        return ProviderTooSlow("No connection to the provider in time.")
+    if isinstance(error, openai.APIConnectionError):
+        return ProviderUnreachable(f"No connection to the provider: {type(error.__cause__).__name__}.")
+    return ProviderFailed(f"The openai client raised {type(error).__name__}.")

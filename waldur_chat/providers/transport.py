@@ -1,0 +1,83 @@
+"""The HTTP client of providers that speak HTTP: the one that the openai SDK brings, whichever that is.
+
+The SDK stood on httpx up to version 2 and stands on httpx2 from 3 on, and with its extra `aiohttp` uses that below
+either. So the client is made by the SDK's own classes, and nothing of ours imports any of the three.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from importlib import import_module
+from typing import Any
+
+from waldur_chat.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderTooSlow,
+    ProviderUnreachable,
+)
+
+CONNECT_SECONDS = 10.0
+_LONGEST_RETRY_AFTER = 3600
+
+_quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
+
+
+def open_client() -> Any:
+    """A new HTTP client that follows no redirect and limits the time of connecting only: a turn has its own limits.
+
+    It imports the SDK (half a second and 40 MB at the first call) and reads certificates: call it in a thread.
+    """
+    openai = import_module("openai")
+    options = {
+        "follow_redirects": False,
+        "timeout": openai.Timeout(None, connect=CONNECT_SECONDS),
+        "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=None, max_keepalive_connections=100),
+    }
+    try:
+        return openai.DefaultAioHttpClient(**options)
+    except RuntimeError:  # The extra is not installed.
+        return openai.DefaultAsyncHttpxClient(**options)
+
+
+async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The bytes of a body. Whatever the client raises while it reads means that the connection broke."""
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+    except Exception as error:
+        raise ProviderUnreachable(f"The connection broke: {type(error).__name__}.") from error
+
+
+def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:
+    """The error that an HTTP status other than 200 means. The body may quote keys and prompts: it is not read."""
+    message = f"The provider answered with status {status}."
+    if status in (429, 503, 529):
+        return ProviderBusy(message, retry_after=_seconds(headers.get("retry-after")))
+    if status in (408, 504):
+        return ProviderTooSlow(message)
+    if status >= 500:
+        return ProviderFailed(message)
+    return ProviderRefused(message)
+
+
+def be_quiet() -> None:
+    """Keep the client's own log records of this turn out of the log: they name addresses and, at DEBUG, prompts."""
+    for name in ("httpx", "httpx2", "openai._base_client"):
+        logging.getLogger(name).addFilter(_is_wanted)
+    _quiet.set(True)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _quiet.get()
+
+
+def _seconds(value: str | None) -> int | None:
+    """`Retry-After` in its usual form; the form that is a date is rare enough to go without."""
+    return min(int(value), _LONGEST_RETRY_AFTER) if value and value.isascii() and value.isdigit() else None

@@ -1,0 +1,44 @@
+"""From the dotted paths of the settings to objects."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from waldur_chat.conf import ProviderSpec
+from waldur_chat.providers.base import Provider
+
+
+def build(spec: ProviderSpec) -> Provider:
+    """A new provider. Raises `ImproperlyConfigured`, which names the place, where the settings cannot work."""
+    backend = _load(spec)
+    _check_options(spec, backend)
+    try:
+        return backend(**spec.options)
+    except (ImproperlyConfigured, TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"{spec.place}: {error}") from error
+
+
+def _load(spec: ProviderSpec) -> type[Provider]:
+    try:
+        backend = import_string(spec.backend)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {error}") from error
+    if not (inspect.isclass(backend) and issubclass(backend, Provider)):
+        raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {spec.backend} is not a subclass of Provider.")
+    return backend
+
+
+def _check_options(spec: ProviderSpec, backend: type[Provider]) -> None:
+    parameters = inspect.signature(backend).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters]
+    for option in spec.options:
+        if option not in known:
+            meant = get_close_matches(option, known, n=1)
+            advice = f"Did you mean {meant[0]!r}?" if meant else f"It knows {', '.join(known) or 'none'}."
+            raise ImproperlyConfigured(f"{spec.place}['OPTIONS']: unknown option {option!r}. {advice}")

@@ -1,0 +1,73 @@
+"""For the tests of sites that use the chat: a provider that follows a script, and counts.
+
+    with scripted("Hello", " world") as provider:
+        response = client.post("/api/chat/invoke/")
+    assert provider.prompts[0].question == "..."
+    assert provider.opened == provider.closed == 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Union
+
+from django.conf import settings
+from django.test import override_settings
+
+from waldur_chat.events import Delta, ProviderEvent
+from waldur_chat.messages import Prompt
+from waldur_chat.providers.base import Provider
+
+Step = Union[str, float, Exception, ProviderEvent]
+
+
+@dataclass(slots=True, kw_only=True)
+class Script:
+    """What a scripted provider does, and what was done with it.
+
+    A step is a piece of text, a pause in seconds, an exception that is raised, or any event of a provider.
+    `prompts` are those it was asked, `opened` and `closed` count its streams.
+    """
+
+    steps: Sequence[Step]
+    prompts: list[Prompt] = field(default_factory=list)
+    opened: int = 0
+    closed: int = 0
+
+
+class ScriptedProvider(Provider):
+    """Does what its script says. Settings name it by its path, with the script as its only option."""
+
+    def __init__(self, *, script: Script) -> None:
+        self._script = script
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        """See Provider.stream()."""
+        self._script.prompts.append(prompt)
+        self._script.opened += 1
+        try:
+            for step in self._script.steps:
+                match step:
+                    case str():
+                        yield Delta(text=step)
+                    case int() | float():
+                        await asyncio.sleep(step)
+                    case Exception():
+                        raise step
+                    case _:
+                        yield step
+        finally:
+            self._script.closed += 1
+
+
+@contextmanager
+def scripted(*steps: Step) -> Iterator[Script]:
+    """Let the default provider follow these steps, and nothing else change, while the context lasts."""
+    script = Script(steps=steps)
+    entry = {"BACKEND": "waldur_chat.testing.ScriptedProvider", "OPTIONS": {"script": script}}
+    own = {**getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
+    with override_settings(WALDUR_CHAT=own):
+        yield script

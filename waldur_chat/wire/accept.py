@@ -1,0 +1,42 @@
+"""Content negotiation (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def choose(accept: str, offered: Sequence[str]) -> str | None:
+    """The offered media type that this `Accept` header likes best; None where it takes none of them.
+
+    What is named exactly goes before what only a wildcard covers; what is equal otherwise goes by the order of offers.
+    """
+    ranges = [_parse(one) for one in accept.split(",") if one.strip()] or [("*/*", 1.0)]
+    ranked = [(_rank(media_type, ranges), media_type) for media_type in offered]
+    (quality, _), best = max(ranked, key=lambda pair: pair[0])
+    return best if quality > 0 else None
+
+
+def _parse(text: str) -> tuple[str, float]:
+    media_range, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            return media_range, _quality(value.strip())
+    return media_range, 1.0
+
+
+def _quality(text: str) -> float:
+    try:
+        quality = float(text)
+    except ValueError:
+        return 1.0
+    return quality if 0 <= quality <= 1 else 1.0
+
+
+def _rank(media_type: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """The quality that the most specific range gives to the type, and how specific that is."""
+    for specificity, pattern in ((2, media_type), (1, media_type.partition("/")[0] + "/*"), (0, "*/*")):
+        qualities = [quality for media_range, quality in ranges if media_range == pattern]
+        if qualities:
+            return max(qualities), specificity
+    return 0.0, 0

@@ -1,0 +1,28 @@
+"""Answers as plain text: just the words as they come, for people with curl."""
+
+from __future__ import annotations
+
+from waldur_chat.errors import ChatError, TurnCancelled
+from waldur_chat.events import Cancelled, Delta, Event, Failed
+from waldur_chat.wire.base import Encoder
+
+
+class TextEncoder(Encoder):
+    """`text/plain`. A failure is a last line of its own, since nothing else could tell of it."""
+
+    media_type = "text/plain"
+
+    def encode(self, number: int, event: Event) -> bytes:
+        """See Encoder.encode()."""
+        match event:
+            case Delta(text=text):
+                return text.encode()
+            case Failed(error=error):
+                return self._last_line(error)
+            case Cancelled():
+                return self._last_line(TurnCancelled())
+            case _:
+                return b""
+
+    def _last_line(self, error: ChatError) -> bytes:
+        return f"\n[{error.code}] {self.sentence(error)}\n".encode()
