@@ -12,6 +12,9 @@ class WaldurChatConfig(AppConfig):
     label = "waldur_chat"
     verbose_name = "Waldur chat"
 
+    problem = ""
+    """Why the Waldur plugin could not register the API, for `checks`."""
+
     def ready(self) -> None:
         """Bind the checks."""
         from waldur_chat import checks  # noqa: F401

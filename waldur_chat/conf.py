@@ -7,8 +7,9 @@ What the dict does not say is taken from the host (Waldur's constance), then fro
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from django.conf import settings
@@ -86,6 +87,17 @@ def load() -> Settings:
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
     values["providers"] = _providers(own, host)
     return Settings(**values)
+
+
+def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the names and values of `settings.WALDUR_CHAT`: the place, and what to do there."""
+    rules = {one.name.upper(): one.metadata for one in fields(Settings)}
+    for name, value in own.items():
+        if name not in rules:
+            meant = get_close_matches(str(name), NAMES, n=1)
+            yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
+        elif rules[name] and not rules[name]["test"](value):
+            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rules[name]['words']}."
 
 
 def site_settings() -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ A provider yields `Delta`, `Reasoning`, `Usage` and `Stopped`. A turn gives its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from waldur_chat.errors import ChatError
 
@@ -71,6 +70,6 @@ class Cancelled:
     usage: Usage | None
 
 
-ProviderEvent = Union[Delta, Reasoning, Usage, Stopped]
-Terminal = Union[Finished, Failed, Cancelled]
-Event = Union[Started, Delta, Reasoning, Finished, Failed, Cancelled]
+ProviderEvent = Delta | Reasoning | Usage | Stopped
+Terminal = Finished | Failed | Cancelled
+Event = Started | Delta | Reasoning | Finished | Failed | Cancelled

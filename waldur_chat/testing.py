@@ -1,9 +1,9 @@
 """For the tests of sites that use the chat: a provider that follows a script, and counts.
 
-    with scripted("Hello", " world") as provider:
-        response = client.post("/api/chat/invoke/")
-    assert provider.prompts[0].question == "..."
-    assert provider.opened == provider.closed == 1
+with scripted("Hello", " world") as provider:
+    response = client.post("/api/chat/invoke/")
+assert provider.prompts[0].question == "..."
+assert provider.opened == provider.closed == 1
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Union
 
 from django.conf import settings
 from django.test import override_settings
@@ -21,7 +20,7 @@ from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
 
-Step = Union[str, float, Exception, ProviderEvent]
+Step = str | float | Exception | ProviderEvent
 
 
 @dataclass(slots=True, kw_only=True)

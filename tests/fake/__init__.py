@@ -1,0 +1,1 @@
+"""A fake model service: a real server that speaks the protocols, their dialects and their faults."""

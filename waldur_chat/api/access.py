@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -12,7 +13,6 @@ from rest_framework.permissions import (
     AllowAny,
     BasePermission,
     DjangoModelPermissions,
-    DjangoObjectPermissions,
     IsAuthenticated,
 )
 from rest_framework.settings import api_settings
@@ -31,19 +31,19 @@ def tokens_are_installed() -> bool:
     return apps.is_installed("rest_framework.authtoken")
 
 
-def authenticators() -> Sequence[BaseAuthentication]:
+def authenticators() -> list[BaseAuthentication]:
     """The host's; without any, `Authorization: Token <key>`, and sessions for pages of the same site."""
     if host_configured_authentication():
-        return [authentication() for authentication in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+        return [make() for make in _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES)]
     tokens = [TokenAuthentication()] if tokens_are_installed() else []
     return [*tokens, SessionAuthentication()]
 
 
-def permissions() -> Sequence[BasePermission]:
-    """An authenticated user always, and what else the host asks for. Permissions of models do not apply: none is here."""
-    needless = (AllowAny, IsAuthenticated, DjangoModelPermissions, DjangoObjectPermissions)
-    further = [one for one in api_settings.DEFAULT_PERMISSION_CLASSES if not (isinstance(one, type) and issubclass(one, needless))]
-    return [IsAuthenticated(), *(one() for one in further)]
+def permissions() -> list[BasePermission]:
+    """An authenticated user always, and what else the host asks for; not permissions of models, since none is here."""
+    further = [make() for make in _classes(api_settings.DEFAULT_PERMISSION_CLASSES)]
+    needless = (AllowAny, IsAuthenticated, DjangoModelPermissions)
+    return [IsAuthenticated(), *(one for one in further if not isinstance(one, needless))]
 
 
 def check_switches(settings: Settings, user: object) -> None:
@@ -63,3 +63,8 @@ def _has_role(roles: str, user: object) -> bool:
     if roles == "staff_and_support":
         return is_staff or getattr(user, "is_support", False)
     return True
+
+
+def _classes(setting: Any) -> Sequence[Callable[[], Any]]:
+    """Classes of DRF's settings, which are paths only until they are accessed."""
+    return tuple(setting)

@@ -90,7 +90,7 @@ class SyncBody(Body):
 class StreamResponse(StreamingHttpResponse):
     """A body that nobody may cache, compress or hold back, and that is closed when its reader has gone."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: AsyncBody | SyncBody) -> None:
         content_type = body.encoder.media_type
         if content_type.startswith("text/plain"):
             content_type += "; charset=utf-8"
@@ -112,7 +112,7 @@ class StreamResponse(StreamingHttpResponse):
         """See __iter__(). Django's own does not close the body when its reader leaves."""
         try:
             await sync_to_async(give_back_connections)()
-            async for piece in self.streaming_content:
+            async for piece in super().__aiter__():
                 yield piece
         finally:
             self._body.close()

@@ -6,7 +6,7 @@ JSON, as all its errors are, and the format of an answer is chosen here, once th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,10 +26,11 @@ class JSONOnly(DefaultContentNegotiation):
     """Takes every `Accept` header for one of JSON."""
 
     def select_renderer(
-        self, request: Any, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Any, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The view's only renderer."""
-        return renderers[0], str(renderers[0].media_type)
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 def accepted(request: Request, offered: Sequence[str]) -> str:

@@ -25,7 +25,9 @@ class BodyTooLarge(APIException):
 class BoundedJSONParser(JSONParser):
     """JSON, read at most up to Django's limit (DRF's own parser knows none), and at most as deep as Python can."""
 
-    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
         """See JSONParser.parse(). Raises `BodyTooLarge`."""
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read() if limit is None else stream.read(limit + 1)

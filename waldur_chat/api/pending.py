@@ -11,7 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from concurrent import futures
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -20,7 +20,7 @@ from django.utils.translation import get_language, gettext, override
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from waldur_chat.api.body import POLL_SECONDS, AsyncBody, Body, StreamResponse, SyncBody
+from waldur_chat.api.body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
 from waldur_chat.api.database import give_back_connections
 from waldur_chat.api.hangup import has_hung_up
 from waldur_chat.chat import Answer, collect, ended
@@ -74,7 +74,7 @@ class Stream(Outcome[None]):
 
     def respond(self, request: HttpRequest, turn: Turn, reached: None) -> HttpResponseBase:
         """See Outcome.respond()."""
-        body: Body
+        body: AsyncBody | SyncBody
         if isinstance(request, ASGIRequest):
             body = AsyncBody(turn, self._encoder, self._settings)
         else:
@@ -123,8 +123,8 @@ class PendingResponse(HttpResponse, Generic[T]):
             raise
 
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
-        response = self.view.finalize_response(self.view.request, response)
-        return response.render() if isinstance(response, Response) else response
+        finalized: HttpResponseBase = self.view.finalize_response(self.view.request, cast("Response", response))
+        return finalized.render() if isinstance(finalized, Response) else finalized
 
 
 class AsyncPendingResponse(PendingResponse[T]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response

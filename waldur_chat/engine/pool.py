@@ -1,7 +1,8 @@
 """Keeps providers, and with them their connections, between turns: one of each on every event loop.
 
-A provider's connections belong to the loop they were opened on, so nothing here is shared between loops. When settings
-change, the next turn gets a new provider; the old one is closed when its last turn ends. All are closed with their loop.
+A provider's connections belong to the loop they were opened on, so nothing is shared between loops. When settings
+change, the next turn gets a new provider; the old one is closed when its last turn ends. All are closed with their
+loop.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class LangServeProvider(Provider):
                 if reader.done:
                     break
             reader.finish()
+            await transport.drain(chunks)
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""

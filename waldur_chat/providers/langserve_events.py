@@ -61,10 +61,10 @@ def _usage(chunk: Mapping[str, Any]) -> Usage | None:
     reported = _mapping(chunk.get("usage_metadata")) or _mapping(
         _mapping(chunk.get("additional_kwargs")).get("usage_metadata")
     )
-    counts = reported.get("input_tokens"), reported.get("output_tokens")
-    if not all(type(count) is int and count >= 0 for count in counts):
-        return None
-    return Usage(input_tokens=counts[0], output_tokens=counts[1])  # type: ignore[arg-type]  # checked above
+    match reported:
+        case {"input_tokens": int() as read, "output_tokens": int() as written} if read >= 0 and written >= 0:
+            return Usage(input_tokens=read, output_tokens=written)
+    return None
 
 
 def _failure(event: ServerSentEvent) -> ProviderError:

@@ -94,6 +94,7 @@ class OpenAIProvider(Provider):
                     if reader.done:
                         break
                 reader.finish()
+                await transport.drain(chunks)
         except openai.OpenAIError as error:
             raise _translated(openai, error) from error
 

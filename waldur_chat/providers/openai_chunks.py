@@ -78,12 +78,10 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _usage(value: object) -> Usage | None:
-    if not isinstance(value, Mapping):
-        return None
-    counts = value.get("prompt_tokens"), value.get("completion_tokens")
-    if not all(type(count) is int and count >= 0 for count in counts):
-        return None
-    return Usage(input_tokens=counts[0], output_tokens=counts[1])
+    match value:
+        case {"prompt_tokens": int() as read, "completion_tokens": int() as written} if read >= 0 and written >= 0:
+            return Usage(input_tokens=read, output_tokens=written)
+    return None
 
 
 def _failure(error: object) -> ProviderFailed | ProviderBusy:

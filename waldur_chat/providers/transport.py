@@ -6,9 +6,10 @@ either. So the client is made by the SDK's own classes, and nothing of ours impo
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
@@ -23,6 +24,7 @@ from waldur_chat.errors import (
 )
 
 CONNECT_SECONDS = 10.0
+DRAIN_SECONDS = 0.1
 _LONGEST_RETRY_AFTER = 3600
 
 _quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
@@ -53,6 +55,12 @@ async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, Non
                 yield chunk
     except Exception as error:
         raise ProviderUnreachable(f"The connection broke: {type(error).__name__}.") from error
+
+
+async def drain(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Read what follows the last event, which is nothing but the end, so that the connection can be used again."""
+    with suppress(asyncio.TimeoutError, ProviderUnreachable):
+        await asyncio.wait_for(anext(chunks, b""), DRAIN_SECONDS)
 
 
 def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:

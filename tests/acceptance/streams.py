@@ -1,0 +1,56 @@
+"""Streams over raw sockets, for tests that read piece by piece or leave in the middle."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.processes import TOKEN, Running
+
+
+def open_stream(server: Running, accept: str = "text/event-stream", path: str = "/api/chat/stream/") -> socket.socket:
+    """A connection on which a question was sent and nothing was read."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    body = json.dumps({"input": "Hello"})
+    connection.sendall(
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {TOKEN}\r\nAccept: {accept}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+    return connection
+
+
+def read_until(connection: socket.socket, wanted: bytes) -> bytes:
+    """What arrives until these bytes have arrived, or the end."""
+    received = b""
+    while wanted not in received and (piece := connection.recv(65536)):
+        received += piece
+    return received
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def family(process: int) -> list[int]:
+    """The process and its children."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(int(child) for child in children)]
+
+
+def descriptors(server: Running) -> int:
+    """How many file descriptors the server's processes have open."""
+    return sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in family(server.process.pid))
+
+
+def threads(server: Running) -> int:
+    """How many threads the server's processes have."""
+    return sum(len(list(Path(f"/proc/{process}/task").iterdir())) for process in family(server.process.pid))

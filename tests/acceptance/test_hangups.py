@@ -1,0 +1,81 @@
+"""Clients that leave: the provider's connection is closed at once, and nothing is left behind.
+
+`WALDUR_CHAT_HANGUPS` says how many leave each server (default 40; the bar was measured with 200).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import pytest
+
+from tests.acceptance.streams import descriptors, eventually, open_stream, read_until, threads
+from tests.processes import Running, fake_service, host, stats
+
+HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
+HEARTBEAT_SECONDS = 0.5
+GRACE_SECONDS = {"uvicorn": 0.05, "gunicorn-gthread": 1.0 + HEARTBEAT_SECONDS}
+SILENCES = {"before the headers": "head=60", "before the first token": "first=60", "between tokens": "delay=60"}
+RESET = struct.pack("ii", 1, 0)
+
+pytestmark = pytest.mark.skipif(django.VERSION < (5, 0), reason="Django 4.2 does not notice a hang-up under ASGI")
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The fake model service."""
+    with fake_service(tmp_path_factory.mktemp("fake")) as running:
+        yield running
+
+
+def _host(server: str, model: str, fake: Running, directory: Path) -> object:
+    settings = {"HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
+    return host(server, directory, model=model, provider=f"{fake.address}/v1", settings=settings)
+
+
+@pytest.mark.parametrize("server", GRACE_SECONDS)
+@pytest.mark.parametrize("silence", SILENCES)
+def test_a_hangup_while_the_provider_is_silent_closes_its_connection(
+    server: str, silence: str, fake: Running, tmp_path: Path
+) -> None:
+    with _host(server, SILENCES[silence], fake, tmp_path) as running:
+        connection = open_stream(running)
+        assert eventually(lambda: stats(fake)["answering"] == 1)
+        if silence == "between tokens":
+            read_until(connection, b"w0")
+        left, at = len(stats(fake)["left"]), time.time()
+        connection.close()
+        assert eventually(lambda: len(stats(fake)["left"]) > left)
+        assert stats(fake)["left"][-1] - at < GRACE_SECONDS[server]
+
+
+@pytest.mark.parametrize("server", GRACE_SECONDS)
+def test_random_hangups_leave_nothing_behind(server: str, fake: Running, tmp_path: Path) -> None:
+    with _host(server, "tokens=200&delay=0.01&head=0.05", fake, tmp_path) as running:
+        for _ in range(10):
+            _leave(running)
+        time.sleep(2)
+        before = descriptors(running), threads(running)
+        for _ in range(HANGUPS):
+            _leave(running)
+        assert eventually(lambda: stats(fake)["answering"] == 0)
+        assert eventually(lambda: descriptors(running) <= before[0] and threads(running) <= before[1])
+        assert b"Traceback" not in running.log.read_bytes()
+
+
+def _leave(server: Running) -> None:
+    """Ask, and leave at a random moment, with a FIN or a RST."""
+    with open_stream(server) as connection:
+        if random.random() < 0.3:
+            time.sleep(random.random() * 0.1)
+        else:
+            read_until(connection, b"w%d " % random.randrange(20))
+        if random.random() < 0.5:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

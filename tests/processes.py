@@ -1,0 +1,115 @@
+"""Real processes for tests: the fake model service, and the host project on each server."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+SERVERS: dict[str, list[str]] = {
+    "uvicorn": ["-m", "uvicorn", "tests.host.asgi:application", "--port", "{port}", "--log-level", "warning"],
+    "gunicorn-sync": ["-m", "gunicorn", "tests.host.wsgi:application", "--bind", "127.0.0.1:{port}"],
+    "gunicorn-gthread": [
+        "-m", "gunicorn", "tests.host.wsgi:application", "--bind", "127.0.0.1:{port}",
+        "--worker-class", "gthread", "--threads", "64",
+    ],
+    "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload", "--nostatic"],
+}  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A process that serves HTTP on a port, and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Its base address."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def fake_service(directory: Path) -> Iterator[Running]:
+    """The fake model service."""
+    port = free_port()
+    with _process(
+        [sys.executable, "-m", "tests.fake.service", "--port", str(port)], port, directory / "fake.log", {}
+    ) as running:
+        yield running
+
+
+@contextmanager
+def host(
+    server: str, directory: Path, *, model: str = "", provider: str = "", settings: Mapping[str, Any] | None = None
+) -> Iterator[Running]:
+    """The host project on a server, with a database of its own; `provider` is the base URL of the model service."""
+    port = free_port()
+    environment = {
+        "WALDUR_CHAT_DB": str(directory / "host.sqlite3"),
+        "WALDUR_CHAT_SETTINGS": json.dumps(settings or {}),
+        "OPENAI_BASE_URL": provider,
+        "OPENAI_API_KEY": "sk-test" if provider else "",
+        "WALDUR_CHAT_MODEL": model,
+        "DJANGO_SETTINGS_MODULE": "tests.host.settings",
+    }
+    subprocess.run(
+        [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN],
+        cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server])]
+    with _process(command, port, directory / f"{server}.log", environment) as running:
+        yield running
+
+
+def stats(service: Running) -> dict[str, Any]:
+    """What the fake service saw so far."""
+    with urllib.request.urlopen(f"{service.address}/stats") as response:
+        return dict(json.load(response))
+
+
+@contextmanager
+def _process(command: list[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Running]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
+    try:
+        _wait_for(port, process, log)
+        yield Running(process=process, port=port, log=log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"The process did not begin to serve:\n{log.read_text()}")

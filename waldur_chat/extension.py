@@ -1,0 +1,57 @@
+"""The Waldur plugin, found by its entry point. The only module that knows `waldur_core`.
+
+Waldur loads it while it builds its settings, and stops when that fails. So nothing is imported here that needs
+settings, and what goes wrong later is kept for `manage.py check` (waldur_chat.W005).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from waldur_core.core import WaldurExtension
+
+logger = logging.getLogger(__name__)
+
+
+class WaldurChatExtension(WaldurExtension):  # type: ignore[misc]  # Waldur has no types.
+    """Adds the app, its URLs below `/api/` and its settings to a Waldur host."""
+
+    class Settings:
+        """Copied over the host's settings, before the site's own are read."""
+
+        WALDUR_CHAT: dict[str, Any] = {}
+
+    @staticmethod
+    def django_app() -> str:
+        """The app to install."""
+        return "waldur_chat"
+
+    @staticmethod
+    def rest_urls() -> Callable[[Any], None]:
+        """What registers the API in the host's router."""
+        return _register
+
+
+def _register(router: Any) -> None:
+    from django.apps import apps
+
+    ours: Any = apps.get_app_config("waldur_chat")
+    try:
+        from waldur_chat import conf
+        from waldur_chat.api import routing
+
+        prefix = conf.site_settings().get("URL_PREFIX", "chat")
+        if _is_taken(prefix, router, [app.label for app in apps.get_app_configs()]):
+            ours.problem = f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside."
+        else:
+            routing.register(router, prefix)
+    except Exception as error:  # Whatever it is, it must not stop the host.
+        logger.exception("The chat API could not be registered")
+        ours.problem = f"The chat API could not be registered: {type(error).__name__}: {error}"
+
+
+def _is_taken(prefix: str, router: Any, labels: list[str]) -> bool:
+    """Whether the host has the prefix already, or will have it: newer hosts own `chat`, prefix and label."""
+    return any(registered == prefix for registered, *_ in router.registry) or (prefix == "chat" and "chat" in labels)
