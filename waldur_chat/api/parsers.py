@@ -18,12 +18,13 @@ class BodyTooLarge(APIException):
     status_code = 413
     default_code = "body_too_large"
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self) -> None:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         super().__init__(_("The request body is larger than {limit} bytes.").format(limit=limit))
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON, read at most up to Django's limit (DRF's own parser knows none), and at most as deep as Python can."""
+    """JSON, read up to Django's limit, which older releases of DRF do not know, and as deep as Python can."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -32,7 +33,7 @@ class BoundedJSONParser(JSONParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read() if limit is None else stream.read(limit + 1)
         if limit is not None and len(body) > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLarge
         try:
             return super().parse(io.BytesIO(body), media_type, parser_context)
         except RecursionError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig
 from django.utils.translation import gettext
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 
+from waldur_chat.api.parsers import BodyTooLarge
 from waldur_chat.errors import ChatError
 
 
@@ -20,7 +22,9 @@ class ChatAPIException(APIException):
 
 
 def as_api_exception(error: Exception) -> Exception:
-    """The error as an `APIException`, where it is one of ours."""
+    """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML."""
+    if isinstance(error, RequestDataTooBig):
+        return BodyTooLarge()
     return ChatAPIException(error) if isinstance(error, ChatError) else error
 
 

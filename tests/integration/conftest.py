@@ -1,0 +1,81 @@
+"""Clients of both colours: every case runs as a WSGI request and as an ASGI request, in one process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
+from django.http import HttpResponseBase
+from django.test import AsyncClient, Client
+from rest_framework.authtoken.models import Token
+
+JSON = "application/json"
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """What a client got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(kw_only=True)
+class Caller:
+    """Posts to the API as a user with a token."""
+
+    colour: str
+    token: str
+
+    def invoke(self, data: Any = None, **headers: str) -> Reply:
+        """POST /api/chat/invoke/, without a body where no data is given."""
+        return self.post("/api/chat/invoke/", data, **headers)
+
+    def stream(self, data: Any = None, **headers: str) -> Reply:
+        """POST /api/chat/stream/."""
+        return self.post("/api/chat/stream/", {"input": "Hello"} if data is None else data, **headers)
+
+    def post(self, path: str, data: Any = None, content_type: str = JSON, **headers: str) -> Reply:
+        """POST; bytes go as they are, and header names are written with underscores."""
+        body = data if isinstance(data, bytes) else b"" if data is None else json.dumps(data).encode()
+        sent = {"Authorization": f"Token {self.token}"} if self.token else {}
+        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
+        post = _post if self.colour == "wsgi" else async_to_sync(_apost)
+        return post(path, body, content_type, sent)
+
+
+def _post(path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
+    response = Client().generic("POST", path, body, content_type, headers=headers)
+    return _reply(response, list(response))
+
+
+async def _apost(path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
+    response = await AsyncClient().generic("POST", path, body, content_type, headers=headers)
+    pieces = [piece async for piece in response] if response.streaming else list(response)
+    return _reply(response, pieces)
+
+
+def _reply(response: HttpResponseBase, pieces: list[bytes]) -> Reply:
+    return Reply(status=response.status_code, headers=dict(response.items()), body=b"".join(pieces))
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    """An ordinary user."""
+    return get_user_model().objects.create_user("alice")
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def call(request: pytest.FixtureRequest, user: Any) -> Caller:
+    """Calls the API as the user."""
+    return Caller(colour=request.param, token=Token.objects.create(user=user).key)

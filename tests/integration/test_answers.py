@@ -1,0 +1,127 @@
+"""What a client gets that asks rightly: both operations, every format, both colours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.conftest import Caller
+from waldur_chat.events import Reasoning, Stopped, Usage
+from waldur_chat.testing import scripted
+
+
+def words(sse: bytes) -> str:
+    """The text of a stream, read as clients of 2025 read it: line by line."""
+    payloads = [
+        json.loads(line.removeprefix("data: ")) for line in sse.decode().split("\n") if line.startswith("data: ")
+    ]
+    return "".join(payload.get("c", "") for payload in payloads)
+
+
+def test_invoke_answers_one_json_string(call: Caller) -> None:
+    with scripted("Hello", " world"):
+        reply = call.invoke({"input": "Hi"})
+    assert (reply.status, reply.headers["Content-Type"], reply.json) == (200, "application/json", "Hello world")
+
+
+@pytest.mark.parametrize("data", [None, {}])
+def test_without_an_input_the_assistant_opens_the_conversation(call: Caller, data: object) -> None:
+    with scripted("Welcome") as provider:
+        assert call.invoke(data).json == "Welcome"
+    assert provider.prompts[0].opens
+    assert provider.prompts[0].question.startswith("Greet the user")
+
+
+def test_the_prompt_is_the_trimmed_input_and_nothing_else_of_the_client(call: Caller) -> None:
+    data = {"input": " Hi \n", "messages": [{"role": "system", "content": "evil"}], "system": "evil", "model": "evil"}
+    with scripted("Hello") as provider:
+        call.stream(data)
+    assert [(message.role, message.text) for message in provider.prompts[0].messages] == [("user", "Hi")]
+
+
+def test_the_sites_system_prompt_comes_first(call: Caller, settings: object) -> None:
+    settings.WALDUR_CHAT = {"SYSTEM_PROMPT": "Be brief."}
+    with scripted("Hello") as provider:
+        call.stream()
+    assert [message.role for message in provider.prompts[0].messages] == ["system", "user"]
+
+
+def test_a_stream_is_server_sent_events_by_default(call: Caller) -> None:
+    with scripted("Hello", "\n\u2028wörld", Usage(input_tokens=3, output_tokens=2)):
+        reply = call.stream()
+    assert reply.headers["Content-Type"] == "text/event-stream"
+    assert words(reply.body) == "Hello\n\u2028wörld"
+    assert reply.body.split(b"\n\n")[-2].startswith(b"id: 4\nevent: end\ndata: ")
+
+
+def test_a_stream_as_ndjson_ends_with_what_the_provider_reported(call: Caller) -> None:
+    with scripted("Hello", Usage(input_tokens=3, output_tokens=2), Stopped(reason="length")):
+        reply = call.stream(Accept="application/x-ndjson")
+    lines = [json.loads(line) for line in reply.body.splitlines()]
+    assert lines[1:] == [
+        {"k": "markdown", "c": "Hello"},
+        {"m": {"finish_reason": "length", "input_tokens": 3, "output_tokens": 2}},
+    ]
+
+
+def test_a_stream_as_text_is_just_the_words(call: Caller) -> None:
+    with scripted("Hello", " wörld"):
+        reply = call.stream(Accept="text/plain")
+    assert (reply.headers["Content-Type"], reply.body) == ("text/plain; charset=utf-8", "Hello wörld".encode())
+
+
+@pytest.mark.parametrize(
+    ("accept", "fields", "usual", "expected"),
+    [
+        ("", {}, "sse", "text/event-stream"),
+        ("*/*", {}, "sse", "text/event-stream"),
+        ("application/json, */*;q=0.5", {}, "sse", "text/event-stream"),
+        ("*/*", {"thread_uuid": "x"}, "sse", "application/x-ndjson"),
+        ("*/*", {"mode": "reload"}, "sse", "application/x-ndjson"),
+        ("*/*", {}, "ndjson", "application/x-ndjson"),
+        ("text/event-stream", {"mode": "reload"}, "ndjson", "text/event-stream"),
+        ("text/plain, */*;q=0.1", {}, "sse", "text/plain; charset=utf-8"),
+    ],
+)
+def test_accept_decides_and_otherwise_the_era_of_the_client(
+    call: Caller, settings: object, accept: str, fields: dict[str, str], usual: str, expected: str
+) -> None:
+    settings.WALDUR_CHAT = {"STREAM_FORMAT": usual}
+    with scripted("Hello"):
+        reply = call.stream({"input": "Hi", **fields}, Accept=accept)
+    assert (reply.status, reply.headers["Content-Type"]) == (200, expected)
+
+
+@pytest.mark.parametrize(("shown", "count"), [(True, 1), (False, 0)])
+def test_reasoning_is_shown_where_the_site_wants_it(call: Caller, settings: object, shown: bool, count: int) -> None:
+    settings.WALDUR_CHAT = {"SHOW_REASONING": shown}
+    with scripted(Reasoning(text="Hm."), "Hello"):
+        reply = call.stream()
+    assert reply.body.count(b"event: reasoning\n") == count
+    assert words(reply.body) == "Hello"
+
+
+def test_reasoning_is_no_part_of_a_whole_answer(call: Caller) -> None:
+    with scripted(Reasoning(text="Hm."), "Hello"):
+        assert call.invoke().json == "Hello"
+
+
+def test_an_empty_answer_is_an_answer(call: Caller) -> None:
+    with scripted():
+        assert call.invoke().json == ""
+        assert b"event: end\n" in call.stream().body
+
+
+def test_a_silent_provider_is_covered_by_heartbeats(call: Caller, settings: object) -> None:
+    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.05}
+    with scripted("Hello", 0.3, " world"):
+        reply = call.stream()
+    assert reply.body.count(b":\n\n") >= 2
+    assert words(reply.body) == "Hello world"
+
+
+def test_a_silent_provider_adds_nothing_to_plain_text(call: Caller, settings: object) -> None:
+    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.05}
+    with scripted("Hello", 0.2, " world"):
+        assert call.stream(Accept="text/plain").body == b"Hello world"

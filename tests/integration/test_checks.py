@@ -1,0 +1,111 @@
+"""What `manage.py check` says of wrong settings: the place, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core import checks as django_checks
+from django.urls import path
+
+from waldur_chat import checks
+from waldur_chat.conf import NAMES
+
+OURS = (checks.check_settings, checks.check_providers, checks.check_authentication, checks.check_urls)
+
+# For each setting, a value that it must refuse. A new setting without a line here fails the test below.
+WRONG = {
+    "ENABLED": "yes",
+    "ENABLED_ROLES": "admins",
+    "SYSTEM_PROMPT": None,
+    "OPENING_PROMPT": " ",
+    "INPUT_MAX_LENGTH": 0,
+    "STREAM_FORMAT": "xml",
+    "SHOW_REASONING": 1,
+    "HEARTBEAT_SECONDS": 0,
+    "FIRST_EVENT_SECONDS": "60",
+    "TURN_SECONDS": -1,
+    "URL_PREFIX": "",
+}
+
+urlpatterns = [path("nothing/", lambda request: None)]
+
+
+def provider(**entry: Any) -> dict[str, Any]:
+    """Settings with one provider."""
+    return {"PROVIDERS": {"default": entry}}
+
+
+def messages() -> list[str]:
+    """What our checks say, each with its id."""
+    return [f"{one.id}: {one.msg} {one.hint or ''}" for check in OURS for one in check(None)]
+
+
+def test_every_check_is_bound() -> None:
+    assert set(OURS) <= django_checks.registry.registry.registered_checks
+
+
+def test_a_site_without_settings_has_nothing_to_mend(settings: Any) -> None:
+    settings.WALDUR_CHAT = {}
+    assert messages() == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "PROVIDERS"])
+def test_every_setting_is_checked(settings: Any, name: str) -> None:
+    settings.WALDUR_CHAT = {name: WRONG[name]}
+    assert messages()[0].startswith(f"waldur_chat.E001: WALDUR_CHAT['{name}']: It must be ")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("nonsense", "E001: WALDUR_CHAT: must be a dict."),
+        ({"ENABELD": True}, "E001: WALDUR_CHAT['ENABELD']: There is no such setting. Did you mean ENABLED?"),
+        ({"QQQ": True}, "E001: WALDUR_CHAT['QQQ']: There is no such setting."),
+        ({"PROVIDERS": []}, "E002: WALDUR_CHAT['PROVIDERS']: must be a dict"),
+        ({"PROVIDERS": {"default": "x"}}, "E002: WALDUR_CHAT['PROVIDERS']['default']: must be a dict with 'BACKEND'"),
+        (provider(BACKEND="a.B", OPTION={}), "E002: WALDUR_CHAT['PROVIDERS']['default']: unknown key 'OPTION'"),
+        (provider(BACKEND="a.B", OPTIONS=[]), "E002: WALDUR_CHAT['PROVIDERS']['default']['OPTIONS']: must be a dict"),
+        (provider(BACKEND="no.such.Class"), "E002: WALDUR_CHAT['PROVIDERS']['default']['BACKEND']: "),
+        (provider(BACKEND="pathlib.Path"), "pathlib.Path is not a subclass of Provider."),
+        (
+            provider(BACKEND="waldur_chat.providers.openai.OpenAIProvider", OPTIONS={"modle": "x"}),
+            "E002: WALDUR_CHAT['PROVIDERS']['default']['OPTIONS']: unknown option 'modle'. Did you mean 'model'?",
+        ),
+        (
+            provider(BACKEND="waldur_chat.providers.langserve.LangServeProvider"),
+            "E002: WALDUR_CHAT['PROVIDERS']['default']: ",
+        ),
+        (
+            provider(BACKEND="waldur_chat.providers.openai.OpenAIProvider", OPTIONS={"completion": {"n": 9}}),
+            "completion: 'n' is not allowed.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_place(settings: Any, own: Any, expected: str) -> None:
+    settings.WALDUR_CHAT = own
+    assert expected in messages()[0]
+
+
+def test_a_host_without_tokens_is_told_of_it(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {}
+    settings.INSTALLED_APPS = [app for app in django_settings.INSTALLED_APPS if app != "rest_framework.authtoken"]
+    assert messages()[0].startswith("waldur_chat.E003: ")
+
+
+def test_a_site_whose_urls_lead_nowhere_is_told_of_it(settings: Any) -> None:
+    settings.ROOT_URLCONF = __name__
+    assert messages()[0].startswith("waldur_chat.W004: ")
+
+
+def test_what_the_plugin_could_not_do_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ROOT_URLCONF = __name__
+    monkeypatch.setattr(apps.get_app_config("waldur_chat"), "problem", "The prefix is taken.")
+    assert messages()[0].startswith("waldur_chat.W005: The prefix is taken.")
+
+
+def test_a_project_without_urls_is_none_of_our_business(settings: Any) -> None:
+    settings.ROOT_URLCONF = ""
+    assert messages() == []

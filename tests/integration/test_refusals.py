@@ -1,0 +1,212 @@
+"""What a client gets that asks wrongly, or may not ask, or whose provider fails."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from rest_framework.authtoken.models import Token
+
+from tests.integration.conftest import Caller
+from waldur_chat import errors
+from waldur_chat.testing import scripted
+
+EVERY_ERROR = [
+    errors.ProviderUnreachable,
+    errors.ProviderRefused,
+    errors.ProviderFailed,
+    errors.ProviderIncomplete,
+    errors.ProviderBusy,
+    errors.ProviderTooSlow,
+]
+
+
+@pytest.fixture(params=["invoke", "stream"])
+def operation(request: pytest.FixtureRequest) -> str:
+    """Both operations."""
+    return str(request.param)
+
+
+def test_checks_come_in_the_order_of_the_contract(call: Caller, settings: Any, operation: str, user: Any) -> None:
+    path, token = f"/api/chat/{operation}/", call.token
+    settings.WALDUR_CHAT = {"ENABLED": False, "PROVIDERS": {}}
+    call.token = ""
+    statuses = [call.post(path, b"nonsense").status]
+    call.token = token
+    statuses.append(call.post(path, b"nonsense").status)
+    settings.WALDUR_CHAT = {"PROVIDERS": {}}
+    statuses.append(call.post(path, b"nonsense").status)
+    settings.WALDUR_CHAT = {}
+    statuses.append(call.post(path, b"nonsense", Accept="image/png").status)
+    statuses.append(call.post(path, {"input": "Hi"}, Accept="image/png").status)
+    with scripted(errors.ProviderFailed()):
+        statuses.append(call.post(path, {"input": "Hi"}).status)
+    assert statuses == [401, 404, 409, 400, 406, 502]
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_what_fails_before_the_first_event_is_a_status(call: Caller, operation: str, error: type[Exception]) -> None:
+    with scripted(error("secret")):
+        reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"}, Accept="application/json, text/event-stream")
+    assert (reply.status, reply.headers["Content-Type"]) == (error.status, "application/json")
+    assert reply.json == {"detail": error.sentence, "code": error.code}
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_what_fails_later_is_an_event_with_the_same_code(call: Caller, error: type[Exception]) -> None:
+    with scripted("Hello", 0.05, error("secret")):
+        reply = call.stream()
+    last = reply.body.decode().split("\n\n")[-2].split("\n")
+    assert reply.status == 200
+    assert last[1] == "event: error"
+    assert json.loads(last[2].removeprefix("data: ")) == {
+        "detail": error.sentence,
+        "code": error.code,
+        "retryable": error.retryable,
+    }
+
+
+def test_what_fails_later_is_a_status_of_a_whole_answer(call: Caller) -> None:
+    with scripted("Hello", 0.05, errors.ProviderFailed()):
+        assert call.invoke().status == 502
+
+
+def test_an_exception_of_a_provider_is_its_failure(call: Caller, operation: str) -> None:
+    with scripted(KeyError("secret")):
+        reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
+    assert (reply.status, reply.json["code"]) == (502, "provider_failed")
+
+
+@pytest.mark.parametrize(("retry_after", "expected"), [(7, "7"), (None, "1")])
+def test_a_busy_provider_is_a_503_that_says_when_to_return(
+    call: Caller, retry_after: int | None, expected: str
+) -> None:
+    with scripted(errors.ProviderBusy(retry_after=retry_after)):
+        reply = call.stream()
+    assert (reply.status, reply.headers["Retry-After"]) == (503, expected)
+
+
+def test_a_provider_that_does_not_begin_in_time_is_a_504(call: Caller, settings: Any, operation: str) -> None:
+    settings.WALDUR_CHAT = {"FIRST_EVENT_SECONDS": 0.05}
+    with scripted(60) as provider:
+        reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
+    assert (reply.status, reply.json["code"], provider.closed) == (504, "provider_too_slow", 1)
+
+
+def test_a_turn_that_takes_too_long_ends_with_an_error(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"TURN_SECONDS": 0.1}
+    with scripted("Hello", 60) as provider:
+        reply = call.stream(Accept="text/plain")
+    assert reply.body.startswith(b"Hello\n[turn_too_long] ")
+    assert provider.closed == 1
+
+
+def test_settings_that_cannot_work_are_a_409_without_details(call: Caller, settings: Any, operation: str) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": "secret.Provider"}}}
+    reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
+    assert (reply.status, reply.json["code"]) == (409, "chat_not_configured")
+    assert b"secret" not in reply.body
+
+
+def test_settings_without_the_shape_of_settings_are_a_409(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": "nonsense"}
+    assert call.stream().status == 409
+
+
+@pytest.mark.parametrize(
+    ("roles", "flags", "status"),
+    [
+        ("disabled", {"is_staff": True}, 404),
+        ("staff", {}, 403),
+        ("staff", {"is_staff": True}, 200),
+        ("staff_and_support", {}, 403),
+        ("staff_and_support", {"is_staff": True}, 200),
+        ("all", {}, 200),
+        ("anonymous", {}, 200),
+    ],
+)
+def test_the_roles_of_the_site_decide(
+    call: Caller, settings: Any, user: Any, roles: str, flags: dict[str, bool], status: int
+) -> None:
+    type(user).objects.filter(pk=user.pk).update(**flags)
+    settings.WALDUR_CHAT = {"ENABLED_ROLES": roles}
+    with scripted("Hello"):
+        assert call.stream().status == status
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ({}, "input"),
+        ({"input": None}, "input"),
+        ({"input": ""}, "input"),
+        ({"input": " \n "}, "input"),
+        ({"input": 5}, "input"),
+        ({"input": ["a"]}, "input"),
+        ({"input": "a\x00b"}, "input"),
+        ({"input": "\ud800"}, "input"),
+        ([], "non_field_errors"),
+        (b"null", "non_field_errors"),
+        (b"{", "detail"),
+        (b"\xff", "detail"),
+        (b"[" * 100_000, "detail"),
+    ],
+)
+def test_a_bad_body_is_a_400_that_names_the_place(call: Caller, data: Any, wrong: str) -> None:
+    with scripted("Hello") as provider:
+        reply = call.stream(data)
+    assert reply.status == 400
+    assert set(reply.json) == {wrong, "code"}
+    assert not provider.prompts
+
+
+def test_too_long_an_input_is_a_400_that_names_the_limit(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"INPUT_MAX_LENGTH": 10}
+    with scripted("Hello"):
+        assert call.stream({"input": "x" * 10}).status == 200
+        reply = call.stream({"input": "x" * 11})
+    assert reply.status == 400
+    assert "10" in reply.json["input"][0]
+
+
+def test_too_large_a_body_is_a_413(call: Caller, settings: Any, operation: str) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    reply = call.post(f"/api/chat/{operation}/", {"input": "x" * 100})
+    assert (reply.status, reply.json["code"]) == (413, "body_too_large")
+
+
+def test_a_site_without_a_limit_on_bodies_has_none(call: Caller, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
+    with scripted("Hello"):
+        assert call.stream({"input": "x", "padding": "x" * 3_000_000}).status == 200
+
+
+def test_a_body_that_is_not_json_is_a_415(call: Caller) -> None:
+    reply = call.post("/api/chat/stream/", b"input=Hi", content_type="application/x-www-form-urlencoded")
+    assert (reply.status, reply.json["code"]) == (415, "unsupported_media_type")
+
+
+def test_an_accept_that_cannot_be_met_is_a_406_in_json(call: Caller, operation: str) -> None:
+    reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"}, Accept="application/xml")
+    assert (reply.status, reply.headers["Content-Type"]) == (406, "application/json")
+    assert reply.json["code"] == "not_acceptable"
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_strangers_get_a_401(call: Caller, operation: str, token: str) -> None:
+    call.token = token
+    reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"}, Accept="text/event-stream")
+    assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Token")
+    assert reply.json["code"] in ("not_authenticated", "authentication_failed")
+
+
+def test_an_inactive_user_gets_a_401(call: Caller, user: Any) -> None:
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+    assert call.stream().status == 401
+    assert Token.objects.count() == 1
+
+
+def test_drf_speaks_the_language_of_the_request(call: Caller) -> None:
+    call.token = ""
+    assert call.stream(Accept_Language="de").json["detail"] == "Anmeldedaten fehlen."
