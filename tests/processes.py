@@ -54,7 +54,7 @@ def free_port() -> int:
 def fake_service(directory: Path) -> Iterator[Running]:
     """The fake model service."""
     port = free_port()
-    with _process(
+    with process(
         [sys.executable, "-m", "tests.fake.service", "--port", str(port)], port, directory / "fake.log", {}
     ) as running:
         yield running
@@ -79,7 +79,7 @@ def host(
         cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server])]
-    with _process(command, port, directory / f"{server}.log", environment) as running:
+    with process(command, port, directory / f"{server}.log", environment) as running:
         yield running
 
 
@@ -90,19 +90,20 @@ def stats(service: Running) -> dict[str, Any]:
 
 
 @contextmanager
-def _process(command: list[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Running]:
+def process(command: list[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Running]:
+    """A process, from the time it serves on the port to the end of the context."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
+        started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
     try:
-        _wait_for(port, process, log)
-        yield Running(process=process, port=port, log=log)
+        _wait_for(port, started, log)
+        yield Running(process=started, port=port, log=log)
     finally:
-        process.terminate()
+        started.terminate()
         try:
-            process.wait(10)
+            started.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            started.kill()
+            started.wait()
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -68,7 +68,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         return []
     ours: Any = apps.get_app_config("waldur_chat")
     if ours.problem:
-        return [Warning(ours.problem, hint="Set WALDUR_CHAT['URL_PREFIX'] to a free prefix.", id="waldur_chat.W005")]
+        return [Warning(ours.problem, id="waldur_chat.W005")]
     hint = 'Add path("api/", include("waldur_chat.urls")) to the URLs of the site.'
     return [Warning("No URL leads to the chat API.", hint=hint, id="waldur_chat.W004")]
 

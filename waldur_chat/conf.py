@@ -7,6 +7,7 @@ What the dict does not say is taken from the host (Waldur's constance), then fro
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -42,6 +43,10 @@ _TEXT = _rule(lambda value: isinstance(value, str), "a string")
 _WORDS = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
 _COUNT = _rule(lambda value: type(value) is int and value > 0, "a whole number above 0")
 _SECONDS = _rule(lambda value: type(value) in (int, float) and value > 0, "a number of seconds above 0")
+_PREFIX = _rule(
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]+(/[\w-]+)*", value)),
+    "words of letters, digits, - and _ with / between them",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ class Settings:
     heartbeat_seconds: float = field(default=10.0, metadata=_SECONDS)
     first_event_seconds: float = field(default=60.0, metadata=_SECONDS)
     turn_seconds: float = field(default=120.0, metadata=_SECONDS)
-    url_prefix: str = field(default="chat", metadata=_WORDS)
+    url_prefix: str = field(default="chat", metadata=_PREFIX)
 
     @property
     def provider(self) -> ProviderSpec | None:
@@ -98,6 +103,14 @@ def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
         elif rules[name] and not rules[name]["test"](value):
             yield f"WALDUR_CHAT[{name!r}]", f"It must be {rules[name]['words']}."
+
+
+def url_prefix() -> str:
+    """Where the plugin puts the API. Raises `ImproperlyConfigured`: a wrong one would break all URLs of the host."""
+    prefix = site_settings().get("URL_PREFIX", "chat")
+    if not _PREFIX["test"](prefix):
+        raise ImproperlyConfigured(f"WALDUR_CHAT['URL_PREFIX']: It must be {_PREFIX['words']}.")
+    return str(prefix)
 
 
 def site_settings() -> Mapping[str, Any]:

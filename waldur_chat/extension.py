@@ -42,9 +42,12 @@ def _register(router: Any) -> None:
         from waldur_chat import conf
         from waldur_chat.api import routing
 
-        prefix = conf.site_settings().get("URL_PREFIX", "chat")
+        prefix = conf.url_prefix()
         if _is_taken(prefix, router, [app.label for app in apps.get_app_configs()]):
-            ours.problem = f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside."
+            ours.problem = (
+                f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside. "
+                "Give it another one in WALDUR_CHAT['URL_PREFIX']."
+            )
         else:
             routing.register(router, prefix)
     except Exception as error:  # Whatever it is, it must not stop the host.

@@ -37,10 +37,13 @@ class Service:
     def __init__(self) -> None:
         self.stats = Stats()
 
+    async def listen(self, host: str, port: int = 0) -> asyncio.Server:
+        """Begin to serve, by default on any free port."""
+        return await asyncio.start_server(self._connection, host, port, backlog=4096)
+
     async def serve(self, host: str, port: int) -> None:
         """Serve until cancelled."""
-        server = await asyncio.start_server(self._connection, host, port, backlog=4096)
-        async with server:
+        async with await self.listen(host, port) as server:
             await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
