@@ -1,0 +1,144 @@
+"""The view of the chat page: what it tells its script, and the headers that fence the page in."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import include, path
+
+import waldur_chat
+from waldur_chat.page import MODULES, ChatPage
+
+urlpatterns = [
+    path("assistant/", include("waldur_chat.page_urls")),
+    path("stream-here/", lambda request: HttpResponse(), name="chat-stream"),
+    path("other-stream/", lambda request: HttpResponse(), name="other-stream"),
+]
+
+
+@pytest.fixture(autouse=True)
+def urls(settings: Any) -> None:
+    settings.ROOT_URLCONF = __name__
+    settings.STATIC_URL = "/static/"
+
+
+def render(user: object = None, **initkwargs: object) -> HttpResponse:
+    request: HttpRequest = RequestFactory().get("/assistant/")
+    if user is not None:
+        request.user = user  # type: ignore[assignment]
+    response = ChatPage.as_view(**initkwargs)(request)
+    return response.render()  # type: ignore[attr-defined, no-any-return]
+
+
+def policy(response: HttpResponse) -> dict[str, list[str]]:
+    directives = (directive.split() for directive in response["Content-Security-Policy"].split("; "))
+    return {name: sources for name, *sources in directives}
+
+
+def test_anybody_gets_the_page_and_a_csrf_cookie() -> None:
+    response = Client().get("/assistant/")
+
+    assert response.status_code == 200
+    assert "csrftoken" in response.cookies
+
+
+def test_the_page_names_the_stream() -> None:
+    assert 'data-stream-url="/stream-here/"' in render().text
+
+
+def test_a_host_can_name_another_stream() -> None:
+    assert 'data-stream-url="/other-stream/"' in render(stream_view_name="other-stream").text
+
+
+def test_a_host_can_give_title_and_length() -> None:
+    html = render(title="Ask <us>", input_max_length=1234).text
+
+    assert "<title>Ask &lt;us&gt;</title>" in html
+    assert 'data-max-length="1234"' in html
+
+
+def test_the_length_is_a_plain_number_in_every_locale(settings: Any) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+
+    assert 'data-max-length="50000"' in render().text
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        (None, "false"),
+        (SimpleNamespace(is_authenticated=False), "false"),
+        (SimpleNamespace(is_authenticated=True), "true"),
+    ],
+)
+def test_the_page_knows_whether_there_is_a_session(user: object, told: str) -> None:
+    assert f'data-session="{told}"' in render(user).text
+
+
+def test_the_csrf_header_follows_the_setting(settings: Any) -> None:
+    settings.CSRF_HEADER_NAME = "HTTP_X_XSRF_TOKEN"
+
+    assert 'data-csrf-header="X-XSRF-TOKEN"' in render().text
+
+
+def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
+    response = render()
+    directives = policy(response)
+
+    assert directives["default-src"] == ["'none'"]
+    assert directives["style-src"] == directives["img-src"] == directives["connect-src"] == ["'self'"]
+    assert directives["script-src"][:1] == ["'self'"]
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert directives["base-uri"] == directives["form-action"] == ["'none'"]
+    assert directives["frame-ancestors"] == ["'self'"]
+
+
+def test_the_policy_allows_the_host_of_static_files_to_serve_files_only(settings: Any) -> None:
+    settings.STATIC_URL = "https://cdn.example/static/"
+    directives = policy(render())
+
+    assert directives["script-src"][:2] == ["'self'", "https://cdn.example"]
+    assert directives["style-src"] == directives["img-src"] == ["'self'", "https://cdn.example"]
+    assert directives["connect-src"] == ["'self'"]
+
+
+def test_the_nonce_is_that_of_the_import_map_and_new_each_time() -> None:
+    first, second = render(), render()
+    nonce = re.search(r'<script type="importmap" nonce="([^"]+)">', first.text)
+
+    assert nonce is not None
+    assert f"'nonce-{nonce[1]}'" in first["Content-Security-Policy"]
+    assert nonce[1] not in second.text
+
+
+def test_the_import_map_leads_to_the_names_that_the_storage_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waldur_chat.page.static", lambda name: f"/static/{name}?v=1&</script>")
+    found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', render().text)
+
+    assert found is not None
+    imports = json.loads(found[1])["imports"]
+    assert imports["/static/waldur_chat/sse.js"] == "/static/waldur_chat/sse.js?v=1&</script>"
+
+
+def test_the_import_map_knows_every_module_that_is_imported() -> None:
+    files = (Path(waldur_chat.__file__).parent / "static/waldur_chat").glob("*.js")
+    imported = {name for file in files for name in re.findall(r'from "\./([^"]+)"', file.read_text())}
+
+    assert imported == set(MODULES)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "private, no-cache"),
+    ],
+)
+def test_headers(header: str, value: str) -> None:
+    assert render()[header] == value
