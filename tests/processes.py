@@ -62,12 +62,18 @@ def fake_service(directory: Path) -> Iterator[Running]:
 
 @contextmanager
 def host(
-    server: str, directory: Path, *, model: str = "", provider: str = "", settings: Mapping[str, Any] | None = None
+    server: str,
+    directory: Path,
+    *,
+    model: str = "",
+    provider: str = "",
+    settings: Mapping[str, Any] | None = None,
+    database: str = "",
 ) -> Iterator[Running]:
-    """The host project on a server, with a database of its own; `provider` is the base URL of the model service."""
+    """The host project on a server; `provider` is the base URL of the model service, `database` by default a new file."""
     port = free_port()
     environment = {
-        "WALDUR_CHAT_DB": str(directory / "host.sqlite3"),
+        "WALDUR_CHAT_DB": database or str(directory / "host.sqlite3"),
         "WALDUR_CHAT_SETTINGS": json.dumps(settings or {}),
         "OPENAI_BASE_URL": provider,
         "OPENAI_API_KEY": "sk-test" if provider else "",
