@@ -70,7 +70,7 @@ def host(
     settings: Mapping[str, Any] | None = None,
     database: str = "",
 ) -> Iterator[Running]:
-    """The host project on a server; `provider` is the base URL of the model service, `database` by default a new file."""
+    """The host project on a server. `provider` is the model service's base URL; `database` is a new file by default."""
     port = free_port()
     environment = {
         "WALDUR_CHAT_DB": database or str(directory / "host.sqlite3"),

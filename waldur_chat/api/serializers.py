@@ -13,12 +13,14 @@ INPUT_HELP = "User input text for the chat model."
 
 
 class TextField(serializers.CharField):
-    """Text and nothing else: DRF's own field takes numbers too."""
+    """Text and nothing else, measured as it was sent; DRF's own field takes numbers, and measures what it trimmed."""
 
     def to_internal_value(self, data: Any) -> str:
         """See CharField.to_internal_value()."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
 
 
