@@ -23,7 +23,7 @@ SERVERS: dict[str, list[str]] = {
     "gunicorn-sync": ["-m", "gunicorn", "tests.host.wsgi:application", "--bind", "127.0.0.1:{port}"],
     "gunicorn-gthread": [
         "-m", "gunicorn", "tests.host.wsgi:application", "--bind", "127.0.0.1:{port}",
-        "--worker-class", "gthread", "--threads", "64",
+        "--worker-class", "gthread", "--threads", "16",
     ],
     "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload", "--nostatic"],
 }  # fmt: skip

@@ -105,12 +105,16 @@ def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"WALDUR_CHAT[{name!r}]", f"It must be {rules[name]['words']}."
 
 
-def url_prefix() -> str:
-    """Where the plugin puts the API. Raises `ImproperlyConfigured`: a wrong one would break all URLs of the host."""
-    prefix = site_settings().get("URL_PREFIX", "chat")
-    if not _PREFIX["test"](prefix):
-        raise ImproperlyConfigured(f"WALDUR_CHAT['URL_PREFIX']: It must be {_PREFIX['words']}.")
-    return str(prefix)
+def site_value(name: str) -> Any:
+    """One setting as the site has it or by default; for those that no host keeps elsewhere. Queries no database.
+
+    Raises `ImproperlyConfigured` for a value that cannot be.
+    """
+    default = next(one for one in fields(Settings) if one.name.upper() == name)
+    value = site_settings().get(name, default.default)
+    if not default.metadata["test"](value):
+        raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {default.metadata['words']}.")
+    return value
 
 
 def site_settings() -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def _register(router: Any) -> None:
         from waldur_chat import conf
         from waldur_chat.api import routing
 
-        prefix = conf.url_prefix()
+        prefix = conf.site_value("URL_PREFIX")
         if _is_taken(prefix, router, [app.label for app in apps.get_app_configs()]):
             ours.problem = (
                 f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside. "

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
+from waldur_chat import conf
+
 MODULES = ("api.js", "inline.js", "markdown.js", "sse.js", "token.js", "transcript.js")  # what chat.js imports
 
 
@@ -26,14 +28,14 @@ class ChatPage(TemplateView):
     template_name = "waldur_chat/chat.html"
     title: str | Promise = gettext_lazy("Chat")
     stream_view_name = "chat-stream"
-    input_max_length = 50_000
+    input_max_length: int | None = None  # by default the setting
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         user = getattr(self.request, "user", None)  # a host may do without AuthenticationMiddleware
         return super().get_context_data(
             title=self.title,
             stream_url=reverse(self.stream_view_name),
-            input_max_length=self.input_max_length,
+            input_max_length=self.input_max_length or conf.site_value("INPUT_MAX_LENGTH"),
             has_session=bool(user and user.is_authenticated),
             csrf_header=settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-"),
             import_map=import_map(),

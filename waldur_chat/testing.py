@@ -23,7 +23,7 @@ from waldur_chat.providers.base import Provider
 Step = str | float | Exception | ProviderEvent
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Script:
     """What a scripted provider does, and what was done with it.
 

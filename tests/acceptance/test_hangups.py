@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import django
@@ -41,6 +42,17 @@ def _host(server: str, model: str, fake: Running, directory: Path) -> object:
 
 
 @pytest.mark.parametrize("server", GRACE_SECONDS)
+def test_a_hangup_ends_a_whole_answer_too(server: str, fake: Running, tmp_path: Path) -> None:
+    with _host(server, "delay=60", fake, tmp_path) as running:
+        connection = open_stream(running, "application/json", "/api/chat/invoke/")
+        assert eventually(lambda: stats(fake)["answering"] == 1)
+        left, at = len(stats(fake)["left"]), time.time()
+        connection.close()
+        assert eventually(lambda: len(stats(fake)["left"]) > left)
+        assert stats(fake)["left"][-1] - at < GRACE_SECONDS[server]
+
+
+@pytest.mark.parametrize("server", GRACE_SECONDS)
 @pytest.mark.parametrize("silence", SILENCES)
 def test_a_hangup_while_the_provider_is_silent_closes_its_connection(
     server: str, silence: str, fake: Running, tmp_path: Path
@@ -59,15 +71,22 @@ def test_a_hangup_while_the_provider_is_silent_closes_its_connection(
 @pytest.mark.parametrize("server", GRACE_SECONDS)
 def test_random_hangups_leave_nothing_behind(server: str, fake: Running, tmp_path: Path) -> None:
     with _host(server, "tokens=200&delay=0.01&head=0.05", fake, tmp_path) as running:
-        for _ in range(10):
-            _leave(running)
-        time.sleep(2)
+        _warm_up(running, fake)
         before = descriptors(running), threads(running)
         for _ in range(HANGUPS):
             _leave(running)
         assert eventually(lambda: stats(fake)["answering"] == 0)
         assert eventually(lambda: descriptors(running) <= before[0] and threads(running) <= before[1])
         assert b"Traceback" not in running.log.read_bytes()
+
+
+def _warm_up(server: Running, fake: Running) -> None:
+    """Let the server have all its threads at work once, so that it starts none later."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(open_stream(server)) for _ in range(16)]
+        for connection in connections:
+            read_until(connection, b"w2 ")
+    assert eventually(lambda: stats(fake)["answering"] == 0)
 
 
 def _leave(server: Running) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.integration.conftest import Caller
+from waldur_chat import constance_settings
 from waldur_chat.events import Reasoning, Stopped, Usage
 from waldur_chat.testing import scripted
 
@@ -125,3 +126,12 @@ def test_a_silent_provider_adds_nothing_to_plain_text(call: Caller, settings: ob
     settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.05}
     with scripted("Hello", 0.2, " world"):
         assert call.stream(Accept="text/plain").body == b"Hello world"
+
+
+def test_what_the_host_keeps_is_read_once_in_a_request(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    read = constance_settings.read
+    monkeypatch.setattr(constance_settings, "read", lambda: reads.append(1) or read())
+    with scripted("Hello", 0.05, " world"):
+        call.stream()
+    assert len(reads) == 1

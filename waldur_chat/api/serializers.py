@@ -29,7 +29,7 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """The limit on the length is a setting, so the fields are made at each use."""
-        return {"input": TextField(max_length=conf.load().input_max_length, help_text=INPUT_HELP)}
+        return {"input": TextField(max_length=conf.site_value("INPUT_MAX_LENGTH"), help_text=INPUT_HELP)}
 
 
 class ChatInvokeSerializer(ChatRequestSerializer):

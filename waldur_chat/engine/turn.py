@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -67,8 +67,9 @@ class Turn:
 
     def cancel(self) -> None:
         """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._cancel)
+        if self._loop is not None and not (self._task and self._task.done()):
+            with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
+                self._loop.call_soon_threadsafe(self._cancel)
 
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where that is the first event."""
