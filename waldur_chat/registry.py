@@ -25,7 +25,7 @@ def build(spec: ProviderSpec) -> Provider:
 def _load(spec: ProviderSpec) -> type[Provider]:
     try:
         backend = import_string(spec.backend)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # The latter two of a path that begins with a dot.
         raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {error}") from error
     if not (inspect.isclass(backend) and issubclass(backend, Provider)):
         raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {spec.backend} is not a subclass of Provider.")
@@ -39,6 +39,6 @@ def _check_options(spec: ProviderSpec, backend: type[Provider]) -> None:
     known = [parameter.name for parameter in parameters]
     for option in spec.options:
         if option not in known:
-            meant = get_close_matches(option, known, n=1)
+            meant = get_close_matches(str(option), known, n=1)
             advice = f"Did you mean {meant[0]!r}?" if meant else f"It knows {', '.join(known) or 'none'}."
             raise ImproperlyConfigured(f"{spec.place}['OPTIONS']: unknown option {option!r}. {advice}")

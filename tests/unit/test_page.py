@@ -48,15 +48,15 @@ def test_anybody_gets_the_page_and_a_csrf_cookie() -> None:
 
 
 def test_the_page_names_the_stream() -> None:
-    assert 'data-stream-url="/stream-here/"' in render().text
+    assert 'data-stream-url="/stream-here/"' in render().content.decode()
 
 
 def test_a_host_can_name_another_stream() -> None:
-    assert 'data-stream-url="/other-stream/"' in render(stream_view_name="other-stream").text
+    assert 'data-stream-url="/other-stream/"' in render(stream_view_name="other-stream").content.decode()
 
 
 def test_a_host_can_give_title_and_length() -> None:
-    html = render(title="Ask <us>", input_max_length=1234).text
+    html = render(title="Ask <us>", input_max_length=1234).content.decode()
 
     assert "<title>Ask &lt;us&gt;</title>" in html
     assert 'data-max-length="1234"' in html
@@ -65,7 +65,7 @@ def test_a_host_can_give_title_and_length() -> None:
 def test_the_length_is_a_plain_number_in_every_locale(settings: Any) -> None:
     settings.USE_THOUSAND_SEPARATOR = True
 
-    assert 'data-max-length="50000"' in render().text
+    assert 'data-max-length="50000"' in render().content.decode()
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_the_length_is_a_plain_number_in_every_locale(settings: Any) -> None:
     ],
 )
 def test_the_page_knows_whether_there_is_a_session(user: object, told: str) -> None:
-    assert f'data-session="{told}"' in render(user).text
+    assert f'data-session="{told}"' in render(user).content.decode()
 
 
 def test_the_csrf_header_follows_the_setting(settings: Any) -> None:
     settings.CSRF_HEADER_NAME = "HTTP_X_XSRF_TOKEN"
 
-    assert 'data-csrf-header="X-XSRF-TOKEN"' in render().text
+    assert 'data-csrf-header="X-XSRF-TOKEN"' in render().content.decode()
 
 
 def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
@@ -113,12 +113,12 @@ def test_the_nonce_is_that_of_the_import_map_and_new_each_time() -> None:
 
     assert nonce is not None
     assert f"'nonce-{nonce[1]}'" in first["Content-Security-Policy"]
-    assert nonce[1] not in second.text
+    assert nonce[1] not in second.content.decode()
 
 
 def test_the_import_map_leads_to_the_names_that_the_storage_gave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("waldur_chat.page.static", lambda name: f"/static/{name}?v=1&</script>")
-    found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', render().text)
+    found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', render().content.decode())
 
     assert found is not None
     imports = json.loads(found[1])["imports"]

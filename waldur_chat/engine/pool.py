@@ -35,18 +35,21 @@ class _Pool:
         self._providers: dict[str, _Shared] = {}
         self._keeper = asyncio.get_running_loop().create_task(self._close_with_the_loop())
 
-    async def acquire(self, spec: ProviderSpec) -> _Shared:
-        shared = self._providers.get(spec.name)
-        if shared is None or shared.spec != spec:
-            superseded, shared = shared, _Shared(spec=spec, provider=_build(spec))
-            self._providers[spec.name] = shared
-            if superseded and not superseded.turns:
-                await superseded.provider.aclose()
+    def acquire(self, spec: ProviderSpec) -> tuple[_Shared, _Shared | None]:
+        """What the settings name, counted as used, and what it took the place of."""
+        superseded = self._providers.get(spec.name)
+        if superseded is None or superseded.spec != spec:
+            shared = self._providers[spec.name] = _Shared(spec=spec, provider=_build(spec))
+        else:
+            shared, superseded = superseded, None
         shared.turns += 1
-        return shared
+        return shared, superseded
 
     async def release(self, shared: _Shared) -> None:
         shared.turns -= 1
+        await self.close_unused(shared)
+
+    async def close_unused(self, shared: _Shared) -> None:
         if not shared.turns and self._providers.get(shared.spec.name) is not shared:
             await shared.provider.aclose()
 
@@ -55,8 +58,8 @@ class _Pool:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            for shared in self._providers.values():
-                await shared.provider.aclose()
+            closing = [shared.provider.aclose() for shared in self._providers.values()]
+            await asyncio.gather(*closing, return_exceptions=True)
 
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
@@ -69,8 +72,10 @@ async def lease(spec: ProviderSpec) -> AsyncIterator[Provider]:
     pool = _pools.get(loop)
     if pool is None:
         pool = _pools[loop] = _Pool()
-    shared = await pool.acquire(spec)
+    shared, superseded = pool.acquire(spec)
     try:
+        if superseded:
+            await pool.close_unused(superseded)
         yield shared.provider
     finally:
         await pool.release(shared)

@@ -94,8 +94,9 @@ class Turn:
         self._task = self._loop.create_task(self._run())
 
     def _cancel(self) -> None:
+        assert self._loop is not None
         assert self._task is not None
-        self._task.cancel()
+        self._loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
 
     async def _run(self) -> None:
         assert self._loop is not None

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 from waldur_chat.errors import ProviderUnreachable
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
@@ -21,8 +19,8 @@ class LangServeProvider(Provider):
     """Asks a stream endpoint of LangServe: `url` is its full address, `token` may be empty."""
 
     def __init__(self, *, url: str, token: str = "") -> None:
-        if not (isinstance(url, str) and url.startswith(("http://", "https://"))):
-            raise ImproperlyConfigured("url must be an address that begins with http:// or https://.")
+        transport.check_address("url", url)
+        transport.check_key("token", token)
         self._url = url
         self._headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
         if token:
@@ -58,9 +56,8 @@ class LangServeProvider(Provider):
 
     async def _connect(self) -> Any:
         async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(transport.open_client)
-        return self._client
+            self._client = self._client or await asyncio.to_thread(transport.open_client)
+            return self._client
 
 
 async def _send(client: Any, request: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+from django.core.exceptions import ImproperlyConfigured
+
 from waldur_chat.events import Delta, ProviderEvent, Stopped, Usage
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
@@ -21,6 +23,8 @@ class OfflineProvider(Provider):
     """Answers every prompt with what it is and the end of the question, word by word, `delay` seconds apart."""
 
     def __init__(self, *, delay: float = 0.01) -> None:
+        if not (isinstance(delay, (int, float)) and delay >= 0):
+            raise ImproperlyConfigured("delay must be a number of seconds.")
         self._delay = delay
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderTooSlow, ProviderUnreachable
+from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderUnreachable
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers import transport
@@ -66,7 +66,11 @@ class OpenAIProvider(Provider):
         if not (isinstance(model, str) and model):
             raise ImproperlyConfigured("model must name a model of the service.")
         self._client_options = dict(client or {})
-        self._base_url = _base_url(base_url)
+        if base_url is not None:
+            transport.check_address("base_url", base_url)
+        if api_key is not None:
+            transport.check_key("api_key", api_key)
+        self._base_url = base_url
         self._api_key = api_key
         self._completion = {
             "model": model,
@@ -105,9 +109,8 @@ class OpenAIProvider(Provider):
 
     async def _connect(self) -> Any:
         async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._make_client)
-        return self._client
+            self._client = self._client or await asyncio.to_thread(self._make_client)
+            return self._client
 
     def _make_client(self) -> Any:
         http_client = transport.open_client()
@@ -154,13 +157,9 @@ class OpenAIProvider(Provider):
         return MAX_TOKENS_FIELDS[self._is_azure() or "//api.openai.com" in address or ".azure.com" in address]
 
 
-def _base_url(value: object) -> str | None:
-    if value is not None and not (isinstance(value, str) and value.startswith(("http://", "https://"))):
-        raise ImproperlyConfigured("base_url must be an address that begins with http:// or https://.")
-    return value
-
-
 def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured("completion must be a dict.")
     if unknown := set(options) - COMPLETION_OPTIONS - FURTHER_COMPLETION_OPTIONS:
         allowed = ", ".join(sorted(COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS))
         raise ImproperlyConfigured(f"completion: {min(unknown, key=str)!r} is not allowed. It takes {allowed}.")
@@ -174,8 +173,6 @@ def _translated(openai: Any, error: Exception) -> ChatError:
     """The SDK's error as one of ours. The SDK's messages may quote the key and the prompt, so they stay behind."""
     if isinstance(error, openai.APIStatusError):
         return transport.refusal(error.status_code, error.response.headers)
-    if isinstance(error, openai.APITimeoutError):
-        return ProviderTooSlow("No connection to the provider in time.")
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, openai.APIConnectionError):  # Timeouts too: no time but that of connecting is limited.
         return ProviderUnreachable(f"No connection to the provider: {type(error.__cause__).__name__}.")
     return ProviderFailed(f"The openai client raised {type(error).__name__}.")

@@ -13,6 +13,9 @@ from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat.errors import (
     ProviderBusy,
@@ -45,6 +48,23 @@ def open_client() -> Any:
         return openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # The extra is not installed.
         return openai.DefaultAsyncHttpxClient(**options)
+
+
+def check_address(name: str, value: object) -> None:
+    """Raise `ImproperlyConfigured` for an option that is no address of HTTP."""
+    try:
+        address = urlsplit(value) if isinstance(value, str) else None
+        works = address and address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        works = False
+    if not works:
+        raise ImproperlyConfigured(f"{name} must be an address that begins with http:// or https://.")
+
+
+def check_key(name: str, value: object) -> None:
+    """Raise `ImproperlyConfigured` for an option that no header can carry; a line feed at its end is the usual case."""
+    if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
+        raise ImproperlyConfigured(f"{name} must be a string of ASCII without spaces or line feeds around it.")
 
 
 async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -31,6 +31,7 @@ class SSEDecoder:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._after_return = False
         self._begun = False
         self._name = ""
         self._data: list[bytes] = []
@@ -40,11 +41,11 @@ class SSEDecoder:
 
         A line longer than `MAX_LINE_BYTES` raises `ProviderFailed`: nobody sends tokens of that size.
         """
-        buffer = self._rest + chunk
-        # A carriage return at the very end may be the first half of CR LF: it waits for the next bytes.
-        end = len(buffer) - 1 if buffer.endswith(b"\r") else len(buffer)
-        lines = _LINE_END.split(buffer[:end])
-        self._rest = lines.pop() + buffer[end:]
+        # A carriage return ends its line at once; the line feed that may follow in the next bytes belongs to it.
+        lines = _LINE_END.split(chunk.removeprefix(b"\n") if self._after_return else chunk)
+        self._after_return = chunk.endswith(b"\r") if chunk else self._after_return
+        lines[0] = self._rest + lines[0]
+        self._rest = lines.pop()
         if len(self._rest) > MAX_LINE_BYTES:
             raise ProviderFailed("The provider sent an endless line.")
         return [event for line in lines if (event := self._take(line))]

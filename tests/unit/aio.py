@@ -1,0 +1,109 @@
+"""What asynchronous unit tests share: coroutines without a plugin, and the fake service on the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tests.fake.service import Service, Stats
+from waldur_chat.conf import ProviderSpec
+from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent
+from waldur_chat.messages import Message, Prompt
+from waldur_chat.providers.base import Provider
+from waldur_chat.testing import Script
+
+T = TypeVar("T")
+
+PROMPT = Prompt(messages=(Message(role="system", text="Be kind."), Message(role="user", text="What is a VPC?")))
+LONG_ENOUGH = Limits(first_event=30, turn=30)
+
+
+def run(coroutine: Coroutine[Any, Any, T], seconds: float = 30) -> T:
+    """Run a test's coroutine on a new loop; a test that hangs fails."""
+
+    async def bounded() -> T:
+        return await asyncio.wait_for(coroutine, seconds)
+
+    return asyncio.run(bounded())
+
+
+@dataclass(kw_only=True)
+class FakeService:
+    """The fake service, and the address it listens on."""
+
+    port: int
+    stats: Stats
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The last request."""
+        return self.stats.requests[-1]
+
+
+@asynccontextmanager
+async def fake_service() -> AsyncIterator[FakeService]:
+    """Serve on the running loop. Leaving waits until every connection was closed by the one that opened it."""
+    service = Service()
+    server = await service.listen("127.0.0.1")
+    try:
+        yield FakeService(port=server.sockets[0].getsockname()[1], stats=service.stats)
+        await until(lambda: not service.stats.open)
+    finally:
+        server.close()
+
+
+async def until(condition: Any) -> None:
+    """Wait for a condition; run() bounds the wait."""
+    while not condition():  # noqa: ASYNC110  (what is waited for has no event)
+        await asyncio.sleep(0.005)
+
+
+async def answer(provider: Provider, prompt: Prompt = PROMPT) -> list[ProviderEvent]:
+    """All that a provider says to a prompt."""
+    async with aclosing(provider.stream(prompt)) as events:
+        return [event async for event in events]
+
+
+@asynccontextmanager
+async def closing(provider: Provider) -> AsyncIterator[Provider]:
+    """Close the provider at the end, as the pool does."""
+    try:
+        yield provider
+    finally:
+        await provider.aclose()
+
+
+async def answer_once(provider: Provider) -> list[ProviderEvent]:
+    """See answer(); for a provider that nobody asks again."""
+    async with closing(provider):
+        return await answer(provider)
+
+
+def scripted_spec(script: Script, name: str = "default") -> ProviderSpec:
+    """The settings of a provider that follows the script."""
+    return ProviderSpec(
+        name=name, backend="waldur_chat.testing.ScriptedProvider", options={"script": script}, place="a test"
+    )
+
+
+def begin(script: Script, limits: Limits = LONG_ENOUGH) -> Turn:
+    """A turn that has begun on the running loop."""
+    turn = Turn(scripted_spec(script), PROMPT, limits)
+    turn.start(asyncio.get_running_loop())
+    return turn
+
+
+async def everything(turn: Turn) -> list[Event]:
+    """All events of a turn."""
+    events: list[Event] = []
+    while not (events and isinstance(events[-1], (Finished, Failed, Cancelled))):
+        events += await turn.take()
+    return events

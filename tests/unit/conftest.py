@@ -1,0 +1,47 @@
+"""What every unit test is held to, and what several of them need."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import openai
+import pytest
+from hypothesis import settings
+
+settings.register_profile("unit", deadline=None, database=None)
+settings.load_profile("unit")
+
+# The background loop, and the executors of asyncio and asgiref, which keep their threads by design.
+KEPT_THREADS = ("waldur-chat", "asyncio_", "ThreadPoolExecutor")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert [name for name in left if not name.startswith(KEPT_THREADS)] == []
+
+
+@pytest.fixture(autouse=True)
+def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "WALDUR_CHAT_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def http_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each HTTP client that the openai SDK may bring."""
+    if request.param == "httpx":
+        monkeypatch.setattr(openai, "DefaultAioHttpClient", _not_installed)
+    else:
+        try:
+            openai.DefaultAioHttpClient()
+        except RuntimeError:
+            pytest.skip("The extra openai[aiohttp] is not installed.")
+    return str(request.param)
+
+
+def _not_installed(**options: object) -> None:
+    raise RuntimeError("To use the aiohttp client you must have installed the package with the `aiohttp` extra")

@@ -1,0 +1,41 @@
+"""The recorded streams of real services, and what becomes of one however it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from waldur_chat.errors import ProviderError
+from waldur_chat.events import ProviderEvent
+
+BYTES = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
+LINE_ENDS = tuple(BYTES)
+
+Outcome = tuple[list[ProviderEvent], type[ProviderError] | None]
+
+
+class Reader(Protocol):
+    """What translates a stream of one protocol."""
+
+    def feed(self, data: bytes) -> Iterator[ProviderEvent]: ...
+
+    def finish(self) -> None: ...
+
+
+def stream(name: str, line_end: str = "LF") -> bytes:
+    """The bytes of a stream. The files hold line feeds."""
+    return (Path(__file__).parent / "streams" / f"{name}.txt").read_bytes().replace(b"\n", BYTES[line_end])
+
+
+def outcome(reader: Reader, pieces: Sequence[bytes]) -> Outcome:
+    """The events that a stream in these pieces makes, and the error that ends them."""
+    events: list[ProviderEvent] = []
+    try:
+        for piece in pieces:
+            for event in reader.feed(piece):
+                events.append(event)  # noqa: PERF402  (extend() would lose those before an error)
+        reader.finish()
+    except ProviderError as error:
+        return events, type(error)
+    return events, None

@@ -1,0 +1,190 @@
+"""What a Waldur host keeps in django-constance, read by the real constance from its backend in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from constance import config
+from constance import settings as constance
+from constance.backends.memory import MemoryBackend
+from django.test import modify_settings
+
+from waldur_chat import conf, constance_settings, registry
+from waldur_chat.conf import OFFLINE, OPENAI, ProviderSpec
+from waldur_chat.providers.langserve import LangServeProvider
+
+LANGSERVE = f"{LangServeProvider.__module__}.{LangServeProvider.__name__}"
+OF_2025 = {
+    "LLM_CHAT_ENABLED": False,
+    "LLM_INFERENCES_BACKEND_TYPE": "ollama",
+    "LLM_INFERENCES_API_URL": "",
+    "LLM_INFERENCES_API_TOKEN": "",
+    "LLM_INFERENCES_MODEL": "gemma3:27b",
+}
+OF_2026 = {
+    "AI_ASSISTANT_ENABLED": False,
+    "AI_ASSISTANT_ENABLED_ROLES": "disabled",
+    "AI_ASSISTANT_BACKEND_TYPE": "ollama",
+    "AI_ASSISTANT_API_URL": "",
+    "AI_ASSISTANT_API_TOKEN": "",
+    "AI_ASSISTANT_MODEL": "",
+    "AI_ASSISTANT_COMPLETION_KWARGS": "{}",
+    "AI_ASSISTANT_STREAM_TIMEOUT_SECONDS": 120,
+}
+
+Host = Callable[..., None]
+
+
+@pytest.fixture
+def host(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A host with constance, whose defaults and values a test gives.
+
+    Constance copies Django's settings when it is imported, so these copies are what a test replaces.
+    """
+
+    def has(defaults: dict[str, Any], **values: Any) -> None:
+        settings.CONSTANCE_CONFIG = {name: (default, "") for name, default in defaults.items()}
+        monkeypatch.setattr(constance, "CONFIG", settings.CONSTANCE_CONFIG)
+        for name, value in values.items():
+            setattr(config, name, value)
+
+    del settings.WALDUR_CHAT
+    monkeypatch.setattr(constance, "BACKEND", "constance.backends.memory.MemoryBackend")
+    monkeypatch.setattr(MemoryBackend, "_storage", {})
+    monkeypatch.setattr(config, "_wrapped", config._wrapped)
+    config._setup()
+    with modify_settings(INSTALLED_APPS={"append": "constance"}):
+        yield has
+
+
+def spec() -> ProviderSpec:
+    found = conf.load().provider
+    assert found is not None
+    return found
+
+
+def test_a_host_without_constance_has_no_values() -> None:
+    assert constance_settings.read() == {}
+
+
+def test_a_host_that_only_names_values_has_none(settings: Any) -> None:
+    settings.CONSTANCE_CONFIG = {name: (value, "") for name, value in OF_2025.items()}
+    assert constance_settings.read() == {}
+
+
+def test_a_host_of_another_kind_has_none(host: Host) -> None:
+    host({"SITE_NAME": "Waldur"})
+    assert constance_settings.read() == {}
+    assert spec().backend == OFFLINE
+
+
+def test_a_host_may_have_some_of_the_names(host: Host) -> None:
+    host({"AI_ASSISTANT_ENABLED_ROLES": "staff"})
+    assert constance_settings.read() == {"ENABLED_ROLES": "staff"}
+    assert spec().backend == OFFLINE
+
+
+@pytest.mark.parametrize("defaults", [OF_2025, OF_2026])
+def test_a_host_that_was_not_set_up_is_switched_off_and_has_no_provider(host: Host, defaults: dict[str, Any]) -> None:
+    host(defaults)
+    assert not conf.load().enabled
+    assert conf.load().provider is None
+
+
+def test_the_values_of_2025_name_a_langserve(host: Host) -> None:
+    host(OF_2025, LLM_CHAT_ENABLED=True, LLM_INFERENCES_API_URL="http://ai/stream", LLM_INFERENCES_API_TOKEN="t")
+    assert conf.load().enabled
+    assert (spec().backend, spec().options) == (LANGSERVE, {"url": "http://ai/stream", "token": "t"})
+
+
+def test_the_values_of_2026_name_an_openai_compatible_service(host: Host) -> None:
+    host(
+        OF_2026,
+        AI_ASSISTANT_ENABLED=True,
+        AI_ASSISTANT_API_URL="http://ai/v1",
+        AI_ASSISTANT_API_TOKEN="t",
+        AI_ASSISTANT_MODEL="qwen3",
+        AI_ASSISTANT_COMPLETION_KWARGS='{"temperature": 0.2}',
+    )
+    assert conf.load().enabled
+    assert spec().backend == OPENAI
+    assert spec().options == {
+        "base_url": "http://ai/v1",
+        "api_key": "t",
+        "model": "qwen3",
+        "completion": {"temperature": 0.2},
+    }
+
+
+def test_a_service_may_have_no_key_and_no_model(host: Host) -> None:
+    host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1")
+    assert spec().options == {"base_url": "http://ai/v1", "api_key": "", "completion": {}}
+
+
+def test_the_newer_names_win(host: Host) -> None:
+    host(
+        OF_2025 | OF_2026,
+        LLM_CHAT_ENABLED=True,
+        LLM_INFERENCES_API_URL="http://old/stream",
+        AI_ASSISTANT_API_URL="http://new/v1",
+    )
+    assert not conf.load().enabled
+    assert spec().options["base_url"] == "http://new/v1"
+
+
+def test_an_older_address_counts_while_there_is_no_newer_one(host: Host) -> None:
+    host(OF_2025 | OF_2026, LLM_INFERENCES_API_URL="http://old/stream")
+    assert spec().backend == LANGSERVE
+
+
+@pytest.mark.parametrize(
+    ("value", "completion"),
+    [
+        ('{"top_p": 1}', {"top_p": 1}),
+        ({"top_p": 1}, {"top_p": 1}),
+        ("", {}),
+        ("{", {}),
+        ("[1]", {}),
+        (None, {}),
+        (7, {}),
+    ],
+)
+def test_completion_options_are_an_object_or_its_json(host: Host, value: Any, completion: object) -> None:
+    host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1", AI_ASSISTANT_COMPLETION_KWARGS=value)
+    assert spec().options["completion"] == completion
+
+
+def test_roles_and_time_are_taken_over(host: Host) -> None:
+    host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="staff", AI_ASSISTANT_STREAM_TIMEOUT_SECONDS=30)
+    assert (conf.load().enabled_roles, conf.load().turn_seconds) == ("staff", 30.0)
+
+
+def test_empty_roles_and_time_are_none(host: Host) -> None:
+    host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="", AI_ASSISTANT_STREAM_TIMEOUT_SECONDS=0)
+    assert (conf.load().enabled_roles, conf.load().turn_seconds) == ("all", 120.0)
+
+
+def test_settings_of_the_site_win(host: Host, settings: Any) -> None:
+    host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1", AI_ASSISTANT_STREAM_TIMEOUT_SECONDS=30)
+    settings.WALDUR_CHAT = {"ENABLED": True, "TURN_SECONDS": 5, "PROVIDERS": {"default": {"BACKEND": OFFLINE}}}
+    assert (conf.load().enabled, conf.load().turn_seconds, spec().backend) == (True, 5, OFFLINE)
+
+
+def test_the_environment_counts_where_the_host_has_no_address(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(OF_2026)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert spec().options == {"api_key": "k"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"LLM_INFERENCES_API_URL": "http://ai/stream"},
+        {"AI_ASSISTANT_API_URL": "http://ai/v1", "AI_ASSISTANT_COMPLETION_KWARGS": '{"temperature": 0}'},
+    ],
+)
+def test_a_provider_can_be_made_of_what_the_host_says(host: Host, values: dict[str, Any]) -> None:
+    host(OF_2025 | OF_2026, **values)
+    registry.build(spec())

@@ -1,0 +1,61 @@
+"""The tree of errors: whole, and as its docstring draws it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from waldur_chat import errors
+from waldur_chat.errors import ChatError, ProviderBusy, ProviderError
+
+BRANCH = re.compile(r"^    ([│ ]*)[├└]── (\w+) +(\d{3})  \w", re.MULTILINE)
+
+
+def subclasses(base: type[ChatError]) -> list[type[ChatError]]:
+    ours = [one for one in base.__subclasses__() if one.__module__ == errors.__name__]
+    return [one for direct in ours for one in (direct, *subclasses(direct))]
+
+
+TREE: list[type[ChatError]] = [ChatError, *subclasses(ChatError)]
+
+
+def drawn() -> list[tuple[str, str, int]]:
+    """The name, the parent and the status of each error in the drawing."""
+    path, found = ["ChatError"], []
+    for indent, name, status in BRANCH.findall(str(errors.__doc__)):
+        depth = len(indent) // 4 + 1
+        path[depth:] = [name]
+        found.append((name, path[depth - 1], int(status)))
+    return found
+
+
+def test_the_drawing_is_the_tree() -> None:
+    classes = [(one.__name__, one.__bases__[0].__name__, one.status) for one in subclasses(ChatError)]
+    assert sorted(drawn()) == sorted(classes)
+
+
+@pytest.mark.parametrize("error", TREE)
+def test_every_error_has_code_status_and_sentence(error: type[ChatError]) -> None:
+    assert re.fullmatch(r"[a-z_]+", error.code)
+    assert 400 <= error.status < 600
+    assert re.fullmatch(r"The .+\.", error.sentence)
+
+
+def test_no_two_errors_share_a_code() -> None:
+    codes = [error.code for error in TREE if not subclasses(error)]
+    assert len(codes) == len(set(codes))
+
+
+def test_the_base_of_providers_errors_has_a_code_of_its_children() -> None:
+    assert ProviderError.code in {error.code for error in ProviderError.__subclasses__()}
+
+
+def test_an_error_without_a_message_says_its_sentence() -> None:
+    assert str(ProviderBusy()) == ProviderBusy.sentence
+
+
+def test_a_message_stays_apart_from_the_sentence() -> None:
+    error = ProviderBusy("status 429", retry_after=7)
+    assert (str(error), error.retry_after) == ("status 429", 7)
+    assert error.sentence == ProviderBusy.sentence

@@ -1,0 +1,108 @@
+"""The dialects of OpenAI-compatible services, from recorded bytes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.recorded import LINE_ENDS, Outcome, outcome, stream
+from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
+from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
+from waldur_chat.providers.openai_chunks import ChunkReader
+
+
+def text(*pieces: str) -> list[ProviderEvent]:
+    return [Delta(text=piece) for piece in pieces]
+
+
+def used(read: int, written: int) -> Usage:
+    return Usage(input_tokens=read, output_tokens=written)
+
+
+STOP = Stopped(reason="stop")
+DIALECTS: dict[str, Outcome] = {
+    "openai": ([*text("Grüße", " 🙂", "\u2028!"), STOP, used(19, 4)], None),
+    "azure": ([*text("I will"), Stopped(reason="content_filter"), used(31, 2)], None),
+    "vllm": (
+        [
+            used(14, 0),
+            Reasoning(text="The user"), used(14, 1),
+            Reasoning(text=" greets."), used(14, 2),
+            Delta(text="\n\n"), used(14, 3),
+            Delta(text="Hello"), used(14, 4),
+            STOP, used(14, 5),
+            used(14, 5),
+        ],
+        None,
+    ),
+    "ollama": ([Reasoning(text="Hm."), *text("Hi", " there"), STOP, used(26, 3)], None),
+    "llamacpp": ([*text("Once", " upon"), Stopped(reason="length"), used(12, 2)], None),
+    "deepseek": ([Reasoning(text="First, "), Reasoning(text="这样"), *text("四"), STOP, used(10, 6)], None),
+    "litellm-halves": ([*text("\ud83d", "\ude42"), STOP], None),
+    "odd": ([*text("Hi"), Stopped(reason="tool_calls")], None),
+    "error": ([used(14, 0), *text("Half an"), used(14, 1)], ProviderFailed),
+    "overloaded": (text("Well"), ProviderBusy),
+    "unfinished": (text("And then"), ProviderIncomplete),
+    "without-done": ([*text("All."), STOP], None),
+    "without-finish": (text("All."), None),
+}  # fmt: skip
+
+
+def read(*pieces: bytes) -> Outcome:
+    return outcome(ChunkReader(), pieces)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_dialect_is_understood(dialect: str) -> None:
+    assert read(stream(dialect)) == DIALECTS[dialect]
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_cut_gives_the_same_events(dialect: str, line_end: str) -> None:
+    data = stream(dialect, line_end)
+    for cut in range(len(data) + 1):
+        assert read(data[:cut], data[cut:]) == DIALECTS[dialect]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_single_bytes_give_the_same_events(dialect: str) -> None:
+    data = stream(dialect)
+    assert read(*(data[index : index + 1] for index in range(len(data)))) == DIALECTS[dialect]
+
+
+@pytest.mark.parametrize("data", [b"{", b'"text"', b"[" * 100_000, b"\xff"])
+def test_what_is_no_json_object_fails(data: bytes) -> None:
+    assert read(b"data: " + data + b"\n\n") == ([], ProviderFailed)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>A proxy's login page</html>", b'{"choices": []}'])
+def test_what_is_no_stream_is_incomplete(body: bytes) -> None:
+    assert read(body) == ([], ProviderIncomplete)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ({"type": "server_error", "code": 500, "message": "secret"}, "(server_error, 500)"),
+        ({"type": ["?"], "message": "secret"}, "(unnamed)"),
+        ("secret", "(unnamed)"),
+        ({"type": "x" * 1000}, f"({'x' * 60})"),
+    ],
+)
+def test_of_an_error_only_its_codes_are_told(error: object, message: str) -> None:
+    with pytest.raises(ProviderFailed) as raised:
+        list(ChunkReader().feed(b"data: " + json.dumps({"error": error}).encode() + b"\n\n"))
+    assert str(raised.value) == f"The stream holds an error {message}."
+
+
+@pytest.mark.parametrize("error", [{"code": 429}, {"code": "503"}, {"type": "overloaded_error"}])
+def test_an_overload_within_the_stream_is_told_as_one(error: object) -> None:
+    assert read(b"data: " + json.dumps({"error": error}).encode() + b"\n\n") == ([], ProviderBusy)
+
+
+def test_what_follows_the_end_is_not_read() -> None:
+    reader = ChunkReader()
+    assert list(reader.feed(b'data: [DONE]\n\ndata: {"error": 1}\n\n')) == []
+    assert reader.done

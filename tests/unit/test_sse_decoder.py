@@ -1,0 +1,72 @@
+"""The decoder gives the same events however the bytes are cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.recorded import BYTES, LINE_ENDS
+from waldur_chat.errors import ProviderFailed
+from waldur_chat.wire.sse_decoder import MAX_LINE_BYTES, ServerSentEvent, SSEDecoder
+
+STREAM = (
+    "\ufeff: hi\nid: 1\ndata: Grüße\ndata:  🙂\n\nevent: end\n\ndata\n\nretry: 5\n\n: -\n\nevent:x\ndata:y\n\n".encode()
+)
+EVENTS = [
+    ServerSentEvent(name="message", data="Grüße\n 🙂".encode()),
+    ServerSentEvent(name="end", data=b""),
+    ServerSentEvent(name="message", data=b""),
+    ServerSentEvent(name="x", data=b"y"),
+]
+
+
+def decode(*chunks: bytes) -> list[ServerSentEvent]:
+    decoder = SSEDecoder()
+    return [event for chunk in chunks for event in decoder.feed(chunk)]
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS)
+def test_every_cut_gives_the_same_events(line_end: str) -> None:
+    stream = STREAM.replace(b"\n", BYTES[line_end])
+    for cut in range(len(stream) + 1):
+        assert decode(stream[:cut], stream[cut:]) == EVENTS
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS)
+def test_single_bytes_give_the_same_events(line_end: str) -> None:
+    stream = STREAM.replace(b"\n", BYTES[line_end])
+    assert decode(*(stream[index : index + 1] for index in range(len(stream)))) == EVENTS
+
+
+@given(st.lists(st.sampled_from([*b"dat:ev n\r\n\r\n", 0xEF, 0xBB, 0xBF])).map(bytes), st.data())
+def test_the_cuts_do_not_matter(stream: bytes, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(stream)))
+    assert decode(stream[:cut], b"", stream[cut:]) == decode(stream)
+
+
+@given(st.lists(st.binary(max_size=20)))
+def test_no_bytes_break_it(chunks: list[bytes]) -> None:
+    assert all(event.name for event in decode(*chunks))
+
+
+def test_an_event_that_was_not_ended_is_not_given() -> None:
+    assert decode(b"data: half") == decode(b"data: half\n") == []
+
+
+def test_a_byte_order_mark_counts_at_the_very_beginning_only() -> None:
+    assert decode(b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n") == [ServerSentEvent(name="message", data=b"a")]
+
+
+def test_a_name_that_is_not_utf8_is_replaced() -> None:
+    assert decode(b"event: \xff\n\n") == [ServerSentEvent(name="\ufffd", data=b"")]
+
+
+def test_a_long_line_is_read() -> None:
+    (event,) = decode(*[b"data: ", *[b"x" * 10_000] * 100, b"\n\n"])
+    assert len(event.data) == 1_000_000
+
+
+def test_an_endless_line_is_not_kept_for_ever() -> None:
+    with pytest.raises(ProviderFailed, match="endless"):
+        decode(*[b"x" * 65536] * (MAX_LINE_BYTES // 65536 + 1))

@@ -1,0 +1,67 @@
+"""What sites test with."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.aio import PROMPT, answer, run
+from waldur_chat import chat, conf
+from waldur_chat.errors import ProviderBusy
+from waldur_chat.events import Delta, Stopped, Usage
+from waldur_chat.testing import Script, ScriptedProvider, scripted
+
+USAGE = Usage(input_tokens=7, output_tokens=5)
+
+
+def test_a_script_is_followed() -> None:
+    script = Script(steps=["a", 0, 0.001, USAGE, Stopped(reason="length")])
+    assert run(answer(ScriptedProvider(script=script))) == [Delta(text="a"), USAGE, Stopped(reason="length")]
+
+
+def test_an_exception_of_the_script_is_raised() -> None:
+    with pytest.raises(ProviderBusy):
+        run(answer(ScriptedProvider(script=Script(steps=[ProviderBusy()]))))
+
+
+def test_prompts_are_kept_and_streams_counted() -> None:
+    async def main() -> None:
+        provider = ScriptedProvider(script=script)
+        await answer(provider)
+        left = provider.stream(PROMPT)
+        await anext(left)
+        assert (script.opened, script.closed) == (2, 1)
+        await left.aclose()
+
+    script = Script(steps=["a", "b"])
+    run(main())
+    assert (script.opened, script.closed) == (2, 2)
+    assert script.prompts == [PROMPT, PROMPT]
+
+
+def test_the_example_of_the_docstring_works() -> None:
+    with scripted("Hello", " world") as provider:
+        assert str(chat.invoke("Anybody there?")) == "Hello world"
+    assert provider.prompts[0].question == "Anybody there?"
+    assert provider.opened == provider.closed == 1
+
+
+def test_a_script_lasts_as_long_as_its_context() -> None:
+    before = conf.load()
+    with scripted("a"):
+        assert conf.load() != before
+    assert conf.load() == before
+
+
+def test_other_settings_stay(settings: pytest.FixtureRequest) -> None:
+    settings.WALDUR_CHAT = {"SYSTEM_PROMPT": "Be kind."}  # type: ignore[attr-defined]
+    with scripted("a") as provider:
+        chat.invoke("Hi")
+    assert [message.text for message in provider.prompts[0].messages] == ["Be kind.", "Hi"]
+
+
+def test_one_script_after_another_is_not_mixed_up() -> None:
+    answers = []
+    for text in ("a", "b"):
+        with scripted(text):
+            answers.append(str(chat.invoke()))
+    assert answers == ["a", "b"]

@@ -1,0 +1,162 @@
+"""The HTTP client that providers share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import AsyncGenerator, Mapping
+
+import pytest
+
+from tests.unit.aio import run
+from waldur_chat.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderTooSlow,
+    ProviderUnreachable,
+)
+from waldur_chat.providers import transport
+
+
+class Body:
+    """A body in pieces, the last of which may be an error; it knows whether it was closed."""
+
+    def __init__(self, *pieces: bytes | Exception | float) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    async def read(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for piece in self.pieces:
+                if isinstance(piece, Exception):
+                    raise piece
+                if isinstance(piece, bytes):
+                    yield piece
+                else:
+                    await asyncio.sleep(piece)
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (201, ProviderRefused),
+        (301, ProviderRefused),
+        (400, ProviderRefused),
+        (401, ProviderRefused),
+        (404, ProviderRefused),
+        (408, ProviderTooSlow),
+        (429, ProviderBusy),
+        (500, ProviderFailed),
+        (502, ProviderFailed),
+        (503, ProviderBusy),
+        (504, ProviderTooSlow),
+        (529, ProviderBusy),
+    ],
+)
+def test_each_status_has_its_error(status: int, error: type[ProviderError]) -> None:
+    refusal = transport.refusal(status, {})
+    assert type(refusal) is error
+    assert str(refusal) == f"The provider answered with status {status}."
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "9" * 30}, 3600),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "7.5"}, None),
+        ({"retry-after": "\u0667"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+    ],
+)
+def test_the_time_to_come_back_is_a_number_of_seconds(headers: Mapping[str, str], seconds: int | None) -> None:
+    assert transport.refusal(429, headers).retry_after == seconds
+
+
+def test_a_body_is_read_piece_by_piece() -> None:
+    async def main() -> list[bytes]:
+        return [piece async for piece in transport.read(Body(b"a", b"b").read())]
+
+    assert run(main()) == [b"a", b"b"]
+
+
+def test_whatever_breaks_a_body_means_that_the_connection_broke() -> None:
+    async def main() -> None:
+        async for _ in transport.read(Body(b"a", KeyError("secret")).read()):
+            pass
+
+    with pytest.raises(ProviderUnreachable, match=r"^The connection broke: KeyError\.$"):
+        run(main())
+
+
+def test_who_stops_reading_closes_the_body() -> None:
+    async def main() -> bool:
+        body = Body(b"a", b"b")
+        chunks = transport.read(body.read())
+        await anext(chunks)
+        await chunks.aclose()
+        return body.closed
+
+    assert run(main())
+
+
+@pytest.mark.parametrize("rest", [(), (b"\n",), (60.0,), (ConnectionResetError(),)])
+def test_what_follows_the_end_troubles_nobody(
+    rest: tuple[bytes | Exception | float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        chunks = transport.read(Body(b"the end", *rest).read())
+        await anext(chunks)
+        await transport.drain(chunks)
+        await chunks.aclose()
+
+    monkeypatch.setattr(transport, "DRAIN_SECONDS", 0.01)
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai._base_client"])
+def test_the_clients_records_of_a_turn_are_kept_out_of_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    contextvars.copy_context().run(log_quietly, name)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def log_quietly(name: str) -> None:
+    transport.be_quiet()
+    logging.getLogger(name).debug("the prompt")
+    logging.getLogger(name).info("the address")
+    logging.getLogger(name).warning("trouble")
+
+
+def test_the_hosts_own_use_of_the_client_is_logged_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    contextvars.copy_context().run(transport.be_quiet)
+    contextvars.Context().run(logging.getLogger("httpx").info, "HTTP Request: GET")
+    assert caplog.messages == ["HTTP Request: GET"]
+
+
+def test_being_quiet_twice_adds_nothing() -> None:
+    contextvars.copy_context().run(transport.be_quiet)
+    before = list(logging.getLogger("httpx").filters)
+    contextvars.copy_context().run(transport.be_quiet)
+    assert logging.getLogger("httpx").filters == before
+
+
+@pytest.mark.usefixtures("http_client")
+def test_the_client_follows_no_redirect_and_limits_only_connecting() -> None:
+    async def main() -> None:
+        client = transport.open_client()
+        assert not client.follow_redirects
+        assert client.timeout.as_dict() == {"connect": 10.0, "read": None, "write": None, "pool": None}
+        await client.aclose()
+
+    run(main())

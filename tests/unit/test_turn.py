@@ -1,0 +1,242 @@
+"""A turn ends with exactly one terminal event, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from tests.unit.aio import LONG_ENOUGH, PROMPT, begin, everything, run, scripted_spec, until
+from waldur_chat.conf import ProviderSpec
+from waldur_chat.engine import background
+from waldur_chat.engine.channel import CAPACITY
+from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.errors import (
+    ChatNotConfigured,
+    ProviderBusy,
+    ProviderFailed,
+    ProviderTooSlow,
+    TurnTooLong,
+)
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stopped, Usage
+from waldur_chat.testing import Script, Step
+
+USAGE = Usage(input_tokens=7, output_tokens=5)
+
+
+def told(*steps: Step, limits: Limits = LONG_ENOUGH) -> list[Event]:
+    """What a turn tells of a provider that does these steps, after its beginning."""
+
+    async def main() -> list[Event]:
+        turn = begin(script, limits)
+        events = await everything(turn)
+        assert [event for event in events if isinstance(event, Started)] in ([], [Started(turn=turn.id)])
+        return [event for event in events if not isinstance(event, Started)]
+
+    script = Script(steps=steps)
+    events = run(main())
+    assert script.opened == script.closed
+    return events
+
+
+def test_an_answer_is_passed_on() -> None:
+    assert told("a", "b", USAGE, Stopped(reason="length")) == [
+        Delta(text="a"),
+        Delta(text="b"),
+        Finished(reason="length", usage=USAGE),
+    ]
+
+
+def test_a_turn_begins_by_telling_its_id() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a"]))
+        assert await turn.first() == Started(turn=turn.id)
+        assert (await everything(turn))[0] == Started(turn=turn.id)
+
+    run(main())
+
+
+def test_an_empty_answer_has_its_beginning_and_end_too() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=[""]))
+        assert await everything(turn) == [Started(turn=turn.id), Finished(reason="stop", usage=None)]
+
+    run(main())
+
+
+def test_reasoning_is_passed_on() -> None:
+    assert told(Reasoning(text="Hm."), Reasoning(text=""), "a")[:2] == [Reasoning(text="Hm."), Delta(text="a")]
+
+
+def test_the_last_report_of_usage_counts() -> None:
+    assert told(Usage(input_tokens=7, output_tokens=1), "a", USAGE)[-1] == Finished(reason="stop", usage=USAGE)
+
+
+def test_a_character_in_two_pieces_is_joined() -> None:
+    assert told("\ud83d", "\ude42")[:-1] == [Delta(text="🙂")]
+
+
+def test_half_a_character_at_the_end_is_replaced() -> None:
+    assert told("a\ud83d")[:-1] == [Delta(text="a"), Delta(text="\ufffd")]
+
+
+def test_what_is_no_event_of_a_provider_is_not_passed_on() -> None:
+    nonsense: Any = object()
+    assert told(nonsense, "a")[:-1] == [Delta(text="a")]
+
+
+@pytest.mark.parametrize("steps", [(), ("a", USAGE)])
+def test_an_error_of_the_provider_ends_the_turn(steps: tuple[Step, ...]) -> None:
+    error = ProviderBusy("status 429", retry_after=7)
+    assert told(*steps, error)[-1] == Failed(error=error, usage=USAGE if steps else None)
+
+
+def test_an_error_before_the_first_event_is_raised_to_who_waits_for_it() -> None:
+    async def main() -> None:
+        await begin(Script(steps=[ProviderBusy()])).first()
+
+    with pytest.raises(ProviderBusy):
+        run(main())
+
+
+def test_settings_that_do_not_work_are_told() -> None:
+    async def main() -> None:
+        spec = ProviderSpec(name="default", backend="no.such.Provider", options={}, place="WALDUR_CHAT")
+        turn = Turn(spec, PROMPT, LONG_ENOUGH)
+        turn.start(asyncio.get_running_loop())
+        await turn.first()
+
+    with pytest.raises(ChatNotConfigured, match="WALDUR_CHAT"):
+        run(main())
+
+
+def test_a_bug_of_the_provider_is_told_as_its_failure(caplog: pytest.LogCaptureFixture) -> None:
+    (last,) = told(ZeroDivisionError("a bug"))
+    assert isinstance(last, Failed)
+    assert type(last.error) is ProviderFailed
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failure_is_logged_once_and_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    told(ProviderBusy("status 429"))
+    ((name, level, message),) = caplog.record_tuples
+    assert (name, level) == ("waldur_chat.engine.turn", logging.WARNING)
+    assert message.endswith("failed: provider_busy: status 429")
+    assert caplog.records[0].exc_info is None
+
+
+def test_a_whole_answer_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    told("a")
+    assert caplog.records == []
+
+
+def test_a_provider_that_does_not_begin_in_time_is_too_slow() -> None:
+    (last,) = told(30, limits=Limits(first_event=0.01, turn=30))
+    assert isinstance(last, Failed)
+    assert type(last.error) is ProviderTooSlow
+
+
+def test_a_provider_that_has_begun_may_pause() -> None:
+    assert told("a", 0.1, "b", limits=Limits(first_event=0.05, turn=30))[-1] == Finished(reason="stop", usage=None)
+
+
+def test_a_turn_that_takes_too_long_is_ended() -> None:
+    events = told("a", USAGE, 30, limits=Limits(first_event=30, turn=0.01))
+    assert events[0] == Delta(text="a")
+    assert isinstance(events[-1], Failed)
+    assert type(events[-1].error) is TurnTooLong
+    assert events[-1].usage == USAGE
+
+
+def test_a_reader_who_does_not_read_is_no_excuse() -> None:
+    async def main() -> list[Event]:
+        script = Script(steps=["x" * CAPACITY, "y"])
+        turn = begin(script, Limits(first_event=30, turn=0.05))
+        await until(lambda: script.closed)
+        return await everything(turn)
+
+    last = run(main())[-1]
+    assert isinstance(last, Failed)
+    assert type(last.error) is TurnTooLong
+
+
+def test_cancelling_closes_the_provider_and_tells_what_was_used() -> None:
+    async def main() -> None:
+        script = Script(steps=["a", USAGE, 30])
+        turn = begin(script)
+        assert await turn.first()
+        await asyncio.sleep(0)
+        turn.cancel()
+        assert (await everything(turn))[-1] == Cancelled(usage=USAGE)
+        assert (script.opened, script.closed) == (1, 1)
+
+    run(main())
+
+
+def test_a_turn_that_is_cancelled_at_once_has_its_end_too() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=[30]))
+        turn.cancel()
+        assert await everything(turn) == [Cancelled(usage=None)]
+
+    run(main(), seconds=1)
+
+
+def test_cancelling_what_has_ended_does_nothing() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a"]))
+        assert isinstance((await everything(turn))[-1], Finished)
+        turn.cancel()
+        assert await turn.take(timeout=0.01) == []
+
+    run(main())
+
+
+def test_cancelling_what_was_never_begun_does_nothing() -> None:
+    Turn(scripted_spec(Script(steps=[])), PROMPT, LONG_ENOUGH).cancel()
+
+
+def test_cancelling_when_the_loop_has_gone_does_nothing() -> None:
+    async def main() -> Turn:
+        turn = begin(Script(steps=["a"]))
+        await everything(turn)
+        return turn
+
+    run(main()).cancel()
+
+
+def test_a_loop_that_ends_closes_the_provider() -> None:
+    async def main() -> Turn:
+        turn = begin(script)
+        await turn.first()
+        return turn
+
+    script = Script(steps=["a", 30])
+    run(main())
+    assert (script.opened, script.closed) == (1, 1)
+
+
+def test_taking_is_not_for_ever_where_a_time_is_given() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=[30]))
+        assert await turn.take(timeout=0.01) == []
+        turn.cancel()
+        await everything(turn)
+
+    run(main())
+
+
+def test_other_threads_can_take_too() -> None:
+    turn = Turn(scripted_spec(Script(steps=[0.05, "a"])), PROMPT, LONG_ENOUGH)
+    turn.start(background.loop())
+    events: list[Event] = turn.take_blocking(timeout=0.001)
+    while not (events and isinstance(events[-1], Finished)):
+        events += turn.take_blocking(timeout=30)
+    assert events[1] == Delta(text="a")
+
+
+def test_no_two_turns_have_the_same_id() -> None:
+    ids = {Turn(scripted_spec(Script(steps=[])), PROMPT, LONG_ENOUGH).id for _ in range(3)}
+    assert len(ids) == 3
