@@ -109,7 +109,7 @@ def test_the_policy_allows_the_host_of_static_files_to_serve_files_only(settings
 
 def test_the_nonce_is_that_of_the_import_map_and_new_each_time() -> None:
     first, second = render(), render()
-    nonce = re.search(r'<script type="importmap" nonce="([^"]+)">', first.text)
+    nonce = re.search(r'<script type="importmap" nonce="([^"]+)">', first.content.decode())
 
     assert nonce is not None
     assert f"'nonce-{nonce[1]}'" in first["Content-Security-Policy"]
