@@ -18,6 +18,13 @@ def model_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]
         yield running
 
 
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A fake model service of the module's own, for tests that count what it sees."""
+    with fake_service(tmp_path_factory.mktemp("fake")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def chat_with(model_service: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
     """Start the host in front of a model, whose name says how it behaves; one process for each name."""

@@ -1,4 +1,7 @@
-"""Clients that leave: the provider's connection is closed at once, and nothing is left behind.
+"""Clients that leave: the provider's connection is closed, and nothing is left behind.
+
+How fast that is, `tests/benchmarks/hangups.py` measures; here it is long before a heartbeat under ASGI, and within one
+under WSGI.
 
 `WALDUR_CHAT_HANGUPS` says how many leave each server (default 40; the bar was measured with 200).
 """
@@ -10,7 +13,6 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,22 +20,15 @@ import django
 import pytest
 
 from tests.acceptance.streams import descriptors, eventually, open_stream, read_until, threads
-from tests.processes import Running, fake_service, host, stats
+from tests.processes import Running, host, stats
 
 HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
-HEARTBEAT_SECONDS = 0.5
-GRACE_SECONDS = {"uvicorn": 0.05, "gunicorn-gthread": 1.0 + HEARTBEAT_SECONDS}
+HEARTBEAT_SECONDS = 2.0
+GRACE_SECONDS = {"uvicorn": 0.5, "gunicorn-gthread": HEARTBEAT_SECONDS}
 SILENCES = {"before the headers": "head=60", "before the first token": "first=60", "between tokens": "delay=60"}
 RESET = struct.pack("ii", 1, 0)
 
 pytestmark = pytest.mark.skipif(django.VERSION < (5, 0), reason="Django 4.2 does not notice a hang-up under ASGI")
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The fake model service."""
-    with fake_service(tmp_path_factory.mktemp("fake")) as running:
-        yield running
 
 
 def _host(server: str, model: str, fake: Running, directory: Path) -> object:

@@ -7,17 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.streams import open_stream, read_until
-from tests.processes import SERVERS, Running, fake_service, host, stats
+from tests.processes import SERVERS, Running, host, stats
 
 PACED = "tokens=5&delay=0.3"
 END_OF_BODY = b"0\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The fake model service."""
-    with fake_service(tmp_path_factory.mktemp("fake")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=SERVERS)

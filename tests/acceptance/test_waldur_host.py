@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import ROOT, TOKEN, Running, fake_service, free_port, process
+from tests.processes import ROOT, TOKEN, Running, free_port, process
 
 pytestmark = pytest.mark.skipif(
     not entry_points(group="waldur_extensions"), reason="waldur-chat is not installed, so it has no entry point"
@@ -90,13 +90,6 @@ def _post(server: Running, path: str, data: Any) -> tuple[int, Any]:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The fake model service."""
-    with fake_service(tmp_path_factory.mktemp("fake")) as running:
-        yield running
 
 
 @pytest.fixture

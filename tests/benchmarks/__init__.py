@@ -1,0 +1,1 @@
+"""Measurements: figures, not verdicts. They want a quiet machine."""

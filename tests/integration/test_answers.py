@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.test import override_settings
+from django.urls import resolve
+from rest_framework.routers import DefaultRouter
+from rest_framework.test import APIRequestFactory, force_authenticate
 
 from tests.integration.conftest import Caller
 from waldur_chat import constance_settings
+from waldur_chat.api.routing import register
 from waldur_chat.events import Reasoning, Stopped, Usage
 from waldur_chat.testing import scripted
 
@@ -106,6 +111,16 @@ def test_reasoning_is_shown_where_the_site_wants_it(call: Caller, settings: obje
 def test_reasoning_is_no_part_of_a_whole_answer(call: Caller) -> None:
     with scripted(Reasoning(text="Hm."), "Hello"):
         assert call.invoke().json == "Hello"
+
+
+def test_a_router_with_format_suffixes_does_no_harm(user: object) -> None:
+    router = DefaultRouter()
+    register(router)
+    request = APIRequestFactory().post("/chat/invoke.json")
+    force_authenticate(request, user)
+    with scripted("Hello"), override_settings(ROOT_URLCONF=tuple(router.urls)):
+        match = resolve("/chat/invoke.json")
+        assert match.func(request, **match.kwargs).render().data == "Hello"
 
 
 def test_an_empty_answer_is_an_answer(call: Caller) -> None:

@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
 from tests.integration.conftest import JSON, Caller
+from waldur_chat.api import pending
 from waldur_chat.api.hangup import has_hung_up
 from waldur_chat.api.parsers import BodyTooLarge, BoundedJSONParser
 from waldur_chat.testing import Script, scripted
@@ -58,6 +59,12 @@ def test_a_wsgi_client_that_has_gone_ends_the_turn(authorization: dict[str, str]
         list(response)
         response.close()
         assert closes(provider)
+
+
+def test_a_wsgi_client_that_stays_gets_his_answer(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "POLL_SECONDS", 0.05)
+    with scripted(0.2, "Hello"):
+        assert call.invoke().json == "Hello"
 
 
 def test_a_wsgi_client_that_reads_no_further_ends_the_turn(authorization: dict[str, str]) -> None:

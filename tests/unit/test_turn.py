@@ -18,6 +18,7 @@ from waldur_chat.errors import (
     ProviderBusy,
     ProviderFailed,
     ProviderTooSlow,
+    TurnCancelled,
     TurnTooLong,
 )
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stopped, Usage
@@ -240,3 +241,13 @@ def test_other_threads_can_take_too() -> None:
 def test_no_two_turns_have_the_same_id() -> None:
     ids = {Turn(scripted_spec(Script(steps=[])), PROMPT, LONG_ENOUGH).id for _ in range(3)}
     assert len(ids) == 3
+
+
+def test_a_turn_that_was_cancelled_before_it_began_says_so() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=[60]))
+        turn.cancel()
+        with pytest.raises(TurnCancelled):
+            await turn.first()
+
+    run(main())

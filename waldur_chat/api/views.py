@@ -23,7 +23,10 @@ from waldur_chat.api.serializers import ChatInvokeSerializer, ChatRequestSeriali
 
 
 class ChatViewSet(ViewSet):
-    """The chat API. Requests are checked in this order: user, switches, body, format; then the provider is asked."""
+    """The chat API. Requests are checked in this order: user, switches, body, format; then the provider is asked.
+
+    Routers may hand over the suffix of a format (`stream.json`); it says nothing that `Accept` does not say.
+    """
 
     renderer_classes = [JSONRenderer]
     parser_classes = [BoundedJSONParser]
@@ -52,7 +55,7 @@ class ChatViewSet(ViewSet):
 
     @schema.invoke
     @action(detail=False, methods=["post"])
-    def invoke(self, request: Request) -> HttpResponse:
+    def invoke(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the whole answer."""
         serializer = ChatInvokeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -62,7 +65,7 @@ class ChatViewSet(ViewSet):
 
     @schema.stream
     @action(detail=False, methods=["post"])
-    def stream(self, request: Request) -> HttpResponse:
+    def stream(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the answer as it is written."""
         serializer = ChatRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

@@ -16,7 +16,7 @@ from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine.channel import Channel
 from waldur_chat.engine.pool import lease
 from waldur_chat.engine.surrogates import SurrogateJoiner
-from waldur_chat.errors import ChatError, ProviderFailed, ProviderTooSlow, TurnTooLong
+from waldur_chat.errors import ChatError, ProviderFailed, ProviderTooSlow, TurnCancelled, TurnTooLong
 from waldur_chat.events import (
     Cancelled,
     Delta,
@@ -72,12 +72,15 @@ class Turn:
                 self._loop.call_soon_threadsafe(self._cancel)
 
     async def first(self) -> Event:
-        """Wait for the first event and leave it there. Raises the turn's error where that is the first event."""
+        """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
         await self._channel.wait()
-        event = self._channel.peek()
-        if isinstance(event, Failed):
-            raise event.error
-        return event
+        match event := self._channel.peek():
+            case Failed(error=error):
+                raise error
+            case Cancelled():
+                raise TurnCancelled
+            case _:
+                return event
 
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""

@@ -39,15 +39,9 @@ class LangServeProvider(Provider):
             stack.push_async_callback(response.aclose)
             if response.status_code != 200:
                 raise transport.refusal(response.status_code, response.headers)
-            chunks = await stack.enter_async_context(aclosing(transport.read(response.aiter_bytes())))
-            reader = LangServeReader()
-            async for data in chunks:
-                for event in reader.feed(data):
-                    yield event
-                if reader.done:
-                    break
-            reader.finish()
-            await transport.drain(chunks)
+            relayed = transport.relay(response.aiter_bytes(), LangServeReader())
+            async for event in await stack.enter_async_context(aclosing(relayed)):
+                yield event
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""

@@ -90,15 +90,9 @@ class OpenAIProvider(Provider):
         try:
             async with AsyncExitStack() as stack:
                 response = await self._ask(openai, client, prompt, stack)
-                chunks = await stack.enter_async_context(aclosing(transport.read(response.iter_bytes())))
-                reader = ChunkReader()
-                async for data in chunks:
-                    for event in reader.feed(data):
-                        yield event
-                    if reader.done:
-                        break
-                reader.finish()
-                await transport.drain(chunks)
+                relayed = transport.relay(response.iter_bytes(), ChunkReader())
+                async for event in await stack.enter_async_context(aclosing(relayed)):
+                    yield event
         except openai.OpenAIError as error:
             raise _translated(openai, error) from error
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +25,7 @@ from waldur_chat.errors import (
     ProviderTooSlow,
     ProviderUnreachable,
 )
+from waldur_chat.events import ProviderEvent
 
 CONNECT_SECONDS = 10.0
 DRAIN_SECONDS = 0.1
@@ -65,6 +66,28 @@ def check_key(name: str, value: object) -> None:
     """Raise `ImproperlyConfigured` for an option that no header can carry; a line feed at its end is the usual case."""
     if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
         raise ImproperlyConfigured(f"{name} must be a string of ASCII without spaces or line feeds around it.")
+
+
+class Reader(Protocol):
+    """Translates the bytes of one stream."""
+
+    done: bool
+
+    def feed(self, data: bytes) -> Iterable[ProviderEvent]: ...
+
+    def finish(self) -> None: ...
+
+
+async def relay(body: AsyncGenerator[bytes, None], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
+    """The events of a whole body."""
+    async with aclosing(read(body)) as chunks:
+        async for data in chunks:
+            for event in reader.feed(data):
+                yield event
+            if reader.done:
+                break
+        reader.finish()
+        await drain(chunks)
 
 
 async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
