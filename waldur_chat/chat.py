@@ -12,6 +12,7 @@ It applies the site's settings, but none of its switches: whether somebody may c
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, closing
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from waldur_chat.engine.turn import Limits, Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Message, Prompt
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +94,11 @@ async def astream(text: str | None = None) -> AsyncGenerator[Event, None]:
 
 
 def load() -> conf.Settings:
-    """The settings. Raises `ChatNotConfigured` where they do not have the shape of settings."""
+    """The settings. Raises `ChatNotConfigured` where they cannot work."""
     try:
         return conf.load()
     except ImproperlyConfigured as error:
+        logger.error("The chat cannot work: %s", error)
         raise ChatNotConfigured(str(error)) from error
 
 

@@ -85,10 +85,12 @@ NAMES = tuple(one.name.upper() for one in fields(Settings))
 def load() -> Settings:
     """The settings as they are now; queries the database where the host keeps values there.
 
-    Raises `ImproperlyConfigured`, which names the place, for what has not even the right shape.
+    Raises `ImproperlyConfigured`, which names the place, for what cannot be; an unknown name only `check` minds.
     """
-    host = constance_settings.read()
     own = site_settings()
+    for place, words in problems({name: value for name, value in own.items() if name in NAMES}):
+        raise ImproperlyConfigured(f"{place}: {words}")
+    host = constance_settings.read()
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
     values["providers"] = _providers(own, host)
     return Settings(**values)

@@ -109,9 +109,13 @@ def test_settings_that_cannot_work_are_a_409_without_details(call: Caller, setti
     assert b"secret" not in reply.body
 
 
-def test_settings_without_the_shape_of_settings_are_a_409(call: Caller, settings: Any) -> None:
-    settings.WALDUR_CHAT = {"PROVIDERS": "nonsense"}
+@pytest.mark.parametrize("own", [{"PROVIDERS": "nonsense"}, {"INPUT_MAX_LENGTH": "nonsense"}, ["nonsense"]])
+def test_settings_that_cannot_be_are_a_409_and_are_logged(
+    call: Caller, settings: Any, caplog: pytest.LogCaptureFixture, own: Any
+) -> None:
+    settings.WALDUR_CHAT = own
     assert call.stream().status == 409
+    assert "The chat cannot work: WALDUR_CHAT" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,10 @@ class Stream(Outcome[None]):
 class PendingResponse(HttpResponse, Generic[T]):
     """Rendered in the thread of a WSGI request; the turn runs on the background loop."""
 
+    # What middleware expects of a response that is rendered later.
+    context_data = None
+    template_name = None
+
     def __init__(self, view: APIView, turn: Turn, outcome: Outcome[T]) -> None:
         super().__init__()
         self.view = view
