@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -21,7 +22,20 @@ from waldur_chat.errors import (
     TurnCancelled,
     TurnTooLong,
 )
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stopped, Usage
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    ProviderEvent,
+    Reasoning,
+    Started,
+    Stopped,
+    Usage,
+)
+from waldur_chat.messages import Prompt
+from waldur_chat.providers.base import Provider
 from waldur_chat.testing import Script, Step
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
@@ -251,3 +265,33 @@ def test_a_turn_that_was_cancelled_before_it_began_says_so() -> None:
             await turn.first()
 
     run(main())
+
+
+def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> None:
+    async def main() -> None:
+        spec = ProviderSpec(name="default", backend=f"{__name__}.SlowToClose", options={}, place="here")
+        turn = Turn(spec, PROMPT, Limits(first_event=60, turn=0.1))
+        turn.start(asyncio.get_running_loop())
+        await turn.first()
+        turn.cancel()
+        await asyncio.sleep(0.02)
+        turn.cancel()
+        assert (await everything(turn))[-1] == Cancelled(usage=None)
+        assert SlowToClose.closed == 1
+
+    SlowToClose.closed = 0
+    run(main())
+
+
+class SlowToClose(Provider):
+    """Awaits while it closes, as a client of HTTP does."""
+
+    closed = 0
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        try:
+            yield Delta(text="Hello")
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.2)  # Longer than the turn may take: its time limit is a third reason to cancel.
+            type(self).closed += 1

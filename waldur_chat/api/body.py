@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
-from waldur_chat.api.database import give_back_connections
+from waldur_chat.api.idle import give_back_connections, give_back_thread
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.turn import Turn
@@ -111,7 +110,7 @@ class StreamResponse(StreamingHttpResponse):
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """See __iter__(). Django's own does not close the body when its reader leaves."""
         try:
-            await sync_to_async(give_back_connections)()
+            await give_back_thread()
             async for piece in super().__aiter__():
                 yield piece
         finally:

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from waldur_chat.api.body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
-from waldur_chat.api.database import give_back_connections
 from waldur_chat.api.hangup import has_hung_up
+from waldur_chat.api.idle import give_back_connections, give_back_thread
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine import background
@@ -136,8 +136,7 @@ class AsyncPendingResponse(PendingResponse[T]):
 
     async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django takes both colours.
         """See PendingResponse.render()."""
-        if self.holds_connections:
-            await sync_to_async(give_back_connections)()
+        await give_back_thread(holds_connections=self.holds_connections)
         self.turn.start(asyncio.get_running_loop())
         try:
             reached = await self.outcome.reach(self.turn)

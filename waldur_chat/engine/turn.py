@@ -56,6 +56,7 @@ class Turn:
         self._channel = Channel()
         self._usage: Usage | None = None
         self._started = False
+        self._stopping = False
         self._late: ChatError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -97,9 +98,12 @@ class Turn:
         self._task = self._loop.create_task(self._run())
 
     def _cancel(self) -> None:
+        """Cancel the task once: a second time would interrupt the provider while it closes its connection."""
         assert self._loop is not None
         assert self._task is not None
-        self._loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
+        if not self._stopping:
+            self._stopping = True
+            self._loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
 
     async def _run(self) -> None:
         assert self._loop is not None
@@ -148,8 +152,9 @@ class Turn:
             await self._channel.put(Started(turn=self.id))
 
     def _be_late(self, error: ChatError) -> None:
-        self._late = error
-        self._cancel()
+        if not self._stopping:
+            self._late = error
+            self._cancel()
 
     def _interrupted(self) -> Terminal:
         return self._fail(self._late) if self._late else Cancelled(usage=self._usage)

@@ -29,6 +29,9 @@ from waldur_chat.events import ProviderEvent
 
 CONNECT_SECONDS = 10.0
 DRAIN_SECONDS = 0.1
+MAX_CONNECTIONS = 1_000_000
+"""In effect none; aiohttp would take "no limit" for its default of 100."""
+MAX_IDLE_CONNECTIONS = 100
 _LONGEST_RETRY_AFTER = 3600
 
 _quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
@@ -43,7 +46,9 @@ def open_client() -> Any:
     options = {
         "follow_redirects": False,
         "timeout": openai.Timeout(None, connect=CONNECT_SECONDS),
-        "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=None, max_keepalive_connections=100),
+        "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=100
+        ),
     }
     try:
         return openai.DefaultAioHttpClient(**options)

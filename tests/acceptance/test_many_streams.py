@@ -1,0 +1,27 @@
+"""Streams that wait cost no threads under ASGI, and do not wait for each other."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import django
+import pytest
+
+from tests.acceptance.streams import eventually, open_stream, read_until, threads
+from tests.processes import Running, host, stats
+
+COUNT = 150
+
+
+@pytest.mark.parametrize(("model", "first"), [("head=60", b""), ("tokens=2&delay=60", b"w0")])
+def test_waiting_streams_cost_no_threads(model: str, first: bytes, fake: Running, tmp_path: Path) -> None:
+    with host("uvicorn", tmp_path, model=model, provider=f"{fake.address}/v1") as running, ExitStack() as stack:
+        connections = [stack.enter_context(open_stream(running)) for _ in range(COUNT)]
+        for connection in connections if first else ():
+            read_until(connection, first)
+        assert eventually(lambda: stats(fake)["answering"] == COUNT)
+        assert eventually(lambda: threads(running) < 20)
+        stack.close()
+        if django.VERSION >= (5, 0):
+            assert eventually(lambda: stats(fake)["answering"] == 0)
