@@ -77,7 +77,8 @@ class SyncBody(Body):
         return self
 
     def __next__(self) -> bytes:
-        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
+        # Only the second write after a hang-up fails, so there are two within the time of one heartbeat.
+        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds / 2
         while not (self._ended or self._has_hung_up()):
             left = heartbeat_at - time.monotonic()
             events = self.turn.take_blocking(max(0.0, min(left, POLL_SECONDS)))
