@@ -13,6 +13,8 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
+from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
+
 NAMES = (
     "AI_ASSISTANT_ENABLED",
     "AI_ASSISTANT_ENABLED_ROLES",
@@ -59,7 +61,7 @@ def _providers(values: Mapping[str, Any]) -> dict[str, Any]:
         options = {
             "base_url": url,
             "api_key": values.get("AI_ASSISTANT_API_TOKEN") or "",
-            "completion": _completion(values.get("AI_ASSISTANT_COMPLETION_KWARGS")),
+            **_completion(values.get("AI_ASSISTANT_COMPLETION_KWARGS")),
         }
         if model := values.get("AI_ASSISTANT_MODEL"):
             options["model"] = model
@@ -71,10 +73,17 @@ def _providers(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _completion(value: object) -> dict[str, Any]:
-    """The host keeps completion options as an object or as its JSON; what is neither counts as none."""
+    """The host keeps completion options as an object or as its JSON.
+
+    What is neither counts as none, and options that are not allowed are left out: staff change them while the site
+    runs, and a chat without one of them is better than none.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value or "{}")
         except ValueError:
-            return {}
-    return dict(value) if isinstance(value, Mapping) else {}
+            value = None
+    given = value if isinstance(value, Mapping) else {}
+    allowed = {name: given[name] for name in given if name in COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS}
+    limit = given.get("max_completion_tokens") or given.get("max_tokens")
+    return {"completion": allowed, **({"max_output_tokens": limit} if limit else {})}

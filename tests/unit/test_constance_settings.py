@@ -188,3 +188,11 @@ def test_the_environment_counts_where_the_host_has_no_address(host: Host, monkey
 def test_a_provider_can_be_made_of_what_the_host_says(host: Host, values: dict[str, Any]) -> None:
     host(OF_2025 | OF_2026, **values)
     registry.build(spec())
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_on_tokens_among_the_completion_options_is_ours(host: Host, name: str) -> None:
+    chosen = {name: 99, "stream": False, "n": 3}
+    host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1", AI_ASSISTANT_COMPLETION_KWARGS=chosen)
+    assert spec().options["max_output_tokens"] == 99
+    assert spec().options["completion"] == {}

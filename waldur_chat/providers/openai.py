@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderUnreachable
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
@@ -24,12 +25,6 @@ from waldur_chat.providers.openai_chunks import ChunkReader
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
-
-# What the operator may choose of a completion. The second group is no parameter of OpenAI's, but of others'.
-COMPLETION_OPTIONS = frozenset(
-    {"temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty", "reasoning_effort", "verbosity"}
-)
-FURTHER_COMPLETION_OPTIONS = frozenset({"top_k", "min_p", "repetition_penalty", "chat_template_kwargs"})
 
 
 class OpenAIProvider(Provider):
@@ -41,7 +36,7 @@ class OpenAIProvider(Provider):
     - `model`: as the service names it.
     - `max_output_tokens`: always sent, as `max_completion_tokens` to OpenAI and Azure and as `max_tokens` elsewhere,
       unless `max_tokens_field` names one of the two.
-    - `completion`: any of `COMPLETION_OPTIONS` and `FURTHER_COMPLETION_OPTIONS`.
+    - `completion`: any of the options of `waldur_chat.completion`.
     - `stream_options`: whether to ask for usage; a service that refuses to be asked is asked again without.
     - `client`: further keyword arguments of the SDK's client (`organization`, `default_headers`, ...). With
       `azure_endpoint` among them it is the SDK's Azure client.
