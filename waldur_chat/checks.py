@@ -9,6 +9,7 @@ waldur_chat.W005  the Waldur plugin could not register its URLs
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from waldur_chat import conf, registry
 from waldur_chat.api import access
 
+README = "The README lists the settings."
 VIEWS = "waldur_chat.api.views"
 
 
@@ -30,8 +32,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     try:
         own = conf.site_settings()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="The README lists the settings.", id="waldur_chat.E001")]
-    return [Error(f"{place}: {words}", id="waldur_chat.E001") for place, words in conf.problems(own)]
+        return [_error(str(error), README, "E001")]
+    return [_error(f"{place}: {words}", README, "E001") for place, words in conf.problems(own)]
 
 
 @register(Tags.compatibility)
@@ -42,7 +44,7 @@ def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         for spec in conf.provider_specs(own).values() if "PROVIDERS" in own else ():
             registry.build(spec)
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="waldur_chat.E002")]
+        return [_error(str(error), README, "E002")]
     return []
 
 
@@ -52,11 +54,11 @@ def check_authentication(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
     if access.host_configured_authentication() or access.tokens_are_installed():
         return []
     return [
-        Error(
+        _error(
             "The chat API takes `Authorization: Token <key>`, but there is no table of tokens.",
-            hint='Add "rest_framework.authtoken" to INSTALLED_APPS and migrate, '
+            'Add "rest_framework.authtoken" to INSTALLED_APPS and migrate, '
             'or set REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"].',
-            id="waldur_chat.E003",
+            "E003",
         )
     ]
 
@@ -71,6 +73,12 @@ def check_urls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         return [Warning(ours.problem, id="waldur_chat.W005")]
     hint = 'Add path("api/", include("waldur_chat.urls")) to the URLs of the site.'
     return [Warning("No URL leads to the chat API.", hint=hint, id="waldur_chat.W004")]
+
+
+def _error(words: str, hint: str, code: str) -> CheckMessage:
+    """An error, which keeps commands from running; a warning in Waldur, whose commands no plugin may stop."""
+    severity = Warning if "waldur_chat.extension" in sys.modules else Error
+    return severity(words, hint=hint, id=f"waldur_chat.{code}")
 
 
 def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:

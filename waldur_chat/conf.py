@@ -58,9 +58,11 @@ class Settings:
         default="all", metadata=_rule(lambda value: value in ROLES, f"one of {', '.join(ROLES)}")
     )
     providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
-    system_prompt: str = field(default="", metadata=_TEXT)
+    system_prompt: str = field(default="", metadata=_TEXT, repr=False)
     opening_prompt: str = field(
-        default="Greet the user in one or two sentences and say what you can help with.", metadata=_WORDS
+        default="Greet the user in one or two sentences and say what you can help with.",
+        metadata=_WORDS,
+        repr=False,
     )
     input_max_length: int = field(default=50_000, metadata=_COUNT)
     stream_format: Literal["sse", "ndjson", "text"] = field(
@@ -91,6 +93,8 @@ def load() -> Settings:
     for place, words in problems({name: value for name, value in own.items() if name in NAMES}):
         raise ImproperlyConfigured(f"{place}: {words}")
     host = constance_settings.read()
+    for place, words in problems(host):
+        raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {words}")
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
     values["providers"] = _providers(own, host)
     return Settings(**values)

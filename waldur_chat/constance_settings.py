@@ -50,7 +50,7 @@ def _translate(values: Mapping[str, Any]) -> dict[str, Any]:
     if roles := values.get("AI_ASSISTANT_ENABLED_ROLES"):
         translated["ENABLED_ROLES"] = roles
     if seconds := values.get("AI_ASSISTANT_STREAM_TIMEOUT_SECONDS"):
-        translated["TURN_SECONDS"] = float(seconds)
+        translated["TURN_SECONDS"] = seconds
     if "AI_ASSISTANT_API_URL" in values or "LLM_INFERENCES_API_URL" in values:
         translated["PROVIDERS"] = _providers(values)
     return translated

@@ -20,6 +20,8 @@ def build(spec: ProviderSpec) -> Provider:
         return backend(**spec.options)
     except (ImproperlyConfigured, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{spec.place}: {error}") from error
+    except Exception as error:  # Somebody else's class; what it raises may tell secrets.
+        raise ImproperlyConfigured(f"{spec.place}: {type(error).__name__}") from error
 
 
 def _load(spec: ProviderSpec) -> type[Provider]:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.http import JsonResponse
 from django.test import Client, override_settings
 from rest_framework.permissions import BasePermission
 
 from tests.integration.conftest import JSON, Caller
+from waldur_chat import constance_settings
+from waldur_chat.errors import ProviderFailed
 from waldur_chat.testing import scripted
 
 URL = "/api/chat/invoke/"
@@ -109,3 +112,29 @@ def plain_handler(error: Exception, context: dict[str, Any]) -> Any:
     from rest_framework.response import Response
 
     return Response(["the host's own words"], status=400)
+
+
+def test_a_handler_may_answer_with_a_response_of_djangos(call: Caller) -> None:
+    own = {**django_settings.REST_FRAMEWORK, "EXCEPTION_HANDLER": f"{__name__}.django_handler"}
+    with override_settings(REST_FRAMEWORK=own), scripted(ProviderFailed()):
+        assert [call.stream({}).status, call.stream().status] == [418, 418]
+
+
+def django_handler(error: Exception, context: dict[str, Any]) -> Any:
+    """An exception handler of the host's that knows nothing of DRF's responses."""
+    return JsonResponse({}, status=418)
+
+
+@pytest.mark.parametrize("roles", ["Staff", "staff ", "nobody", ["staff"]])
+def test_roles_that_are_none_let_nobody_in(call: Caller, settings: Any, monkeypatch: Any, roles: object) -> None:
+    monkeypatch.setattr(constance_settings, "read", lambda: {"ENABLED_ROLES": roles})
+    assert call.stream().status == 409
+
+
+@pytest.mark.parametrize("seconds", ["abc", -1])
+def test_a_time_limit_of_the_hosts_that_is_none_is_told(
+    call: Caller, monkeypatch: Any, caplog: Any, seconds: object
+) -> None:
+    monkeypatch.setattr(constance_settings, "read", lambda: {"TURN_SECONDS": seconds})
+    assert call.stream().status == 409
+    assert "constance" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -109,3 +111,9 @@ def test_what_the_plugin_could_not_do_is_told(settings: Any, monkeypatch: pytest
 def test_a_project_without_urls_is_none_of_our_business(settings: Any) -> None:
     settings.ROOT_URLCONF = ""
     assert messages() == []
+
+
+def test_no_error_of_ours_stops_the_commands_of_a_waldur(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "waldur_chat.extension", ModuleType("extension"))
+    settings.WALDUR_CHAT = {"ENABELD": True}
+    assert [one.level for one in checks.check_settings(None)] == [django_checks.WARNING]

@@ -214,3 +214,15 @@ def test_an_inactive_user_gets_a_401(call: Caller, user: Any) -> None:
 def test_drf_speaks_the_language_of_the_request(call: Caller) -> None:
     call.token = ""
     assert call.stream(Accept_Language="de").json["detail"] == "Anmeldedaten fehlen."
+
+
+def test_a_body_without_a_length_is_a_411(call: Caller, operation: str) -> None:
+    reply = call.post(f"/api/chat/{operation}/", None, Transfer_Encoding="chunked")
+    assert (reply.status, reply.json["code"]) == (411, "length_required")
+
+
+@pytest.mark.parametrize("charset", ["zlib", "bz2", "rot13", "utf-16", "nonsense"])
+def test_json_is_utf8_whatever_its_charset_claims(call: Caller, charset: str) -> None:
+    with scripted("Hello"):
+        reply = call.post("/api/chat/stream/", {"input": "Hi"}, content_type=f"application/json; charset={charset}")
+    assert reply.status == 200

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import conf
 from waldur_chat.conf import OFFLINE, OPENAI, ProviderSpec, Settings
+from waldur_chat.messages import Message, Prompt
 
 NOT_RULED_HERE = {"PROVIDERS"}
 WRONG: dict[str, list[object]] = {
@@ -164,3 +165,9 @@ def test_a_wrong_shape_is_told_with_its_place(own: Any, value: object, words: st
 def test_no_secret_is_shown(own: Any) -> None:
     own.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": "a.B", "OPTIONS": {"api_key": "sk-very-secret"}}}}
     assert "secret" not in repr(conf.load())
+
+
+def test_repr_tells_no_prompts() -> None:
+    settings = conf.Settings(system_prompt="secret", opening_prompt="secret")
+    prompt = Prompt(messages=(Message(role="user", text="secret"),))
+    assert "secret" not in f"{settings!r} {prompt!r}"

@@ -106,3 +106,40 @@ def test_what_follows_the_end_is_not_read() -> None:
     reader = ChunkReader()
     assert list(reader.feed(b'data: [DONE]\n\ndata: {"error": 1}\n\n')) == []
     assert reader.done
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        b'event: error\ndata: {"message": "boom", "code": 500}\n\n',
+        b'event: error\ndata: {"error": {"message": "boom"}}\n\n',
+        b'data: {"object": "error", "message": "boom"}\n\n',
+    ],
+)
+def test_an_error_in_any_dress_is_a_failure(failure: bytes) -> None:
+    with pytest.raises(ProviderFailed):
+        list(ChunkReader().feed(failure + b"data: [DONE]\n\n"))
+
+
+def test_an_empty_finish_reason_is_none() -> None:
+    reader = ChunkReader()
+    list(reader.feed(b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": ""}]}\n\n'))
+    with pytest.raises(ProviderIncomplete):
+        reader.finish()
+
+
+@pytest.mark.parametrize(
+    ("end", "events"),
+    [
+        (b"data: [DONE]\n", []),
+        (b"data: [DONE]", []),
+        (
+            b'data: {"choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}]}',
+            [Delta(text="b"), Stopped(reason="stop")],
+        ),
+    ],
+)
+def test_the_last_event_may_lack_its_blank_line(end: bytes, events: list[object]) -> None:
+    reader = ChunkReader()
+    list(reader.feed(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n' + end))
+    assert reader.finish() == events

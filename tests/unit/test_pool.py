@@ -9,13 +9,15 @@ from typing import ClassVar
 
 import pytest
 
-from tests.unit.aio import run, until
+from tests.unit.aio import run, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
+from waldur_chat.engine import pool
 from waldur_chat.engine.pool import lease
 from waldur_chat.errors import ChatNotConfigured
-from waldur_chat.events import ProviderEvent
+from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
+from waldur_chat.testing import Script
 
 
 class Counting(Provider):
@@ -134,3 +136,47 @@ def test_a_turn_that_fails_gives_its_provider_back() -> None:
 def test_settings_that_cannot_work_are_told() -> None:
     with pytest.raises(ChatNotConfigured, match="kye"):
         run(use(spec(kye="a")))
+
+
+def test_nothing_of_a_loop_stays_when_it_is_over() -> None:
+    for _ in range(3):
+        asyncio.run(_ask_once())
+    assert not [loop for loop in pool._pools if loop.is_closed()]
+
+
+def test_a_loop_that_was_closed_in_haste_is_forgotten_later() -> None:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(_ask_once())
+    keeper = pool._pools[loop]._keeper
+    loop.close()
+    keeper._log_destroy_pending = False
+    del keeper
+    asyncio.run(_ask_once())
+    assert loop not in pool._pools
+
+
+def test_a_provider_that_cannot_be_closed_does_not_spoil_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        entry = {"name": "default", "place": "here"}
+        async with pool.lease(ProviderSpec(backend=f"{__name__}.Unclosable", options={}, **entry)):
+            pass
+        async with pool.lease(scripted_spec(Script(steps=["Hello"]))) as provider:
+            assert provider
+
+    asyncio.run(main())
+    assert "could not be closed: OSError" in caplog.text
+
+
+async def _ask_once() -> None:
+    async with pool.lease(scripted_spec(Script(steps=["Hello"]))):
+        pass
+
+
+class Unclosable(Provider):
+    """Fails when it is closed."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        yield Delta(text="Hello")
+
+    async def aclose(self) -> None:
+        raise OSError("secret")

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import conf, registry
 from waldur_chat.conf import ProviderSpec
-from waldur_chat.events import ProviderEvent
+from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.langserve import LangServeProvider
@@ -96,3 +96,19 @@ def test_what_cannot_work_is_told_with_its_place(backend: object, options: dict[
 def test_nothing_escapes_as_another_exception(backend: object, options: dict[str, object]) -> None:
     with pytest.raises(ImproperlyConfigured):
         build(backend, options)
+
+
+class Exploding(Provider):
+    """Raises what nobody expects."""
+
+    def __init__(self) -> None:
+        raise KeyError("secret")
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        yield Delta(text="Hello")
+
+
+def test_whatever_a_class_raises_is_a_matter_of_settings_and_no_secret() -> None:
+    spec = ProviderSpec(name="default", backend=f"{__name__}.Exploding", options={}, place="here")
+    with pytest.raises(ImproperlyConfigured, match=r"^here: KeyError$"):
+        registry.build(spec)

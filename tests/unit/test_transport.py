@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from tests.unit.aio import run
 from waldur_chat.errors import (
@@ -160,3 +161,28 @@ def test_the_client_follows_no_redirect_and_limits_only_connecting() -> None:
         await client.aclose()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host/v1\n",
+        " http://host",
+        "http://[::1]x/",
+        "http://host:99999",
+        "http://host\x01",
+        "http://h\u00f6st",
+        "http://",
+        5,
+    ],
+)
+def test_what_is_no_address_is_refused(address: object) -> None:
+    with pytest.raises(ImproperlyConfigured, match="base_url"):
+        transport.check_address("base_url", address)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host:8000/v1", "https://[::1]:8000", "http://a_b.example/x?y=z", "http://u:p@h"]
+)
+def test_what_is_an_address_is_taken(address: str) -> None:
+    transport.check_address("base_url", address)

@@ -295,3 +295,10 @@ class SlowToClose(Provider):
         finally:
             await asyncio.sleep(0.2)  # Longer than the turn may take: its time limit is a third reason to cancel.
             type(self).closed += 1
+
+
+def test_what_a_provider_raises_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    told(RuntimeError("secret"))
+    assert "raised RuntimeError at " in caplog.text
+    assert "secret" not in caplog.text

@@ -62,7 +62,7 @@ def _has_role(roles: str, user: object) -> bool:
         return is_staff
     if roles == "staff_and_support":
         return is_staff or getattr(user, "is_support", False)
-    return True
+    return roles in ("all", "anonymous")
 
 
 def _classes(setting: Any) -> Sequence[Callable[[], Any]]:

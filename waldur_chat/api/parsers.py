@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
@@ -23,18 +25,33 @@ class BodyTooLarge(APIException):
         super().__init__(_("The request body is larger than {limit} bytes.").format(limit=limit))
 
 
+class LengthRequired(APIException):
+    """411: the body has no `Content-Length`, so Django does not see it."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = _lazy("Send the request body with a Content-Length.")
+
+
+def check_length(request: HttpRequest) -> None:
+    """Raise `LengthRequired` for a body that would be taken for none."""
+    if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+        raise LengthRequired
+
+
 class BoundedJSONParser(JSONParser):
     """JSON, read up to Django's limit, which older releases of DRF do not know, and as deep as Python can."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """See JSONParser.parse(). Raises `BodyTooLarge`."""
+        """See JSONParser.parse(). Raises `BodyTooLarge`. JSON is UTF-8 (RFC 8259), whatever the charset claims."""
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read() if limit is None else stream.read(limit + 1)
         if limit is not None and len(body) > limit:
             raise BodyTooLarge
         try:
-            return super().parse(io.BytesIO(body), media_type, parser_context)
+            context = {**(parser_context or {}), "encoding": "utf-8"}
+            return super().parse(io.BytesIO(body), media_type, context)
         except RecursionError as error:
             raise ParseError(_("The JSON is nested too deeply.")) from error

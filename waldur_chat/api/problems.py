@@ -30,6 +30,6 @@ def as_api_exception(error: Exception) -> Exception:
 
 def add_code(response: Response, error: Exception) -> None:
     """Put the error's code beside what the host's exception handler answered, where that has room for it."""
-    if isinstance(error, APIException) and isinstance(response.data, dict):
-        code = "invalid" if isinstance(error, ValidationError) else error.get_codes()
-        response.data.setdefault("code", code)
+    data = getattr(response, "data", None)
+    if isinstance(error, APIException) and isinstance(data, dict):
+        data.setdefault("code", "invalid" if isinstance(error, ValidationError) else error.get_codes())

@@ -17,6 +17,7 @@ _ERRORS = {
     404: "The chat is switched off.",
     406: "No format of `Accept` can be given.",
     409: "The chat has no working model provider.",
+    411: "The body has no `Content-Length`.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too many requests. `Retry-After` says when to try again.",

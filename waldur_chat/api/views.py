@@ -16,7 +16,7 @@ from rest_framework.viewsets import ViewSet
 from waldur_chat import chat
 from waldur_chat.api import access, schema
 from waldur_chat.api.negotiation import JSONOnly, accepted, stream_encoder
-from waldur_chat.api.parsers import BoundedJSONParser
+from waldur_chat.api.parsers import BoundedJSONParser, check_length
 from waldur_chat.api.pending import Stream, WholeAnswer, pending
 from waldur_chat.api.problems import add_code, as_api_exception
 from waldur_chat.api.serializers import ChatInvokeSerializer, ChatRequestSerializer
@@ -45,6 +45,7 @@ class ChatViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         self.chat_settings = chat.load()
         access.check_switches(self.chat_settings, request.user)
+        check_length(request._request)
 
     def handle_exception(self, exc: Exception) -> Response:
         """See APIView.handle_exception(); ours become DRF's, and all get a code."""

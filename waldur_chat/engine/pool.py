@@ -8,10 +8,10 @@ loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -19,6 +19,8 @@ from waldur_chat import registry
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.providers.base import Provider
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,19 +52,25 @@ class _Pool:
         await self.close_unused(shared)
 
     async def close_unused(self, shared: _Shared) -> None:
+        """Close a provider that nobody uses any more; the turn that notices it does not suffer when that fails."""
         if not shared.turns and self._providers.get(shared.spec.name) is not shared:
-            await shared.provider.aclose()
+            try:
+                await shared.provider.aclose()
+            except Exception as error:
+                logger.warning("A provider could not be closed: %s", type(error).__name__)
 
     async def _close_with_the_loop(self) -> None:
         """Wait for what `asyncio.run` and the servers do last to a loop: cancel the tasks that are left."""
         try:
             await asyncio.get_running_loop().create_future()
-        finally:
+        except asyncio.CancelledError:
             closing = [shared.provider.aclose() for shared in self._providers.values()]
             await asyncio.gather(*closing, return_exceptions=True)
+            _pools.pop(asyncio.get_running_loop(), None)  # The task of this pool holds the loop: nothing else frees it.
+            raise
 
 
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+_pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 
 @asynccontextmanager
@@ -71,6 +79,8 @@ async def lease(spec: ProviderSpec) -> AsyncIterator[Provider]:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
+        for closed in [one for one in _pools if one.is_closed()]:
+            del _pools[closed]
         pool = _pools[loop] = _Pool()
     shared, superseded = pool.acquire(spec)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -115,7 +116,7 @@ class Turn:
         except ChatError as error:
             terminal = self._fail(self._late or error)
         except Exception as error:
-            logger.exception("Turn %s: the provider raised %s", self.id, type(error).__name__)
+            self._report(error)
             terminal = self._fail(self._late or ProviderFailed())
         finally:
             self._first_event_timer.cancel()
@@ -158,6 +159,13 @@ class Turn:
 
     def _interrupted(self) -> Terminal:
         return self._fail(self._late) if self._late else Cancelled(usage=self._usage)
+
+    def _report(self, error: Exception) -> None:
+        """Log what somebody else's provider raised and where; its words and its variables may be secret."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        name = type(error).__name__
+        logger.error("Turn %s: the provider raised %s at %s:%s", self.id, name, place.filename, place.lineno)
+        logger.debug("Turn %s: the traceback", self.id, exc_info=error)
 
     def _fail(self, error: ChatError) -> Failed:
         logger.warning("Turn %s failed: %s: %s", self.id, error.code, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from waldur_chat.errors import ProviderBusy, ProviderError, ProviderFailed, ProviderIncomplete
@@ -29,10 +30,15 @@ class LangServeReader:
             elif event.name == "data":
                 yield from _read(_json(event.data))
 
-    def finish(self) -> None:
-        """The bytes have ended. Raises `ProviderIncomplete` unless `end` was among them."""
+    def finish(self) -> list[ProviderEvent]:
+        """The bytes have ended; the last event may lack its blank line. Raises `ProviderIncomplete` without `end`."""
+        last: list[ProviderEvent] = []
+        if not self.done:
+            with suppress(ProviderFailed):
+                last = list(self.feed(b"\n\n"))
         if not self.done:
             raise ProviderIncomplete("The stream ended without its `end` event.")
+        return last
 
 
 def _read(chunk: object) -> Iterator[ProviderEvent]:

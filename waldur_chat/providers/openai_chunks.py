@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
@@ -32,22 +33,32 @@ class ChunkReader:
                 return
             if event.data.strip() == b"[DONE]":
                 self._complete = self.done = True
+            elif event.name == "error":
+                raise _failure(_object(event.data))
             elif event.data:
                 yield from self._read(_object(event.data))
 
-    def finish(self) -> None:
-        """The bytes have ended. Raises `ProviderIncomplete` unless the answer was said to be complete."""
+    def finish(self) -> list[ProviderEvent]:
+        """The bytes have ended; the last event may lack its blank line.
+
+        Raises `ProviderIncomplete` unless the answer was said to be complete.
+        """
+        last: list[ProviderEvent] = []
+        if not self.done:
+            with suppress(ProviderFailed):
+                last = list(self.feed(b"\n\n"))
         if not self._complete:
             raise ProviderIncomplete("The stream ended without [DONE] and without a finish reason.")
+        return last
 
     def _read(self, chunk: Mapping[str, Any]) -> Iterator[ProviderEvent]:
-        if chunk.get("error"):
-            raise _failure(chunk["error"])
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise _failure(chunk)
         for choice in _mappings(chunk.get("choices"))[:1]:
             delta = choice.get("delta")
             if isinstance(delta, Mapping):
                 yield from _texts(delta)
-            if isinstance(reason := choice.get("finish_reason"), str):
+            if (reason := choice.get("finish_reason")) and isinstance(reason, str):
                 self._complete = True
                 yield Stopped(reason=reason)
         if usage := _usage(chunk.get("usage")):
@@ -84,8 +95,9 @@ def _usage(value: object) -> Usage | None:
     return None
 
 
-def _failure(error: object) -> ProviderFailed | ProviderBusy:
-    """An `error` in place of a chunk. Its message may quote the prompt or the key, so only its codes go to the log."""
+def _failure(chunk: Mapping[str, Any]) -> ProviderFailed | ProviderBusy:
+    """An error in place of a chunk. Its message may quote the prompt or the key, so only its codes go to the log."""
+    error = chunk.get("error") or chunk
     fields = error if isinstance(error, Mapping) else {}
     codes = [str(fields[name])[:60] for name in ("type", "code") if isinstance(fields.get(name), (str, int))]
     message = f"The stream holds an error ({', '.join(codes) or 'unnamed'})."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
@@ -57,14 +58,18 @@ def open_client() -> Any:
 
 
 def check_address(name: str, value: object) -> None:
-    """Raise `ImproperlyConfigured` for an option that is no address of HTTP."""
-    try:
-        address = urlsplit(value) if isinstance(value, str) else None
-        works = address and address.scheme in ("http", "https") and address.hostname and address.port != 0
-    except ValueError:
-        works = False
-    if not works:
+    """Raise `ImproperlyConfigured` for an option that is no address of HTTP, or has white space around it."""
+    if not (isinstance(value, str) and re.fullmatch(r"[!-~]+", value) and _is_address(value)):
         raise ImproperlyConfigured(f"{name} must be an address that begins with http:// or https://.")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        address = urlsplit(value)
+        works = address.scheme in ("http", "https") and address.port != 0
+    except ValueError:
+        return False
+    return works and bool(re.fullmatch(r"(.*@)?(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?", address.netloc))
 
 
 def check_key(name: str, value: object) -> None:
@@ -80,7 +85,7 @@ class Reader(Protocol):
 
     def feed(self, data: bytes) -> Iterable[ProviderEvent]: ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> Iterable[ProviderEvent]: ...
 
 
 async def relay(body: AsyncGenerator[bytes, None], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
@@ -91,7 +96,8 @@ async def relay(body: AsyncGenerator[bytes, None], reader: Reader) -> AsyncGener
                 yield event
             if reader.done:
                 break
-        reader.finish()
+        for event in reader.finish():
+            yield event
         await drain(chunks)
 
 
