@@ -19,7 +19,9 @@ from waldur_chat.errors import (
     ProviderTooSlow,
     ProviderUnreachable,
 )
+from waldur_chat.events import Delta, ProviderEvent, Stopped
 from waldur_chat.providers import transport
+from waldur_chat.providers.openai_chunks import ChunkReader
 
 
 class Body:
@@ -186,3 +188,13 @@ def test_what_is_no_address_is_refused(address: object) -> None:
 )
 def test_what_is_an_address_is_taken(address: str) -> None:
     transport.check_address("base_url", address)
+
+
+def test_what_the_last_event_says_is_relayed_though_its_blank_line_is_missing() -> None:
+    async def body() -> AsyncGenerator[bytes, None]:
+        yield b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}'
+
+    async def main() -> list[ProviderEvent]:
+        return [event async for event in transport.relay(body(), ChunkReader())]
+
+    assert run(main()) == [Delta(text="a"), Stopped(reason="stop")]
