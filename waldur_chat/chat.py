@@ -22,11 +22,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf
-from waldur_chat.engine import background
-from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.engine import background, gate, running
+from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Message, Prompt
+from waldur_chat.record import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ async def ainvoke(text: str | None = None) -> Answer:
 def stream(text: str | None = None) -> Generator[Event, None, None]:
     """Ask for an answer as it is written: `Started`, `Delta`s, then one of `Finished`, `Failed` and `Cancelled`.
 
-    Raises `ChatNotConfigured` where nothing can be asked; every other failure is the last event. Closing the generator
+    Raises a `ChatError` where nothing can be asked now; every later failure is the last event. Closing the generator
     stops the turn.
     """
     turn = prepare(text, load())
@@ -102,17 +103,32 @@ def load() -> conf.Settings:
         raise ChatNotConfigured(str(error)) from error
 
 
-def prepare(text: str | None, settings: conf.Settings) -> Turn:
-    """A turn that was not started yet. Raises `ChatNotConfigured` where there is no provider."""
-    if settings.provider is None:
+def prepare(text: str | None, settings: conf.Settings, caller: Caller | None = None) -> Turn:
+    """A turn that was not started yet.
+
+    Raises `ChatNotConfigured` where there is no provider, `TooManyTurns` and `ChatBusy` where there is no room.
+    """
+    if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
+    caller = caller or Caller()
+    gate.gate.check(caller.user_id, settings)
     system = [Message(role="system", text=settings.system_prompt)] if settings.system_prompt else []
     question = Message(role="user", text=settings.opening_prompt if text is None else text)
-    return Turn(
-        settings.provider,
-        Prompt(messages=(*system, question), opens=text is None),
-        Limits(first_event=settings.first_event_seconds, turn=settings.turn_seconds),
+    prompt = Prompt(
+        messages=(*system, question),
+        opens=text is None,
+        request_id=caller.request_id,
+        connect_seconds=settings.connect_seconds,
     )
+    return Turn(settings, prompt, caller)
+
+
+def cancel(turn_id: str) -> bool:
+    """Stop a turn of this process, which then ends with `Cancelled`; False where it does not run here.
+
+    Whether somebody may stop it is the caller's decision.
+    """
+    return running.cancel(turn_id)
 
 
 def ended(events: list[Event]) -> bool:

@@ -26,12 +26,16 @@ STREAM_FORMATS = ("sse", "ndjson", "text")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """One provider as the settings name it. `place` says where, for error messages; options hold secrets."""
+    """One provider as the settings name it, and who is asked when it fails.
+
+    `place` says where it stands, for error messages; options hold secrets.
+    """
 
     name: str
     backend: str
     options: Mapping[str, Any] = field(repr=False)
     place: str
+    fallback: str = ""
 
 
 def _rule(test: Callable[[Any], bool], words: str) -> dict[str, Any]:
@@ -42,6 +46,10 @@ _FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
 _TEXT = _rule(lambda value: isinstance(value, str), "a string")
 _WORDS = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
 _COUNT = _rule(lambda value: type(value) is int and value > 0, "a whole number above 0")
+_LIMIT = _rule(
+    lambda value: value is None or (type(value) is int and value > 0), "a whole number above 0, or None for no limit"
+)
+_LENGTH = _rule(lambda value: type(value) is int and value >= 0, "a whole number, 0 or above")
 _SECONDS = _rule(lambda value: type(value) in (int, float) and value > 0, "a number of seconds above 0")
 _PREFIX = _rule(
     lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]+(/[\w-]+)*", value)),
@@ -71,14 +79,26 @@ class Settings:
     )
     show_reasoning: bool = field(default=False, metadata=_FLAG)
     heartbeat_seconds: float = field(default=10.0, metadata=_SECONDS)
+    connect_seconds: float = field(default=5.0, metadata=_SECONDS)
     first_event_seconds: float = field(default=60.0, metadata=_SECONDS)
+    silence_seconds: float = field(default=30.0, metadata=_SECONDS)
     turn_seconds: float = field(default=120.0, metadata=_SECONDS)
+    shutdown_seconds: float = field(default=20.0, metadata=_SECONDS)
+    answer_max_length: int = field(default=1_000_000, metadata=_COUNT)
+    attempts: int = field(default=2, metadata=_COUNT)
+    breaker_failures: int = field(default=5, metadata=_COUNT)
+    breaker_seconds: float = field(default=30.0, metadata=_SECONDS)
+    turns_per_user: int | None = field(default=None, metadata=_LIMIT)
+    turns_per_process: int | None = field(default=2000, metadata=_LIMIT)
+    turns_per_site: int | None = field(default=None, metadata=_LIMIT)
+    queue_length: int = field(default=100, metadata=_LENGTH)
+    queue_seconds: float = field(default=10.0, metadata=_SECONDS)
     url_prefix: str = field(default="chat", metadata=_PREFIX)
 
     @property
-    def provider(self) -> ProviderSpec | None:
-        """The provider that is asked, or None where none is configured."""
-        return self.providers.get("default")
+    def chain(self) -> tuple[ProviderSpec, ...]:
+        """The providers that are asked, each when the one before it fails; empty where none is configured."""
+        return _chain(self.providers, "default") if "default" in self.providers else ()
 
 
 NAMES = tuple(one.name.upper() for one in fields(Settings))
@@ -157,15 +177,36 @@ def _environment() -> dict[str, str]:
 def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
     if not isinstance(providers, Mapping):
         raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
-    return {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
+    specs = {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
+    for name in specs:
+        _chain(specs, name)
+    return specs
+
+
+def _chain(specs: Mapping[str, ProviderSpec], name: str) -> tuple[ProviderSpec, ...]:
+    """A provider and its fallbacks. Raises `ImproperlyConfigured` for one that does not exist or that comes again."""
+    chain = [specs[name]]
+    while following := chain[-1].fallback:
+        place = f"{chain[-1].place}['FALLBACK']"
+        if following not in specs:
+            raise ImproperlyConfigured(f"{place}: there is no provider {following!r}.")
+        if specs[following] in chain:
+            raise ImproperlyConfigured(f"{place}: {following!r} comes before it; fallbacks must not go in a circle.")
+        chain.append(specs[following])
+    return tuple(chain)
 
 
 def _spec(name: str, entry: object, place: str) -> ProviderSpec:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
         raise ImproperlyConfigured(f"{place}: must be a dict with 'BACKEND', the dotted path of a provider class.")
-    if unknown := set(entry) - {"BACKEND", "OPTIONS"}:
-        raise ImproperlyConfigured(f"{place}: unknown key {min(unknown, key=str)!r}; it takes BACKEND and OPTIONS.")
+    if unknown := set(entry) - {"BACKEND", "OPTIONS", "FALLBACK"}:
+        raise ImproperlyConfigured(
+            f"{place}: unknown key {min(unknown, key=str)!r}; it takes BACKEND, OPTIONS and FALLBACK."
+        )
     options = entry.get("OPTIONS", {})
     if not isinstance(options, Mapping):
         raise ImproperlyConfigured(f"{place}['OPTIONS']: must be a dict of keyword arguments.")
-    return ProviderSpec(name=name, backend=entry["BACKEND"], options=options, place=place)
+    fallback = entry.get("FALLBACK", "")
+    if not isinstance(fallback, str):
+        raise ImproperlyConfigured(f"{place}['FALLBACK']: must be the name of another provider.")
+    return ProviderSpec(name=name, backend=entry["BACKEND"], options=options, place=place, fallback=fallback)

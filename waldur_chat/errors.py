@@ -1,17 +1,24 @@
 """Everything that can go wrong with a turn: one tree, plain Python.
 
     ChatError
-    ├── ChatDisabled             404  the site has switched the chat off
-    ├── ChatNotConfigured        409  no provider is set up, or its settings do not work
-    ├── TurnCancelled            409  somebody stopped the turn
-    ├── TurnTooLong              504  the whole turn took longer than the site allows
-    └── ProviderError            502  the base of what a provider does wrong
-        ├── ProviderUnreachable  502  no connection, or it broke
-        ├── ProviderRefused      502  it does not take our request: key, model, parameters
-        ├── ProviderFailed       502  it failed, before its answer or within it
-        ├── ProviderIncomplete   502  its stream ended without saying that it was finished
-        ├── ProviderBusy         503  overloaded or rate-limited
-        └── ProviderTooSlow      504  it did not begin to answer in time
+    ├── ChatDisabled                  404  the site has switched the chat off
+    ├── ChatNotConfigured             409  no provider is set up, or its settings do not work
+    ├── TurnCancelled                 409  somebody stopped the turn
+    ├── TooManyTurns                  429  this user has as many turns running as the site allows
+    ├── ChatBusy                      503  this process or the site has, and the queue is full or slow
+    ├── ServerStopping                503  the server process is being stopped
+    ├── AnswerTooLong                 502  the answer is longer than the site allows
+    ├── TurnTooLong                   504  the whole turn took longer than the site allows
+    └── ProviderError                 502  the base of what a provider does wrong
+        ├── ProviderUnreachable       502  no connection, or it broke
+        ├── ProviderRefused           502  it does not take our request: key, model, parameters
+        ├── ProviderFailed            502  it failed, before its answer or within it
+        ├── ProviderIncomplete        502  its stream ended without saying that it was finished
+        ├── ProviderBusy              503  overloaded or rate-limited
+        ├── ProviderUnavailable       503  it failed so often of late that it is not asked for a while
+        ├── ProviderConnectTooSlow    504  it did not take the connection in time
+        ├── ProviderTooSlow           504  it did not begin to answer in time
+        └── ProviderSilent            504  it fell silent in the middle of its answer
 
 Wrong settings stand outside this tree: they are Django's `ImproperlyConfigured`.
 """
@@ -26,7 +33,7 @@ class ChatError(Exception):
 
     `code` and `status` are what the wire carries; `sentence` is safe to show to a user; `retryable` says whether the
     same request may succeed later. The exception's own message is for the log and never leaves the server.
-    `retry_after` is in seconds, where the provider named a time.
+    `retry_after` is in seconds: the time after which the same request is welcome, where one is known.
     """
 
     code: ClassVar[str] = "chat_failed"
@@ -62,6 +69,41 @@ class TurnCancelled(ChatError):
     status = 409
     sentence = "The answer was stopped."
     retryable = True
+
+
+class TooManyTurns(ChatError):
+    """This user has as many turns running as the site allows one user."""
+
+    code = "too_many_turns"
+    status = 429
+    sentence = "You have too many answers running at once. Wait for one of them to end, or stop it."
+    retryable = True
+
+
+class ChatBusy(ChatError):
+    """As many turns run as the process or the site allows, and there is no room or no time left in the queue."""
+
+    code = "chat_busy"
+    status = 503
+    sentence = "Too many people are chatting right now. Try again in a moment."
+    retryable = True
+
+
+class ServerStopping(ChatError):
+    """The server process is being stopped, and the turn did not end within the time that it was given."""
+
+    code = "server_stopping"
+    status = 503
+    sentence = "The server is being restarted. Try again in a moment."
+    retryable = True
+
+
+class AnswerTooLong(ChatError):
+    """The answer is longer than the site allows: the provider does not keep to its limit of tokens."""
+
+    code = "answer_too_long"
+    status = 502
+    sentence = "The answer became too long and was ended."
 
 
 class TurnTooLong(ChatError):
@@ -116,9 +158,33 @@ class ProviderBusy(ProviderError):
     sentence = "The language model is busy. Try again in a moment."
 
 
+class ProviderUnavailable(ProviderError):
+    """The provider failed so often of late that it is not asked for a while."""
+
+    code = "provider_unavailable"
+    status = 503
+    sentence = "The language model is out of order. Try again in a minute."
+
+
+class ProviderConnectTooSlow(ProviderError):
+    """The provider did not take the connection in time."""
+
+    code = "provider_connect_timeout"
+    status = 504
+    sentence = "The language model cannot be reached. Try again in a moment."
+
+
 class ProviderTooSlow(ProviderError):
     """The provider did not begin to answer in time."""
 
     code = "provider_too_slow"
     status = 504
     sentence = "The language model did not answer in time. Try again in a moment."
+
+
+class ProviderSilent(ProviderError):
+    """The provider fell silent in the middle of its answer."""
+
+    code = "provider_silent"
+    status = 504
+    sentence = "The language model fell silent in the middle of its answer. Try again."

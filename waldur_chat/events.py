@@ -27,10 +27,14 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens used so far by this turn, as the provider counts them. A later report replaces an earlier one."""
+    """Tokens used so far by this turn, as the provider counts them. A later report replaces an earlier one.
+
+    `estimated` is true where the provider did not report all of them and we had to guess.
+    """
 
     input_tokens: int
     output_tokens: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The answer is complete. `usage` is None where the provider reported none."""
+    """The answer is complete. `usage` is None where nothing was used."""
 
     reason: str
     usage: Usage | None

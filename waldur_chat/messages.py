@@ -20,11 +20,15 @@ class Message:
 class Prompt:
     """What a turn asks a provider: the messages, oldest first; the last one is the user's.
 
-    `opens` is true where the user wrote nothing and the assistant is asked to open the conversation.
+    `opens` is true where the user wrote nothing and the assistant is asked to open the conversation. `request_id` is
+    what the provider may be told to find the request in its own log, and `connect_seconds` the time it has to take a
+    connection; all other limits are the turn's own.
     """
 
     messages: tuple[Message, ...]
     opens: bool = False
+    request_id: str = ""
+    connect_seconds: float = 5.0
 
     @property
     def question(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from tests.fake.service import Service, Stats
-from waldur_chat.conf import ProviderSpec
-from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.conf import ProviderSpec, Settings
+from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent
 from waldur_chat.messages import Message, Prompt
 from waldur_chat.providers.base import Provider
@@ -19,7 +20,6 @@ from waldur_chat.testing import Script
 T = TypeVar("T")
 
 PROMPT = Prompt(messages=(Message(role="system", text="Be kind."), Message(role="user", text="What is a VPC?")))
-LONG_ENOUGH = Limits(first_event=30, turn=30)
 
 
 def run(coroutine: Coroutine[Any, Any, T], seconds: float = 30) -> T:
@@ -94,11 +94,28 @@ def scripted_spec(script: Script, name: str = "default") -> ProviderSpec:
     )
 
 
-def begin(script: Script, limits: Limits = LONG_ENOUGH) -> Turn:
-    """A turn that has begun on the running loop."""
-    turn = Turn(scripted_spec(script), PROMPT, limits)
+def begin(script: Script, **settings: Any) -> Turn:
+    """A turn that has begun on the running loop; it asks once."""
+    return begin_with(scripted_spec(script), **settings)
+
+
+def begin_with(*chain: ProviderSpec, **settings: Any) -> Turn:
+    """See begin(); the first of these providers is asked, and each other one when the one before it fails."""
+    turn = Turn(settings_with(*chain, **settings), PROMPT)
     turn.start(asyncio.get_running_loop())
     return turn
+
+
+def turn_of(script: Script) -> Turn:
+    """A turn that has not begun."""
+    return Turn(settings_with(scripted_spec(script)), PROMPT)
+
+
+def settings_with(*chain: ProviderSpec, **settings: Any) -> Settings:
+    """Settings with one attempt, unless they say otherwise, and these providers, each the fallback of the one before."""
+    specs = [*(replace(one, fallback=other.name) for one, other in pairwise(chain)), chain[-1]]
+    providers = {"default": specs[0], **{one.name: one for one in specs[1:]}}
+    return Settings(**{"attempts": 1, **settings}, providers=providers)
 
 
 async def everything(turn: Turn) -> list[Event]:

@@ -63,14 +63,15 @@ def test_events_come_from_the_beginning_to_the_end(ask: Any) -> None:
     with scripted("Hello", 0.01, " world"):
         started, *events = ask("Hi")
     assert isinstance(started, Started)
-    assert events == [Delta(text="Hello"), Delta(text=" world"), Finished(reason="stop", usage=None)]
+    guess = Usage(input_tokens=1, output_tokens=3, estimated=True)
+    assert events == [Delta(text="Hello"), Delta(text=" world"), Finished(reason="stop", usage=guess)]
 
 
 @both_streams
 def test_a_failure_is_the_last_event(ask: Any) -> None:
     error = ProviderBusy()
     with scripted("Hello", error):
-        assert ask("Hi")[-1] == Failed(error=error, usage=None)
+        assert ask("Hi")[-1] == Failed(error=error, usage=Usage(input_tokens=1, output_tokens=2, estimated=True))
 
 
 @all_four

@@ -22,8 +22,21 @@ WRONG: dict[str, list[object]] = {
     "STREAM_FORMAT": ["json", None],
     "SHOW_REASONING": [0, "no"],
     "HEARTBEAT_SECONDS": [0, -1, "9", True, None],
-    "FIRST_EVENT_SECONDS": [0, "9", None],
-    "TURN_SECONDS": [0, "9", None],
+    **dict.fromkeys(
+        (
+            "CONNECT_SECONDS",
+            "FIRST_EVENT_SECONDS",
+            "SILENCE_SECONDS",
+            "TURN_SECONDS",
+            "SHUTDOWN_SECONDS",
+            "BREAKER_SECONDS",
+            "QUEUE_SECONDS",
+        ),
+        [0, "9", None],
+    ),
+    **dict.fromkeys(("ANSWER_MAX_LENGTH", "ATTEMPTS", "BREAKER_FAILURES"), [0, 1.5, "9", True, None]),
+    **dict.fromkeys(("TURNS_PER_USER", "TURNS_PER_PROCESS", "TURNS_PER_SITE"), [0, -1, 1.5, "9", True]),
+    "QUEUE_LENGTH": [-1, 1.5, "9", True, None],
     "URL_PREFIX": ["", "/chat", "chat/", "a//b", "^chat", None, 7],
 }
 
@@ -36,8 +49,7 @@ def own(settings: Any) -> Any:
 
 
 def provider() -> ProviderSpec:
-    found = conf.load().provider
-    assert found is not None
+    (found,) = conf.load().chain
     return found
 
 
@@ -141,7 +153,7 @@ def test_the_sites_providers_win_over_the_environment(own: Any, monkeypatch: pyt
 @pytest.mark.parametrize("providers", [{}, {"other": {"BACKEND": "a.B"}}])
 def test_without_a_default_there_is_no_provider(own: Any, providers: object) -> None:
     own.WALDUR_CHAT = {"PROVIDERS": providers}
-    assert conf.load().provider is None
+    assert conf.load().chain == ()
 
 
 @pytest.mark.parametrize(

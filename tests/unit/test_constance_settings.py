@@ -60,8 +60,7 @@ def host(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def spec() -> ProviderSpec:
-    found = conf.load().provider
-    assert found is not None
+    (found,) = conf.load().chain
     return found
 
 
@@ -90,7 +89,7 @@ def test_a_host_may_have_some_of_the_names(host: Host) -> None:
 def test_a_host_that_was_not_set_up_is_switched_off_and_has_no_provider(host: Host, defaults: dict[str, Any]) -> None:
     host(defaults)
     assert not conf.load().enabled
-    assert conf.load().provider is None
+    assert conf.load().chain == ()
 
 
 def test_the_values_of_2025_name_a_langserve(host: Host) -> None:

@@ -39,7 +39,7 @@ def test_the_drawing_is_the_tree() -> None:
 def test_every_error_has_code_status_and_sentence(error: type[ChatError]) -> None:
     assert re.fullmatch(r"[a-z_]+", error.code)
     assert 400 <= error.status < 600
-    assert re.fullmatch(r"The .+\.", error.sentence)
+    assert re.fullmatch(r"[TY].+\.", error.sentence)
 
 
 def test_no_two_errors_share_a_code() -> None:

@@ -52,8 +52,8 @@ def spec(name: str = "default", **options: object) -> ProviderSpec:
 
 
 async def use(one: ProviderSpec) -> Provider:
-    async with lease(one) as provider:
-        return provider
+    async with lease(one) as leased:
+        return leased.provider
 
 
 def test_a_provider_is_kept_between_turns() -> None:
@@ -116,9 +116,9 @@ def test_settings_that_change_twice_do_not_close_what_is_about_to_be_used(made: 
         assert await second == 0
 
     async def use_and_look(one: ProviderSpec) -> int:
-        async with lease(one) as provider:
-            assert isinstance(provider, Counting)
-            return provider.closed
+        async with lease(one) as leased:
+            assert isinstance(leased.provider, Counting)
+            return leased.provider.closed
 
     run(main())
 
@@ -160,8 +160,8 @@ def test_a_provider_that_cannot_be_closed_does_not_spoil_the_next(caplog: pytest
         entry = {"name": "default", "place": "here"}
         async with pool.lease(ProviderSpec(backend=f"{__name__}.Unclosable", options={}, **entry)):
             pass
-        async with pool.lease(scripted_spec(Script(steps=["Hello"]))) as provider:
-            assert provider
+        async with pool.lease(scripted_spec(Script(steps=["Hello"]))) as leased:
+            assert leased.provider
 
     asyncio.run(main())
     assert "could not be closed: OSError" in caplog.text

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.aio import LONG_ENOUGH, PROMPT, begin, everything, run, scripted_spec, until
+from tests.unit.aio import begin, begin_with, everything, run, turn_of, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import background
 from waldur_chat.engine.channel import CAPACITY
-from waldur_chat.engine.turn import Limits, Turn
+from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     ChatNotConfigured,
     ProviderBusy,
@@ -41,11 +41,16 @@ from waldur_chat.testing import Script, Step
 USAGE = Usage(input_tokens=7, output_tokens=5)
 
 
-def told(*steps: Step, limits: Limits = LONG_ENOUGH) -> list[Event]:
+def guessed(output_tokens: int) -> Usage:
+    """What a turn estimates where its provider reports nothing."""
+    return Usage(input_tokens=6, output_tokens=output_tokens, estimated=True)
+
+
+def told(*steps: Step, **settings: Any) -> list[Event]:
     """What a turn tells of a provider that does these steps, after its beginning."""
 
     async def main() -> list[Event]:
-        turn = begin(script, limits)
+        turn = begin(script, **settings)
         events = await everything(turn)
         assert [event for event in events if isinstance(event, Started)] in ([], [Started(turn=turn.id)])
         return [event for event in events if not isinstance(event, Started)]
@@ -76,7 +81,7 @@ def test_a_turn_begins_by_telling_its_id() -> None:
 def test_an_empty_answer_has_its_beginning_and_end_too() -> None:
     async def main() -> None:
         turn = begin(Script(steps=[""]))
-        assert await everything(turn) == [Started(turn=turn.id), Finished(reason="stop", usage=None)]
+        assert await everything(turn) == [Started(turn=turn.id), Finished(reason="stop", usage=guessed(0))]
 
     run(main())
 
@@ -119,9 +124,7 @@ def test_an_error_before_the_first_event_is_raised_to_who_waits_for_it() -> None
 def test_settings_that_do_not_work_are_told() -> None:
     async def main() -> None:
         spec = ProviderSpec(name="default", backend="no.such.Provider", options={}, place="WALDUR_CHAT")
-        turn = Turn(spec, PROMPT, LONG_ENOUGH)
-        turn.start(asyncio.get_running_loop())
-        await turn.first()
+        await begin_with(spec).first()
 
     with pytest.raises(ChatNotConfigured, match="WALDUR_CHAT"):
         run(main())
@@ -134,31 +137,18 @@ def test_a_bug_of_the_provider_is_told_as_its_failure(caplog: pytest.LogCaptureF
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_failure_is_logged_once_and_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    told(ProviderBusy("status 429"))
-    ((name, level, message),) = caplog.record_tuples
-    assert (name, level) == ("waldur_chat.engine.turn", logging.WARNING)
-    assert message.endswith("failed: provider_busy: status 429")
-    assert caplog.records[0].exc_info is None
-
-
-def test_a_whole_answer_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    told("a")
-    assert caplog.records == []
-
-
 def test_a_provider_that_does_not_begin_in_time_is_too_slow() -> None:
-    (last,) = told(30, limits=Limits(first_event=0.01, turn=30))
+    (last,) = told(30, first_event_seconds=0.01)
     assert isinstance(last, Failed)
     assert type(last.error) is ProviderTooSlow
 
 
 def test_a_provider_that_has_begun_may_pause() -> None:
-    assert told("a", 0.1, "b", limits=Limits(first_event=0.05, turn=30))[-1] == Finished(reason="stop", usage=None)
+    assert told("a", 0.1, "b", first_event_seconds=0.05)[-1] == Finished(reason="stop", usage=guessed(1))
 
 
 def test_a_turn_that_takes_too_long_is_ended() -> None:
-    events = told("a", USAGE, 30, limits=Limits(first_event=30, turn=0.01))
+    events = told("a", USAGE, 30, turn_seconds=0.01)
     assert events[0] == Delta(text="a")
     assert isinstance(events[-1], Failed)
     assert type(events[-1].error) is TurnTooLong
@@ -168,7 +158,7 @@ def test_a_turn_that_takes_too_long_is_ended() -> None:
 def test_a_reader_who_does_not_read_is_no_excuse() -> None:
     async def main() -> list[Event]:
         script = Script(steps=["x" * CAPACITY, "y"])
-        turn = begin(script, Limits(first_event=30, turn=0.05))
+        turn = begin(script, turn_seconds=0.05)
         await until(lambda: script.closed)
         return await everything(turn)
 
@@ -210,7 +200,7 @@ def test_cancelling_what_has_ended_does_nothing() -> None:
 
 
 def test_cancelling_what_was_never_begun_does_nothing() -> None:
-    Turn(scripted_spec(Script(steps=[])), PROMPT, LONG_ENOUGH).cancel()
+    turn_of(Script(steps=[])).cancel()
 
 
 def test_cancelling_when_the_loop_has_gone_does_nothing() -> None:
@@ -244,7 +234,7 @@ def test_taking_is_not_for_ever_where_a_time_is_given() -> None:
 
 
 def test_other_threads_can_take_too() -> None:
-    turn = Turn(scripted_spec(Script(steps=[0.05, "a"])), PROMPT, LONG_ENOUGH)
+    turn = turn_of(Script(steps=[0.05, "a"]))
     turn.start(background.loop())
     events: list[Event] = turn.take_blocking(timeout=0.001)
     while not (events and isinstance(events[-1], Finished)):
@@ -253,7 +243,7 @@ def test_other_threads_can_take_too() -> None:
 
 
 def test_no_two_turns_have_the_same_id() -> None:
-    ids = {Turn(scripted_spec(Script(steps=[])), PROMPT, LONG_ENOUGH).id for _ in range(3)}
+    ids = {turn_of(Script(steps=[])).id for _ in range(3)}
     assert len(ids) == 3
 
 
@@ -270,13 +260,12 @@ def test_a_turn_that_was_cancelled_before_it_began_says_so() -> None:
 def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> None:
     async def main() -> None:
         spec = ProviderSpec(name="default", backend=f"{__name__}.SlowToClose", options={}, place="here")
-        turn = Turn(spec, PROMPT, Limits(first_event=60, turn=0.1))
-        turn.start(asyncio.get_running_loop())
+        turn = begin_with(spec, turn_seconds=0.1)
         await turn.first()
         turn.cancel()
         await asyncio.sleep(0.02)
         turn.cancel()
-        assert (await everything(turn))[-1] == Cancelled(usage=None)
+        assert (await everything(turn))[-1] == Cancelled(usage=guessed(2))
         assert SlowToClose.closed == 1
 
     SlowToClose.closed = 0

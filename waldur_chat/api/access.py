@@ -52,7 +52,7 @@ def check_switches(settings: Settings, user: object) -> None:
         raise ChatDisabled
     if not _has_role(settings.enabled_roles, user):
         raise PermissionDenied
-    if settings.provider is None:
+    if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
 
 

@@ -23,9 +23,14 @@ class Channel:
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader is so far behind that the writer must wait."""
+        return self._size >= CAPACITY
+
     async def put(self, event: Event) -> None:
         """Add an event, waiting while the reader is too far behind."""
-        while self._size >= CAPACITY:
+        while self.is_full:
             self._writer = asyncio.get_running_loop().create_future()
             await self._writer
         self._add(event)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import registry
-from waldur_chat.conf import ProviderSpec
+from waldur_chat.conf import ProviderSpec, Settings
+from waldur_chat.engine.breaker import Breaker
 from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.providers.base import Provider
 
@@ -24,38 +25,54 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Shared:
+class Leased:
+    """A provider that turns share, and the breaker that watches it. New settings mean a new one of both."""
+
     spec: ProviderSpec
     provider: Provider
+    breaker: Breaker = field(default_factory=Breaker)
     turns: int = 0
+
+    @contextmanager
+    def guarded(self, settings: Settings) -> Iterator[None]:
+        """An attempt. Raises `ProviderUnavailable` where there must be none; what it raises, the breaker counts."""
+        self.breaker.enter(settings)
+        failed: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            self.breaker.leave(settings, failed)
 
 
 class _Pool:
     """The providers of one loop, by name."""
 
     def __init__(self) -> None:
-        self._providers: dict[str, _Shared] = {}
+        self._providers: dict[str, Leased] = {}
         self._keeper = asyncio.get_running_loop().create_task(self._close_with_the_loop())
 
-    def acquire(self, spec: ProviderSpec) -> tuple[_Shared, _Shared | None]:
+    def acquire(self, spec: ProviderSpec) -> tuple[Leased, Leased | None]:
         """What the settings name, counted as used, and what it took the place of."""
         superseded = self._providers.get(spec.name)
         if superseded is None or superseded.spec != spec:
-            shared = self._providers[spec.name] = _Shared(spec=spec, provider=_build(spec))
+            leased = self._providers[spec.name] = Leased(spec=spec, provider=_build(spec))
         else:
-            shared, superseded = superseded, None
-        shared.turns += 1
-        return shared, superseded
+            leased, superseded = superseded, None
+        leased.turns += 1
+        return leased, superseded
 
-    async def release(self, shared: _Shared) -> None:
-        shared.turns -= 1
-        await self.close_unused(shared)
+    async def release(self, leased: Leased) -> None:
+        leased.turns -= 1
+        await self.close_unused(leased)
 
-    async def close_unused(self, shared: _Shared) -> None:
+    async def close_unused(self, leased: Leased) -> None:
         """Close a provider that nobody uses any more; the turn that notices it does not suffer when that fails."""
-        if not shared.turns and self._providers.get(shared.spec.name) is not shared:
+        if not leased.turns and self._providers.get(leased.spec.name) is not leased:
             try:
-                await shared.provider.aclose()
+                await leased.provider.aclose()
             except Exception as error:
                 logger.warning("A provider could not be closed: %s", type(error).__name__)
 
@@ -64,7 +81,7 @@ class _Pool:
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
-            closing = [shared.provider.aclose() for shared in self._providers.values()]
+            closing = [leased.provider.aclose() for leased in self._providers.values()]
             await asyncio.gather(*closing, return_exceptions=True)
             _pools.pop(asyncio.get_running_loop(), None)  # The task of this pool holds the loop: nothing else frees it.
             raise
@@ -74,21 +91,21 @@ _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 
 @asynccontextmanager
-async def lease(spec: ProviderSpec) -> AsyncIterator[Provider]:
-    """The provider of these settings, for one turn. Raises `ChatNotConfigured` where they do not work."""
+async def lease(spec: ProviderSpec) -> AsyncIterator[Leased]:
+    """The provider of these settings, for one attempt and what becomes of it. Raises `ChatNotConfigured` where they do not work."""
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
         for closed in [one for one in _pools if one.is_closed()]:
             del _pools[closed]
         pool = _pools[loop] = _Pool()
-    shared, superseded = pool.acquire(spec)
+    leased, superseded = pool.acquire(spec)
     try:
         if superseded:
             await pool.close_unused(superseded)
-        yield shared.provider
+        yield leased
     finally:
-        await pool.release(shared)
+        await pool.release(leased)
 
 
 def _build(spec: ProviderSpec) -> Provider:

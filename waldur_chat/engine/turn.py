@@ -1,29 +1,31 @@
-"""A turn: one prompt put to one provider, told as events.
+"""A turn: one prompt put to a provider, told as events.
 
 The turn is a task on an event loop. Its status is known with its first event, and it ends with exactly one terminal
-event whatever happens: the provider finishes or fails, a time limit passes, somebody cancels it, the loop is closed.
+event whatever happens: the provider finishes or fails, a limit is reached, somebody cancels it, the server stops, the
+loop is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import traceback
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from uuid import uuid4
 
-from waldur_chat.conf import ProviderSpec
+from waldur_chat.conf import Settings
+from waldur_chat.engine import gate, reporting, running
+from waldur_chat.engine.attempts import Attempts, as_chat_error
 from waldur_chat.engine.channel import Channel
-from waldur_chat.engine.pool import lease
 from waldur_chat.engine.surrogates import SurrogateJoiner
-from waldur_chat.errors import ChatError, ProviderFailed, ProviderTooSlow, TurnCancelled, TurnTooLong
+from waldur_chat.engine.tally import Tally
+from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
 from waldur_chat.events import (
     Cancelled,
     Delta,
     Event,
     Failed,
     Finished,
+    ProviderEvent,
     Reasoning,
     Started,
     Stopped,
@@ -31,34 +33,38 @@ from waldur_chat.events import (
     Usage,
 )
 from waldur_chat.messages import Prompt
+from waldur_chat.record import Caller, TurnRecord
 
-logger = logging.getLogger(__name__)
+CLOSING_SECONDS = 1.0
+"""How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long a turn may take, in seconds."""
-
-    first_event: float
-    turn: float
+Seats = Callable[["Turn"], AbstractAsyncContextManager[None]]
 
 
 class Turn:
-    """One prompt, one provider, one reader.
+    """One prompt, one answer, one reader.
 
-    `start()`, `cancel()` and `take_blocking()` are for any thread; everything else belongs to the turn's event loop.
+    `seats` gives a context in which the turn runs: what limits turns beyond this process. `start()`, `cancel()` and
+    `take_blocking()` are for any thread; everything else belongs to the turn's event loop.
     """
 
-    def __init__(self, provider: ProviderSpec, prompt: Prompt, limits: Limits) -> None:
+    def __init__(
+        self, settings: Settings, prompt: Prompt, caller: Caller | None = None, seats: Seats | None = None
+    ) -> None:
+        caller = caller or Caller()
         self.id = uuid4().hex
-        self._provider = provider
-        self._prompt = prompt
-        self._limits = limits
+        self.settings = settings
+        self.record = TurnRecord(turn=self.id, user_id=caller.user_id, request_id=caller.request_id)
+        self._seats = seats
+        self._tally = Tally(prompt)
+        self._attempts = Attempts(settings, prompt, self.record, self._tally)
         self._channel = Channel()
-        self._usage: Usage | None = None
-        self._started = False
-        self._stopping = False
-        self._late: ChatError | None = None
+        self._joiner = SurrogateJoiner()
+        self._length = 0
+        self._terminal: Terminal | None = None
+        self._closing_timer: asyncio.TimerHandle | None = None
+        self._shutdown_timer: asyncio.TimerHandle | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -71,7 +77,7 @@ class Turn:
         """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
         if self._loop is not None and not (self._task and self._task.done()):
             with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
-                self._loop.call_soon_threadsafe(self._cancel)
+                self._loop.call_soon_threadsafe(self._stop, None)
 
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
@@ -94,79 +100,118 @@ class Turn:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
 
-    def _begin(self) -> None:
-        assert self._loop is not None
-        self._task = self._loop.create_task(self._run())
+    def wind_down(self, stopping_for: float) -> None:
+        """The server has been stopping for so many seconds: end when the time of grace is over."""
+        if self._shutdown_timer is None:
+            left = max(0.0, self.settings.shutdown_seconds - stopping_for)
+            self._shutdown_timer = self._running_loop.call_later(left, self._stop, ServerStopping(retry_after=1))
 
-    def _cancel(self) -> None:
-        """Cancel the task once: a second time would interrupt the provider while it closes its connection."""
+    @property
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
         assert self._loop is not None
+        return self._loop
+
+    def _begin(self) -> None:
+        self._began_at = self._running_loop.time()
+        self._task = self._running_loop.create_task(self._run())
+
+    def _stop(self, error: ChatError | None) -> None:
+        """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
         assert self._task is not None
-        if not self._stopping:
-            self._stopping = True
-            self._loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
+        if self._terminal is None:
+            self._settle(self._failed(error) if error else Cancelled(usage=self._tally.total()))
+            self._running_loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
 
     async def _run(self) -> None:
-        assert self._loop is not None
-        terminal: Terminal | None = None
-        self._first_event_timer = self._loop.call_later(self._limits.first_event, self._be_late, ProviderTooSlow())
-        turn_timer = self._loop.call_later(self._limits.turn, self._be_late, TurnTooLong())
+        running.add(self)
+        turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._stop, TurnTooLong())
         try:
-            terminal = await self._relay()
+            await reporting.announce(self.record)
+            async with gate.gate.enter(self.record.user_id, self.settings), self._held_seats():
+                self._settle(await self._answer())
         except ChatError as error:
-            terminal = self._fail(self._late or error)
+            self._settle(self._failed(error))
         except Exception as error:
-            self._report(error)
-            terminal = self._fail(self._late or ProviderFailed())
+            self._settle(self._failed(as_chat_error(error)))
         finally:
-            self._first_event_timer.cancel()
-            turn_timer.cancel()
-            self._channel.end(terminal or self._interrupted())
+            running.discard(self)
+            for timer in (turn_timer, self._silence_timer, self._shutdown_timer):
+                if timer:
+                    timer.cancel()
+            self._settle(Cancelled(usage=self._tally.total()))
+            self._tell()
+            await reporting.conclude(self.record)
 
-    async def _relay(self) -> Finished:
+    def _held_seats(self) -> AbstractAsyncContextManager[None]:
+        return self._seats(self) if self._seats else nullcontext()
+
+    async def _answer(self) -> Finished:
         """Pass on what the provider says, until it has said everything."""
-        reason, joiner = "stop", SurrogateJoiner()
-        async with lease(self._provider) as provider, aclosing(provider.stream(self._prompt)) as events:
-            async for event in events:
-                match event:
-                    case Delta(text=text):
-                        await self._put(Delta(text=joiner.feed(text)))
-                    case Reasoning():
-                        await self._put(event)
-                    case Usage():
-                        self._usage = event
-                    case Stopped(reason=reason):
-                        pass
-        await self._put(Delta(text=joiner.flush()))
+        async with AsyncExitStack() as stack:
+            answering = await self._attempts.begin(stack)
+            self._reason = "stop"
+            for event in answering.first:
+                await self._pass_on(event)
+            self._heard_at = self._running_loop.time()
+            self._listen()
+            async for event in answering.rest:
+                await self._pass_on(event)
+                self._heard_at = self._running_loop.time()
+        await self._put(Delta(text=self._joiner.flush()))
         await self._be_started()
-        return Finished(reason=reason, usage=self._usage)
+        return Finished(reason=self._reason, usage=self._tally.total(complete=True))
+
+    async def _pass_on(self, event: ProviderEvent) -> None:
+        match event:
+            case Delta(text=text):
+                await self._put(Delta(text=self._joiner.feed(text)))
+            case Reasoning():
+                await self._put(event)
+            case Usage():
+                self._tally.report(event)
+            case Stopped(reason=reason):
+                self._reason = reason
 
     async def _put(self, event: Delta | Reasoning) -> None:
+        if self._terminal is not None:
+            raise asyncio.CancelledError  # It was told to stop, and went on.
         if event.text:
+            self._length += len(event.text)
+            if self._length > self.settings.answer_max_length:
+                raise AnswerTooLong
+            self._tally.hear(event.text)
             await self._be_started()
             await self._channel.put(event)
 
     async def _be_started(self) -> None:
-        if not self._started:
-            self._started = True
-            self._first_event_timer.cancel()
+        if self.record.first_event_seconds is None:
+            self.record.first_event_seconds = self._running_loop.time() - self._began_at
             await self._channel.put(Started(turn=self.id))
 
-    def _be_late(self, error: ChatError) -> None:
-        if not self._stopping:
-            self._late = error
-            self._cancel()
+    def _listen(self) -> None:
+        """Stop the turn when the provider has been silent for too long; not while its words wait for the reader."""
+        silence = self.settings.silence_seconds
+        left = silence if self._channel.is_full else self._heard_at + silence - self._running_loop.time()
+        if left <= 0:
+            self._stop(ProviderSilent())
+        else:
+            self._silence_timer = self._running_loop.call_later(left, self._listen)
 
-    def _interrupted(self) -> Terminal:
-        return self._fail(self._late) if self._late else Cancelled(usage=self._usage)
+    def _failed(self, error: ChatError) -> Failed:
+        self.record.cause = str(error)
+        return Failed(error=error, usage=self._tally.total())
 
-    def _report(self, error: Exception) -> None:
-        """Log what somebody else's provider raised and where; its words and its variables may be secret."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        name = type(error).__name__
-        logger.error("Turn %s: the provider raised %s at %s:%s", self.id, name, place.filename, place.lineno)
-        logger.debug("Turn %s: the traceback", self.id, exc_info=error)
+    def _settle(self, terminal: Terminal) -> None:
+        """How the turn ends is known; the first that comes counts. Its reader waits while all is closed, but not long."""
+        if self._terminal is None:
+            self._terminal = terminal
+            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell)
 
-    def _fail(self, error: ChatError) -> Failed:
-        logger.warning("Turn %s failed: %s: %s", self.id, error.code, error)
-        return Failed(error=error, usage=self._usage)
+    def _tell(self) -> None:
+        """Tell how the turn ended: its reader and the log."""
+        assert self._terminal is not None
+        assert self._closing_timer is not None
+        self._closing_timer.cancel()
+        if self.record.status == "running":
+            self._channel.end(self._terminal)
+            reporting.end(self.record, self._terminal, self._running_loop.time() - self._began_at)

@@ -17,6 +17,9 @@ class Provider(ABC):
     heavy. One instance serves many turns at once, all on one event loop, which need not be running at `__init__`.
     """
 
+    model = ""
+    """What is asked, for the log; empty where there is no such thing."""
+
     @abstractmethod
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """Answer the prompt: yield `Delta`, `Reasoning`, `Usage` and `Stopped` as they come, then return.

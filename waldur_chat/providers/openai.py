@@ -65,6 +65,7 @@ class OpenAIProvider(Provider):
             transport.check_address("base_url", base_url)
         if api_key is not None:
             transport.check_key("api_key", api_key)
+        self.model = model
         self._base_url = base_url
         self._api_key = api_key
         self._completion = {

@@ -1,0 +1,162 @@
+"""Finds a provider that begins to answer: tries again where that can help, and asks the next in line where it cannot.
+
+All of it happens before the first event, within its time limit; what comes after it is never tried again. A provider
+with others behind it may use an equal share of the time that is left, so that a silent one cannot use up all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import traceback
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+from waldur_chat.conf import ProviderSpec, Settings
+from waldur_chat.engine.pool import lease
+from waldur_chat.engine.tally import Tally
+from waldur_chat.errors import (
+    ChatError,
+    ChatNotConfigured,
+    ProviderError,
+    ProviderFailed,
+    ProviderTooSlow,
+    ProviderUnavailable,
+)
+from waldur_chat.events import Delta, ProviderEvent, Reasoning, Usage
+from waldur_chat.messages import Prompt
+from waldur_chat.record import Attempt, TurnRecord
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+"""The longest pause after the first failure; it doubles with each, and a random part of it is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """A provider that has begun to answer: what it said first, and its stream of what follows."""
+
+    first: Sequence[ProviderEvent]
+    rest: AsyncGenerator[ProviderEvent, None]
+
+
+class Attempts:
+    """The attempts of one turn. They are counted in its record and its tally."""
+
+    def __init__(self, settings: Settings, prompt: Prompt, record: TurnRecord, tally: Tally) -> None:
+        self._settings = settings
+        self._prompt = prompt
+        self._record = record
+        self._tally = tally
+
+    async def begin(self, stack: AsyncExitStack) -> Answering:
+        """Ask until somebody answers; the stack closes what that one opened. Raises the error of the last attempt."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._settings.first_event_seconds
+        last: ChatError = ChatNotConfigured("There is no default provider.")
+        chain = self._settings.chain
+        for place, spec in enumerate(chain):
+            share = (end - clock()) / (len(chain) - place)
+            try:
+                return await self._ask(spec, clock() + share, stack)
+            except (ProviderError, ChatNotConfigured) as error:
+                last = error
+        raise last
+
+    async def _ask(self, spec: ProviderSpec, end: float, stack: AsyncExitStack) -> Answering:
+        """Ask one provider, several times where that can help."""
+        clock = asyncio.get_running_loop().time
+        number = 1
+        while True:
+            try:
+                return await self._attempt(spec, end - clock(), stack)
+            except ProviderError as error:
+                pause = _pause(error, number)
+                if number >= self._settings.attempts or not _can_mend(error) or clock() + pause >= end:
+                    raise
+            await asyncio.sleep(pause)
+            number += 1
+
+    async def _attempt(self, spec: ProviderSpec, seconds: float, stack: AsyncExitStack) -> Answering:
+        code = "cancelled"
+        try:
+            answering = await self._open(spec, seconds, stack)
+            code = ""
+            return answering
+        except ChatError as error:
+            code = error.code
+            self._tally.fail()
+            logger.info("Turn %s: %s failed: %s: %s", self._record.turn, spec.name, code, error)
+            raise
+        finally:
+            self._record.attempts.append(Attempt(provider=spec.name, code=code))
+
+    async def _open(self, spec: ProviderSpec, seconds: float, stack: AsyncExitStack) -> Answering:
+        async with AsyncExitStack() as opened:
+            leased = await opened.enter_async_context(lease(spec))
+            self._record.provider, self._record.model = spec.name, leased.provider.model
+            with leased.guarded(self._settings):
+                self._tally.ask()
+                stream = await opened.enter_async_context(aclosing(leased.provider.stream(self._prompt)))
+                first = await _first(stream, seconds, self._tally)
+            stack.push_async_exit(opened.pop_all())
+            return Answering(first=first, rest=stream)
+
+
+def as_chat_error(error: Exception) -> ChatError:
+    """What a provider raised, as one of our errors.
+
+    Of what is none the name and the place are logged: its words and its variables may be secret.
+    """
+    if isinstance(error, ChatError):
+        return error
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    logger.error("A provider raised %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+    logger.debug("The traceback of what a provider raised", exc_info=error)
+    return ProviderFailed(f"It raised {type(error).__name__}.")
+
+
+async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, tally: Tally) -> list[ProviderEvent]:
+    """Everything up to the first event with text, or to the end. Raises `ProviderTooSlow`.
+
+    It runs in a task of its own, so that the time limit cannot be taken for a cancellation of the turn.
+    """
+    task = asyncio.create_task(_until_text(stream, tally))
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise ProviderTooSlow("It did not begin to answer in time.")
+        return task.result()
+    except ChatError:
+        raise
+    except Exception as error:
+        raise as_chat_error(error) from error
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def _until_text(stream: AsyncGenerator[ProviderEvent, None], tally: Tally) -> list[ProviderEvent]:
+    events: list[ProviderEvent] = []
+    async for event in stream:
+        events.append(event)
+        if isinstance(event, Usage):
+            tally.report(event)
+        if isinstance(event, (Delta, Reasoning)) and event.text:
+            break
+    return events
+
+
+def _can_mend(error: ProviderError) -> bool:
+    """Whether the same provider may do better next time, and soon."""
+    return error.retryable and not isinstance(error, ProviderUnavailable)
+
+
+def _pause(error: ProviderError, number: int) -> float:
+    """Seconds to wait after this many failures: what the provider asks for, and else a random part of a growing time."""
+    longest = FIRST_PAUSE_SECONDS * 2 ** (number - 1)
+    return random.uniform(error.retry_after or 0.0, (error.retry_after or 0.0) + longest)  # noqa: S311  # No secret.

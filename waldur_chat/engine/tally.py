@@ -1,0 +1,69 @@
+"""Counts the tokens of one turn: what providers report, over all attempts, and a guess at what they do not."""
+
+from __future__ import annotations
+
+from waldur_chat.events import Usage
+from waldur_chat.messages import Prompt
+
+BYTES_PER_TOKEN = 4
+"""Of UTF-8: right within a third for most models and languages."""
+
+
+class Tally:
+    """The usage of a turn. Attempts follow each other; the reports of one replace each other, those of several add up."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._asked = False
+        self._before: Usage | None = None
+        self._reported: Usage | None = None
+        self._heard = 0
+
+    def ask(self) -> None:
+        """An attempt begins. What an earlier one did not report was not charged either: it failed before it answered."""
+        self._before, self._reported, self._heard, self._asked = _sum(self._before, self._reported), None, 0, True
+
+    def fail(self) -> None:
+        """The attempt has failed before it answered."""
+        self._asked = False
+
+    def report(self, usage: Usage) -> None:
+        """The provider says what was used so far."""
+        self._reported, self._heard = usage, 0
+
+    def hear(self, text: str) -> None:
+        """The provider has written this since its last report."""
+        self._heard += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+    def total(self, *, complete: bool = False) -> Usage | None:
+        """What was used so far; None where nothing was, as far as is known.
+
+        A provider that has said everything, and reported at any time, has reported all.
+        """
+        is_known = not self._asked or (complete and self._reported is not None)
+        return _sum(self._before, self._reported if is_known else self._with_the_unreported())
+
+    def _with_the_unreported(self) -> Usage:
+        if self._reported is not None and not self._heard:
+            return self._reported
+        asked = sum(len(message.text.encode("utf-8", "surrogatepass")) for message in self._prompt.messages)
+        known = self._reported or Usage(input_tokens=_tokens(asked), output_tokens=0)
+        return Usage(
+            input_tokens=known.input_tokens,
+            output_tokens=known.output_tokens + _tokens(self._heard),
+            estimated=True,
+        )
+
+
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    if one is None or other is None:
+        return one or other
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        estimated=one.estimated or other.estimated,
+    )
