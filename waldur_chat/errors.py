@@ -132,11 +132,18 @@ class ProviderUnreachable(ProviderError):
 
 
 class ProviderRefused(ProviderError):
-    """The provider does not take our request: the key, the model or a parameter is wrong."""
+    """The provider does not take our request: the key, the model or a parameter is wrong.
+
+    `provider_status` is the HTTP status that said so, where one did.
+    """
 
     code = "provider_refused"
     sentence = "The language model refused the request. Ask the operator of this site to check its settings."
     retryable = False
+
+    def __init__(self, message: str = "", *, provider_status: int | None = None) -> None:
+        super().__init__(message)
+        self.provider_status = provider_status
 
 
 class ProviderFailed(ProviderError):

@@ -81,10 +81,10 @@ async def closing(provider: Provider) -> AsyncIterator[Provider]:
         await provider.aclose()
 
 
-async def answer_once(provider: Provider) -> list[ProviderEvent]:
+async def answer_once(provider: Provider, prompt: Prompt = PROMPT) -> list[ProviderEvent]:
     """See answer(); for a provider that nobody asks again."""
     async with closing(provider):
-        return await answer(provider)
+        return await answer(provider, prompt)
 
 
 def scripted_spec(script: Script, name: str = "default") -> ProviderSpec:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -17,6 +18,7 @@ from tests.unit.aio import PROMPT, FakeService, answer, answer_once, closing, fa
 from waldur_chat.errors import (
     ChatNotConfigured,
     ProviderBusy,
+    ProviderConnectTooSlow,
     ProviderError,
     ProviderFailed,
     ProviderIncomplete,
@@ -25,7 +27,6 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
-from waldur_chat.providers import transport
 from waldur_chat.providers.openai import OpenAIProvider, _translated
 
 pytestmark = pytest.mark.usefixtures("http_client")
@@ -281,14 +282,39 @@ def test_a_port_that_does_not_speak_tls_is_unreachable() -> None:
         run(main())
 
 
-def test_a_port_that_does_not_even_shake_hands_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_does_not_even_shake_hands_takes_too_long_to_connect() -> None:
     async def main() -> None:
         async with fake_service() as service:
-            await answer_once(OpenAIProvider(base_url=f"{service.address.replace('http:', 'https:')}/v1"))
+            provider = OpenAIProvider(base_url=f"{service.address.replace('http:', 'https:')}/v1")
+            await answer_once(provider, replace(PROMPT, connect_seconds=0.1))
 
-    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.1)
-    with pytest.raises(ProviderUnreachable):
+    with pytest.raises(ProviderConnectTooSlow):
         run(main())
+
+
+def test_the_id_of_the_request_is_passed_on() -> None:
+    async def main() -> None:
+        async with asking("tokens=1") as (service, provider):
+            await answer(provider, replace(PROMPT, request_id="r-1"))
+            assert service.request["headers"]["x-request-id"] == "r-1"
+            await answer(provider)
+            assert "x-request-id" not in service.request["headers"]
+
+    run(main())
+
+
+def test_a_service_that_takes_the_question_for_usage_is_not_asked_again_without_it() -> None:
+    async def main() -> None:
+        async with fake_service() as service:
+            provider = OpenAIProvider(base_url=f"{service.address}/v1", model="tokens=1")
+            async with closing(provider):
+                await answer(provider)
+                provider._completion["model"] = "status=400"
+                with pytest.raises(ProviderRefused):
+                    await answer(provider)
+            assert len(service.stats.requests) == 2
+
+    run(main())
 
 
 @pytest.mark.parametrize("model", ["tokens=9&delay=60", "head=60", "first=60"])

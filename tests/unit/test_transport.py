@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -154,12 +155,24 @@ def test_being_quiet_twice_adds_nothing() -> None:
     assert logging.getLogger("httpx").filters == before
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br, gzip", "IDENTITY, zstd"])
+def test_a_compressed_answer_is_not_read(encoding: str) -> None:
+    response = SimpleNamespace(status_code=200, headers={"content-encoding": encoding})
+    with pytest.raises(ProviderFailed, match="compressed"):
+        run(transport._check_response(response))
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity"])
+def test_a_plain_answer_is_read(encoding: str) -> None:
+    run(transport._check_response(SimpleNamespace(status_code=200, headers={"content-encoding": encoding})))
+
+
 @pytest.mark.usefixtures("http_client")
-def test_the_client_follows_no_redirect_and_limits_only_connecting() -> None:
+def test_the_client_follows_no_redirect_and_has_no_time_limits_of_its_own() -> None:
     async def main() -> None:
         client = transport.open_client()
         assert not client.follow_redirects
-        assert client.timeout.as_dict() == {"connect": 10.0, "read": None, "write": None, "pool": None}
+        assert client.timeout.as_dict() == {"connect": None, "read": None, "write": None, "pool": None}
         await client.aclose()
 
     run(main())

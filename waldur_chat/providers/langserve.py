@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
-from waldur_chat.errors import ProviderUnreachable
+from waldur_chat.errors import ChatError
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers import transport
@@ -33,12 +33,11 @@ class LangServeProvider(Provider):
         transport.be_quiet()
         client = await self._connect()
         body = {"input": "\n\n".join(message.text for message in prompt.messages)}
-        request = client.build_request("POST", self._url, json=body, headers=self._headers)
+        headers = {**self._headers, **transport.request_id(prompt)}
+        request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
         async with AsyncExitStack() as stack:
             response = await _send(client, request)
             stack.push_async_callback(response.aclose)
-            if response.status_code != 200:
-                raise transport.refusal(response.status_code, response.headers)
             relayed = transport.relay(response.aiter_bytes(), LangServeReader())
             async for event in await stack.enter_async_context(aclosing(relayed)):
                 yield event
@@ -57,5 +56,7 @@ class LangServeProvider(Provider):
 async def _send(client: Any, request: Any) -> Any:
     try:
         return await client.send(request, stream=True)
+    except ChatError:
+        raise
     except Exception as error:  # The client's own errors have no name that is the same for every release of the SDK.
-        raise ProviderUnreachable(f"No connection to the provider: {type(error).__name__}.") from error
+        raise transport.broken(error) from error

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib import import_module
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
-from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderUnreachable
+from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderRefused
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers import transport
@@ -75,6 +75,7 @@ class OpenAIProvider(Provider):
             **_completion(completion or {}),
         }
         self._asks_usage = stream_options
+        self._takes_usage = False
         self._client: Any = None
         self._connecting = asyncio.Lock()
 
@@ -83,14 +84,11 @@ class OpenAIProvider(Provider):
         transport.be_quiet()
         client = await self._connect()
         openai = import_module("openai")
-        try:
-            async with AsyncExitStack() as stack:
-                response = await self._ask(openai, client, prompt, stack)
-                relayed = transport.relay(response.iter_bytes(), ChunkReader())
-                async for event in await stack.enter_async_context(aclosing(relayed)):
-                    yield event
-        except openai.OpenAIError as error:
-            raise _translated(openai, error) from error
+        async with AsyncExitStack() as stack:
+            response = await self._ask(openai, client, prompt, stack)
+            relayed = transport.relay(response.iter_bytes(), ChunkReader())
+            async for event in await stack.enter_async_context(aclosing(relayed)):
+                yield event
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
@@ -116,24 +114,41 @@ class OpenAIProvider(Provider):
             raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
 
     async def _ask(self, openai: Any, client: Any, prompt: Prompt, stack: AsyncExitStack) -> Any:
-        """Send the prompt; give the response, whose body was not read yet."""
-        try:
-            return await stack.enter_async_context(self._request(openai, client, prompt))
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            if not self._asks_usage or "stream_options" not in f"{error} {error.body}":
-                raise
-            self._asks_usage = False
-        return await stack.enter_async_context(self._request(openai, client, prompt))
+        """Send the prompt; give the response, whose body was not read yet.
 
-    def _request(self, openai: Any, client: Any, prompt: Prompt) -> Any:
-        headers: dict[str, Any] = {"Accept-Encoding": "identity"}
+        A service that refuses the request is asked again without being asked for usage, until it is known to take that.
+        """
+        asks_usage = self._asks_usage
+        try:
+            response = await stack.enter_async_context(self._request(openai, client, prompt, asks_usage))
+            self._takes_usage = asks_usage
+            return response
+        except ProviderRefused as error:
+            if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
+                raise
+        response = await stack.enter_async_context(self._request(openai, client, prompt, False))
+        self._asks_usage = False
+        return response
+
+    @asynccontextmanager
+    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool) -> AsyncIterator[Any]:
+        """The response to one request. The SDK wraps what our HTTP client raises, or does not, as its release has it."""
+        headers: dict[str, Any] = {"Accept-Encoding": "identity", **transport.request_id(prompt)}
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()
-        usage = {"stream_options": {"include_usage": True}} if self._asks_usage else {}
+        usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
-        return client.chat.completions.with_streaming_response.create(
-            messages=messages, extra_headers=headers, **usage, **self._completion
-        )
+        try:
+            async with client.chat.completions.with_streaming_response.create(
+                messages=messages,
+                extra_headers=headers,
+                timeout=transport.timeout(prompt),
+                **usage,
+                **self._completion,
+            ) as response:
+                yield response
+        except openai.OpenAIError as error:
+            raise _translated(openai, error) from error
 
     def _is_azure(self) -> bool:
         return "azure_endpoint" in self._client_options
@@ -161,8 +176,10 @@ def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _translated(openai: Any, error: Exception) -> ChatError:
     """The SDK's error as one of ours. The SDK's messages may quote the key and the prompt, so they stay behind."""
-    if isinstance(error, openai.APIStatusError):
+    if isinstance(error.__cause__, ChatError):
+        return error.__cause__
+    if isinstance(error, openai.APIStatusError):  # Of an HTTP client that is not ours.
         return transport.refusal(error.status_code, error.response.headers)
-    if isinstance(error, openai.APIConnectionError):  # Timeouts too: no time but that of connecting is limited.
-        return ProviderUnreachable(f"No connection to the provider: {type(error.__cause__).__name__}.")
+    if isinstance(error, openai.APIConnectionError):
+        return transport.broken(error)
     return ProviderFailed(f"The openai client raised {type(error).__name__}.")

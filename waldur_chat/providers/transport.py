@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat.errors import (
     ProviderBusy,
+    ProviderConnectTooSlow,
     ProviderError,
     ProviderFailed,
     ProviderRefused,
@@ -27,8 +28,8 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import ProviderEvent
+from waldur_chat.messages import Prompt
 
-CONNECT_SECONDS = 10.0
 DRAIN_SECONDS = 0.1
 MAX_CONNECTIONS = 1_000_000
 """In effect none; aiohttp would take "no limit" for its default of 100."""
@@ -39,14 +40,15 @@ _quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
 
 
 def open_client() -> Any:
-    """A new HTTP client that follows no redirect and limits the time of connecting only: a turn has its own limits.
+    """A new HTTP client that follows no redirect, and raises a `ProviderError` for every response but a plain 200.
 
     It imports the SDK (half a second and 40 MB at the first call) and reads certificates: call it in a thread.
     """
     openai = import_module("openai")
     options = {
+        "event_hooks": {"response": [_check_response]},
         "follow_redirects": False,
-        "timeout": openai.Timeout(None, connect=CONNECT_SECONDS),
+        "timeout": None,
         "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=100
         ),
@@ -55,6 +57,37 @@ def open_client() -> Any:
         return openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # The extra is not installed.
         return openai.DefaultAsyncHttpxClient(**options)
+
+
+def timeout(prompt: Prompt) -> Any:
+    """The time limit of a request: that of connecting. All others are the turn's own."""
+    return import_module("openai").Timeout(None, connect=prompt.connect_seconds, pool=prompt.connect_seconds)
+
+
+def request_id(prompt: Prompt) -> dict[str, str]:
+    """The header by which the request can be found in the provider's log."""
+    return {"X-Request-ID": prompt.request_id} if prompt.request_id else {}
+
+
+def broken(error: Exception) -> ProviderError:
+    """What it means that a request could not be sent, or that no response came.
+
+    A timeout can only be that of connecting: no other is set. Its class depends on the client, a cause does not.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)):
+            return ProviderConnectTooSlow("The provider did not take the connection in time.")
+        cause, last = cause.__cause__ or cause.__context__, cause
+    return ProviderUnreachable(f"No connection to the provider: {type(last).__name__}.")
+
+
+async def _check_response(response: Any) -> None:
+    """Raise what a response means that is no answer; its body, which may be endless, is never read."""
+    if response.status_code != 200:
+        raise refusal(response.status_code, response.headers)
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise ProviderFailed("The provider compressed its answer although it was asked not to.")
 
 
 def check_address(name: str, value: object) -> None:
@@ -126,7 +159,7 @@ def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:
         return ProviderTooSlow(message)
     if status >= 500:
         return ProviderFailed(message)
-    return ProviderRefused(message)
+    return ProviderRefused(message, provider_status=status)
 
 
 def be_quiet() -> None:
