@@ -10,6 +10,7 @@ class WaldurChatConfig(AppConfig):
 
     name = "waldur_chat"
     label = "waldur_chat"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Waldur chat"
 
     problem = ""

@@ -22,12 +22,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf
-from waldur_chat.engine import background, gate, running
+from waldur_chat.engine import background, running
+from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Message, Prompt
 from waldur_chat.record import Caller
+from waldur_chat.store import seats
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ def prepare(text: str | None, settings: conf.Settings, caller: Caller | None = N
     if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
-    gate.gate.check(caller.user_id, settings)
+    gate_of_process().check(caller.user_id, settings)
     system = [Message(role="system", text=settings.system_prompt)] if settings.system_prompt else []
     question = Message(role="user", text=settings.opening_prompt if text is None else text)
     prompt = Prompt(
@@ -120,7 +122,7 @@ def prepare(text: str | None, settings: conf.Settings, caller: Caller | None = N
         request_id=caller.request_id,
         connect_seconds=settings.connect_seconds,
     )
-    return Turn(settings, prompt, caller)
+    return Turn(settings, prompt, caller, seats.held if seats.limits(settings, caller.user_id) else None)
 
 
 def cancel(turn_id: str) -> bool:

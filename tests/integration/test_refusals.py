@@ -50,7 +50,9 @@ def test_what_fails_before_the_first_event_is_a_status(call: Caller, operation: 
     with scripted(error("secret")):
         reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"}, Accept="application/json, text/event-stream")
     assert (reply.status, reply.headers["Content-Type"]) == (error.status, "application/json")
-    assert reply.json == {"detail": error.sentence, "code": error.code}
+    assert {name: reply.json[name] for name in ("detail", "code")} == {"detail": error.sentence, "code": error.code}
+    assert (reply.json.get("retry_after") is None) == (reply.headers.get("Retry-After") is None)
+    assert (reply.json.get("retry_after") is None) == (error.status not in (429, 503))
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR)
@@ -64,6 +66,7 @@ def test_what_fails_later_is_an_event_with_the_same_code(call: Caller, error: ty
         "detail": error.sentence,
         "code": error.code,
         "retryable": error.retryable,
+        "additional_kwargs": {"usage_metadata": {"input_tokens": 2, "output_tokens": 2, "estimated": True}},
     }
 
 

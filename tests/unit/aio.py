@@ -112,7 +112,7 @@ def turn_of(script: Script) -> Turn:
 
 
 def settings_with(*chain: ProviderSpec, **settings: Any) -> Settings:
-    """Settings with one attempt, unless they say otherwise, and these providers, each the fallback of the one before."""
+    """Settings with one attempt, unless they say otherwise, and a chain of providers."""
     specs = [*(replace(one, fallback=other.name) for one, other in pairwise(chain)), chain[-1]]
     providers = {"default": specs[0], **{one.name: one for one in specs[1:]}}
     return Settings(**{"attempts": 1, **settings}, providers=providers)

@@ -38,7 +38,12 @@ def lines_of_2025(data: bytes) -> list[dict[str, object]]:
         (
             Failed(error=ProviderBusy("429"), usage=USAGE),
             "error",
-            {"detail": ProviderBusy.sentence, "code": "provider_busy", "retryable": True},
+            {
+                "detail": ProviderBusy.sentence,
+                "code": "provider_busy",
+                "retryable": True,
+                "additional_kwargs": {"usage_metadata": {"input_tokens": 7, "output_tokens": 5}},
+            },
         ),
         (
             Cancelled(usage=None),

@@ -28,7 +28,7 @@ from waldur_chat.conf import Settings
 from waldur_chat.engine import background
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Event
+from waldur_chat.events import Delta
 from waldur_chat.wire.base import Encoder
 
 T = TypeVar("T")
@@ -51,10 +51,12 @@ class WholeAnswer(Outcome[Answer]):
 
     async def reach(self, turn: Turn) -> Answer:
         """See Outcome.reach()."""
-        events: list[Event] = []
-        while not ended(events):
-            events += await turn.take()
-        return collect(events)
+        pieces: list[str] = []
+        while True:
+            events = await turn.take()
+            pieces.append("".join(event.text for event in events if isinstance(event, Delta)))
+            if ended(events):
+                return collect([Delta(text="".join(pieces)), events[-1]])
 
     def respond(self, request: HttpRequest, turn: Turn, reached: Answer) -> HttpResponseBase:
         """See Outcome.respond()."""

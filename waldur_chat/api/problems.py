@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from django.core.exceptions import RequestDataTooBig
 from django.utils.translation import gettext
 from rest_framework.exceptions import APIException, ValidationError
@@ -17,8 +19,8 @@ class ChatAPIException(APIException):
     def __init__(self, error: ChatError) -> None:
         self.status_code = error.status
         super().__init__(gettext(error.sentence), error.code)
-        if error.status == 503:
-            self.wait = error.retry_after or 1
+        if error.status in (429, 503):
+            self.wait = max(1, error.retry_after or 1)
 
 
 def as_api_exception(error: Exception) -> Exception:
@@ -28,8 +30,18 @@ def as_api_exception(error: Exception) -> Exception:
     return ChatAPIException(error) if isinstance(error, ChatError) else error
 
 
-def add_code(response: Response, error: Exception) -> None:
-    """Put the error's code beside what the host's exception handler answered, where that has room for it."""
+def complete(response: Response, error: Exception) -> None:
+    """Put code and time beside what the host's exception handler answered, where that has room for them.
+
+    The time stands in the body too, since browsers hide the header from pages of other origins.
+    """
+    if not isinstance(error, APIException):
+        return
     data = getattr(response, "data", None)
-    if isinstance(error, APIException) and isinstance(data, dict):
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        response["Retry-After"] = str(max(1, math.ceil(wait)))
+    if isinstance(data, dict):
         data.setdefault("code", "invalid" if isinstance(error, ValidationError) else error.get_codes())
+        if wait is not None:
+            data.setdefault("retry_after", int(response["Retry-After"]))

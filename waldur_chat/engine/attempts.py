@@ -157,6 +157,6 @@ def _can_mend(error: ProviderError) -> bool:
 
 
 def _pause(error: ProviderError, number: int) -> float:
-    """Seconds to wait after this many failures: what the provider asks for, and else a random part of a growing time."""
-    longest = FIRST_PAUSE_SECONDS * 2 ** (number - 1)
-    return random.uniform(error.retry_after or 0.0, (error.retry_after or 0.0) + longest)  # noqa: S311  # No secret.
+    """Seconds to wait after this many failures: what the provider asks for, and a random part of a growing time."""
+    jitter = random.uniform(0, FIRST_PAUSE_SECONDS * 2 ** (number - 1))  # noqa: S311  # No secret.
+    return (error.retry_after or 0) + jitter

@@ -127,14 +127,18 @@ def too_many(user_id: str) -> TooManyTurns:
     return TooManyTurns(f"User {user_id} has enough turns.", retry_after=COME_AGAIN_SECONDS)
 
 
-gate = Gate()
-"""The gate of this process."""
+_gate = Gate()
+
+
+def gate_of_process() -> Gate:
+    """The one gate of this process."""
+    return _gate
 
 
 def _forget() -> None:
     """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
-    global gate
-    gate = Gate()
+    global _gate
+    _gate = Gate()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -92,7 +92,10 @@ _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 @asynccontextmanager
 async def lease(spec: ProviderSpec) -> AsyncIterator[Leased]:
-    """The provider of these settings, for one attempt and what becomes of it. Raises `ChatNotConfigured` where they do not work."""
+    """The provider of these settings, for one attempt and what becomes of it.
+
+    Raises `ChatNotConfigured` where they do not work.
+    """
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:

@@ -10,7 +10,7 @@ BYTES_PER_TOKEN = 4
 
 
 class Tally:
-    """The usage of a turn. Attempts follow each other; the reports of one replace each other, those of several add up."""
+    """The usage of a turn. The reports of one attempt replace each other, those of several add up."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
@@ -20,7 +20,7 @@ class Tally:
         self._heard = 0
 
     def ask(self) -> None:
-        """An attempt begins. What an earlier one did not report was not charged either: it failed before it answered."""
+        """An attempt begins. What an earlier one did not report, it did not charge: it failed before it answered."""
         self._before, self._reported, self._heard, self._asked = _sum(self._before, self._reported), None, 0, True
 
     def fail(self) -> None:

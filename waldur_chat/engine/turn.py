@@ -13,9 +13,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext,
 from uuid import uuid4
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine import gate, reporting, running
+from waldur_chat.engine import reporting, running
 from waldur_chat.engine.attempts import Attempts, as_chat_error
 from waldur_chat.engine.channel import Channel
+from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.engine.surrogates import SurrogateJoiner
 from waldur_chat.engine.tally import Tally
 from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
@@ -127,7 +128,7 @@ class Turn:
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._stop, TurnTooLong())
         try:
             await reporting.announce(self.record)
-            async with gate.gate.enter(self.record.user_id, self.settings), self._held_seats():
+            async with gate_of_process().enter(self.record.user_id, self.settings), self._held_seats():
                 self._settle(await self._answer())
         except ChatError as error:
             self._settle(self._failed(error))
@@ -202,7 +203,7 @@ class Turn:
         return Failed(error=error, usage=self._tally.total())
 
     def _settle(self, terminal: Terminal) -> None:
-        """How the turn ends is known; the first that comes counts. Its reader waits while all is closed, but not long."""
+        """How the turn ends is known; what comes first counts. Its reader waits while all is closed, but not long."""
         if self._terminal is None:
             self._terminal = terminal
             self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell)

@@ -132,7 +132,7 @@ class OpenAIProvider(Provider):
 
     @asynccontextmanager
     async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool) -> AsyncIterator[Any]:
-        """The response to one request. The SDK wraps what our HTTP client raises, or does not, as its release has it."""
+        """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
         headers: dict[str, Any] = {"Accept-Encoding": "identity", **transport.request_id(prompt)}
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()

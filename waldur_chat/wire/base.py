@@ -42,7 +42,8 @@ def dump(payload: object) -> bytes:
 
 
 def usage_fields(usage: Usage | None) -> dict[str, int]:
-    """The token counts as both eras of clients name them; empty where nothing was reported."""
+    """The token counts as both eras of clients name them; empty where nothing was used."""
     if usage is None:
         return {}
-    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    fields = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    return {**fields, "estimated": True} if usage.estimated else fields

@@ -7,7 +7,7 @@ failed or stopped one closes with an error (`e`).
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Usage
 from waldur_chat.wire.base import Encoder, dump, usage_fields
 
 
@@ -28,13 +28,13 @@ class NDJSONEncoder(Encoder):
                 return _line({"m": {"turn_uuid": turn}})
             case Finished(reason=reason, usage=usage):
                 return _line({"m": {"finish_reason": reason, **usage_fields(usage)}})
-            case Failed(error=error):
-                return self._problem(error)
-            case Cancelled():
-                return self._problem(TurnCancelled())
+            case Failed(error=error, usage=usage):
+                return self._problem(error, usage)
+            case Cancelled(usage=usage):
+                return self._problem(TurnCancelled(), usage)
 
-    def _problem(self, error: ChatError) -> bytes:
-        return _line({"e": self.sentence(error), "code": error.code})
+    def _problem(self, error: ChatError, usage: Usage | None) -> bytes:
+        return _line({"e": self.sentence(error), "code": error.code, **usage_fields(usage)})
 
 
 def _line(payload: dict[str, object]) -> bytes:

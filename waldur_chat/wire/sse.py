@@ -7,7 +7,7 @@ JSON of every line that begins with `data: ` (contract section 1). Every stream 
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Usage
 from waldur_chat.wire.base import Encoder, dump, usage_fields
 
 
@@ -27,15 +27,19 @@ class SSEEncoder(Encoder):
             case Started(turn=turn):
                 return _named(number, b"start", {"turn_uuid": turn})
             case Finished(reason=reason, usage=usage):
-                metadata = {"usage_metadata": usage_fields(usage)} if usage else {}
-                return _named(number, b"end", {"c": "", "finish_reason": reason, "additional_kwargs": metadata})
-            case Failed(error=error):
-                return _named(number, b"error", self._problem(error))
-            case Cancelled():
-                return _named(number, b"cancelled", self._problem(TurnCancelled()))
+                return _named(number, b"end", {"c": "", "additional_kwargs": {}, "finish_reason": reason, **_metadata(usage)})
+            case Failed(error=error, usage=usage):
+                return _named(number, b"error", self._problem(error, usage))
+            case Cancelled(usage=usage):
+                return _named(number, b"cancelled", self._problem(TurnCancelled(), usage))
 
-    def _problem(self, error: ChatError) -> dict[str, object]:
-        return {"detail": self.sentence(error), "code": error.code, "retryable": error.retryable}
+    def _problem(self, error: ChatError, usage: Usage | None) -> dict[str, object]:
+        words = {"detail": self.sentence(error), "code": error.code, "retryable": error.retryable}
+        return {**words, **_metadata(usage)}
+
+
+def _metadata(usage: Usage | None) -> dict[str, object]:
+    return {"additional_kwargs": {"usage_metadata": usage_fields(usage)}} if usage else {}
 
 
 def _named(number: int, name: bytes, payload: dict[str, object]) -> bytes:

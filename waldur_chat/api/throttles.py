@@ -1,0 +1,89 @@
+"""Limits on the rate of requests: DRF's, with scopes of our own, and the headers that tell clients of all limits.
+
+The headers are `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+from waldur_chat.errors import TooManyTurns
+
+logger = logging.getLogger(__name__)
+
+SCOPES = ("chat_invoke", "chat_stream")
+
+
+class ChatRateThrottle(SimpleRateThrottle):
+    """Limits a user's rate in one scope, where the host's `DEFAULT_THROTTLE_RATES` has a rate for it.
+
+    A cache that fails limits nothing: an answer is worth more than a count.
+    """
+
+    num_requests: int
+    duration: int
+    history: list[float]
+
+    def __init__(self, scope: str) -> None:
+        self.scope: str = scope
+        super().__init__()
+
+    def get_rate(self) -> Any:
+        """See SimpleRateThrottle.get_rate(). DRF's own knows the rates of the start, and fails without one."""
+        return (api_settings.DEFAULT_THROTTLE_RATES or {}).get(self.scope)
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        """See SimpleRateThrottle.get_cache_key()."""
+        return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        """See SimpleRateThrottle.allow_request()."""
+        try:
+            return bool(super().allow_request(request, view))
+        except Exception as error:  # Every cache has errors of its own.
+            logger.error("The rate of requests is not limited, since the cache fails: %s", type(error).__name__)
+            self.rate = None
+            return True
+
+    def headers(self, refusal: Exception | None) -> dict[str, str]:
+        """What is left to the user, and the rule; empty where nothing is limited."""
+        if self.rate is None or not hasattr(self, "history"):
+            return {}
+        left = max(0, self.num_requests - len(self.history))
+        reset = math.ceil(self.duration - (self.now - self.history[-1])) if self.history else self.duration
+        return {
+            "RateLimit": f'"{self.scope}";r={left};t={reset}',
+            "RateLimit-Policy": f'"{self.scope}";q={self.num_requests};w={self.duration}',
+        }
+
+
+class TurnLimit:
+    """The limit on a user's running turns, as far as headers tell of it."""
+
+    def __init__(self, turns: int) -> None:
+        self._turns = turns
+
+    def headers(self, refusal: Exception | None) -> dict[str, str]:
+        """The rule; and to whom nothing is left, that."""
+        headers = {"RateLimit-Policy": f'"turns";q={self._turns};qu="concurrent-requests"'}
+        if isinstance(refusal, APIException) and refusal.get_codes() == TooManyTurns.code:
+            headers["RateLimit"] = f'"turns";r=0;t={getattr(refusal, "wait", 1)}'
+        return headers
+
+
+def limit_headers(limits: Iterable[ChatRateThrottle | TurnLimit], refusal: Exception | None) -> dict[str, str]:
+    """Several limits in one field of each name, as the items of a list."""
+    items: dict[str, list[str]] = {}
+    for limit in limits:
+        for name, item in limit.headers(refusal).items():
+            items.setdefault(name, []).append(item)
+    return {name: ", ".join(values) for name, values in items.items()}

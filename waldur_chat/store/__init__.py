@@ -1,0 +1,1 @@
+"""What the database must do: one synchronous function per act, one transaction each."""
