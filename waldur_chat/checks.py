@@ -5,13 +5,24 @@ waldur_chat.E002  a provider cannot be made of what the settings say
 waldur_chat.E003  nobody can authenticate with a token
 waldur_chat.W004  no URL leads to the API
 waldur_chat.W005  the Waldur plugin could not register its URLs
+waldur_chat.E006  the rate of a throttle scope cannot be read
+waldur_chat.W007  a time limit can never take effect, since another one is shorter
+
+With `--deploy`:
+
+waldur_chat.W008  the offline provider would answer in production
+waldur_chat.W009  a key would cross the network in clear text
+waldur_chat.W010  rates are counted in a cache that processes do not share
 """
 
 from __future__ import annotations
 
+import math
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig, apps
 from django.conf import settings
@@ -20,10 +31,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from waldur_chat import conf, registry
-from waldur_chat.api import access
+from waldur_chat.api import access, throttles
 
 README = "The README lists the settings."
 VIEWS = "waldur_chat.api.views"
+SHORTER = (
+    ("CONNECT_SECONDS", "FIRST_EVENT_SECONDS"),
+    ("FIRST_EVENT_SECONDS", "TURN_SECONDS"),
+    ("SILENCE_SECONDS", "TURN_SECONDS"),
+    ("QUEUE_SECONDS", "TURN_SECONDS"),
+)
+"""Pairs of limits, the first of which would never take effect if it were the longer one."""
 
 
 @register(Tags.compatibility)
@@ -40,12 +58,64 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002."""
     try:
-        own = conf.site_settings()
-        for spec in conf.provider_specs(own).values() if "PROVIDERS" in own else ():
+        for spec in conf.provider_specs({}).values():
             registry.build(spec)
     except ImproperlyConfigured as error:
         return [_error(str(error), README, "E002")]
     return []
+
+
+@register(Tags.compatibility)
+def check_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E006."""
+    hint = 'A rate is written like "20/minute": a number, a slash, and second, minute, hour or day.'
+    place = 'REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]'
+    return [
+        _error(f"{place}[{scope!r}]: {rate!r} is no rate.", hint, "E006")
+        for scope, rate in throttles.rates().items()
+        if not re.fullmatch(r"[1-9]\d*/[smhd]\w*", str(rate))
+    ]
+
+
+@register(Tags.compatibility)
+def check_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W007."""
+    hint = "Connecting is part of the wait for the first event, and all of them are parts of the turn."
+    return [
+        Warning(f"WALDUR_CHAT[{short!r}] is longer than WALDUR_CHAT[{long!r}].", hint=hint, id="waldur_chat.W007")
+        for short, long in SHORTER
+        if _seconds(short) > _seconds(long)
+    ]
+
+
+@register(Tags.compatibility, deploy=True)
+def check_offline(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W008."""
+    if not any(spec.backend == conf.OFFLINE for spec in _chain()):
+        return []
+    hint = 'Name a model in WALDUR_CHAT["PROVIDERS"], or set OPENAI_BASE_URL and OPENAI_API_KEY.'
+    return [Warning("The offline provider would answer: no model is connected.", hint=hint, id="waldur_chat.W008")]
+
+
+@register(Tags.security, deploy=True)
+def check_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W009."""
+    hint = "Use an address that begins with https://, or leave out the key where the network is your own."
+    return [
+        Warning(f"{spec.place}: its key would cross the network in clear text.", hint=hint, id="waldur_chat.W009")
+        for spec in _chain()
+        if _sends_a_key_in_clear_text(spec.options)
+    ]
+
+
+@register(Tags.caches, deploy=True)
+def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W010."""
+    backend = settings.CACHES.get("default", {}).get("BACKEND", "")
+    if not throttles.rates() or not backend.endswith(("LocMemCache", "DummyCache")):
+        return []
+    hint = "Use a cache that all processes share (Redis, Memcached, the database), or multiply the rates."
+    return [Warning("Each process counts the chat's rates by itself.", hint=hint, id="waldur_chat.W010")]
 
 
 @register(Tags.security)
@@ -79,6 +149,28 @@ def _error(words: str, hint: str, code: str) -> CheckMessage:
     """An error, which keeps commands from running; a warning in Waldur, whose commands no plugin may stop."""
     severity = Warning if "waldur_chat.extension" in sys.modules else Error
     return severity(words, hint=hint, id=f"waldur_chat.{code}")
+
+
+def _seconds(name: str) -> float:
+    """A time limit; endless where it is no number, which is another check's."""
+    try:
+        return float(conf.site_value(name))
+    except ImproperlyConfigured:
+        return math.inf
+
+
+def _chain() -> Sequence[conf.ProviderSpec]:
+    """The providers that would be asked; none where they cannot be read, which is another check's."""
+    try:
+        return conf.chain(conf.provider_specs({}))
+    except ImproperlyConfigured:
+        return ()
+
+
+def _sends_a_key_in_clear_text(options: Mapping[str, Any]) -> bool:
+    address = urlsplit(str(options.get("base_url") or options.get("url") or ""))
+    is_own = address.hostname in ("localhost", "127.0.0.1", "::1")
+    return address.scheme == "http" and not is_own and bool(options.get("api_key") or options.get("token"))
 
 
 def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:

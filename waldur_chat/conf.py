@@ -98,7 +98,7 @@ class Settings:
     @property
     def chain(self) -> tuple[ProviderSpec, ...]:
         """The providers that are asked, each when the one before it fails; empty where none is configured."""
-        return _chain(self.providers, "default") if "default" in self.providers else ()
+        return chain(self.providers)
 
 
 NAMES = tuple(one.name.upper() for one in fields(Settings))
@@ -116,7 +116,7 @@ def load() -> Settings:
     for place, words in problems(host):
         raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {words}")
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
-    values["providers"] = _providers(own, host)
+    values["providers"] = provider_specs(host)
     return Settings(**values)
 
 
@@ -151,14 +151,11 @@ def site_settings() -> Mapping[str, Any]:
     return own
 
 
-def provider_specs(own: Mapping[str, Any]) -> dict[str, ProviderSpec]:
-    """The providers that `settings.WALDUR_CHAT` names."""
-    return _specs(own["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")
-
-
-def _providers(own: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
+def provider_specs(host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
+    """The providers by name. `host` is what the host keeps in constance, see `constance_settings.read()`."""
+    own = site_settings()
     if "PROVIDERS" in own:
-        return provider_specs(own)
+        return _specs(own["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")
     if host.get("PROVIDERS"):
         return _specs(host["PROVIDERS"], "constance")
     if environment := _environment():
@@ -179,21 +176,26 @@ def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
         raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
     specs = {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
     for name in specs:
-        _chain(specs, name)
+        chain(specs, name)
     return specs
 
 
-def _chain(specs: Mapping[str, ProviderSpec], name: str) -> tuple[ProviderSpec, ...]:
-    """A provider and its fallbacks. Raises `ImproperlyConfigured` for one that does not exist or that comes again."""
-    chain = [specs[name]]
-    while following := chain[-1].fallback:
-        place = f"{chain[-1].place}['FALLBACK']"
+def chain(specs: Mapping[str, ProviderSpec], name: str = "default") -> tuple[ProviderSpec, ...]:
+    """A provider and its fallbacks; empty where there is none of that name.
+
+    Raises `ImproperlyConfigured` for a fallback that does not exist or that comes again.
+    """
+    if name not in specs:
+        return ()
+    found = [specs[name]]
+    while following := found[-1].fallback:
+        place = f"{found[-1].place}['FALLBACK']"
         if following not in specs:
             raise ImproperlyConfigured(f"{place}: there is no provider {following!r}.")
-        if specs[following] in chain:
+        if specs[following] in found:
             raise ImproperlyConfigured(f"{place}: {following!r} comes before it; fallbacks must not go in a circle.")
-        chain.append(specs[following])
-    return tuple(chain)
+        found.append(specs[following])
+    return tuple(found)
 
 
 def _spec(name: str, entry: object, place: str) -> ProviderSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -13,9 +14,18 @@ from django.core import checks as django_checks
 from django.urls import path
 
 from waldur_chat import checks
-from waldur_chat.conf import NAMES
+from waldur_chat.conf import NAMES, OFFLINE
 
-OURS = (checks.check_settings, checks.check_providers, checks.check_authentication, checks.check_urls)
+OURS = (
+    checks.check_settings,
+    checks.check_providers,
+    checks.check_rates,
+    checks.check_limits,
+    checks.check_authentication,
+    checks.check_urls,
+)
+DEPLOYED = (checks.check_offline, checks.check_addresses, checks.check_cache)
+LANGSERVE = "waldur_chat.providers.langserve.LangServeProvider"
 
 # For each setting, a value that it must refuse. A new setting without a line here fails the test below.
 WRONG = {
@@ -27,8 +37,20 @@ WRONG = {
     "STREAM_FORMAT": "xml",
     "SHOW_REASONING": 1,
     "HEARTBEAT_SECONDS": 0,
+    "CONNECT_SECONDS": 0,
     "FIRST_EVENT_SECONDS": "60",
+    "SILENCE_SECONDS": None,
     "TURN_SECONDS": -1,
+    "SHUTDOWN_SECONDS": 0,
+    "ANSWER_MAX_LENGTH": 0,
+    "ATTEMPTS": 0,
+    "BREAKER_FAILURES": 1.5,
+    "BREAKER_SECONDS": "30",
+    "TURNS_PER_USER": 0,
+    "TURNS_PER_PROCESS": -1,
+    "TURNS_PER_SITE": True,
+    "QUEUE_LENGTH": None,
+    "QUEUE_SECONDS": 0,
     "URL_PREFIX": "",
 }
 
@@ -40,13 +62,20 @@ def provider(**entry: Any) -> dict[str, Any]:
     return {"PROVIDERS": {"default": entry}}
 
 
-def messages() -> list[str]:
+def messages(*of: Any) -> list[str]:
     """What our checks say, each with its id."""
-    return [f"{one.id}: {one.msg} {one.hint or ''}" for check in OURS for one in check(None)]
+    return [f"{one.id}: {one.msg} {one.hint or ''}" for check in of or OURS for one in check(None)]
 
 
 def test_every_check_is_bound() -> None:
     assert set(OURS) <= django_checks.registry.registry.registered_checks
+    assert set(DEPLOYED) <= django_checks.registry.registry.deployment_checks
+
+
+def test_every_check_has_its_line_in_the_docstring() -> None:
+    ours = {one.__doc__.split()[0].strip(".,") for one in (*OURS, *DEPLOYED)}
+    assert ours <= set(re.findall(r"waldur_chat\.([EW]\d+)", checks.__doc__ or ""))
+    assert len(ours) == len(OURS) + len(DEPLOYED)
 
 
 def test_a_site_without_settings_has_nothing_to_mend(settings: Any) -> None:
@@ -84,11 +113,66 @@ def test_every_setting_is_checked(settings: Any, name: str) -> None:
             provider(BACKEND="waldur_chat.providers.openai.OpenAIProvider", OPTIONS={"completion": {"n": 9}}),
             "completion: 'n' is not allowed.",
         ),
+        (provider(BACKEND=OFFLINE, FALLBACK=7), "['default']['FALLBACK']: must be the name of another provider."),
+        (provider(BACKEND=OFFLINE, FALLBACK="b"), "['default']['FALLBACK']: there is no provider 'b'."),
+        (provider(BACKEND=OFFLINE, FALLBACK="default"), "['default']['FALLBACK']: 'default' comes before it"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_place(settings: Any, own: Any, expected: str) -> None:
     settings.WALDUR_CHAT = own
     assert expected in messages()[0]
+
+
+def test_a_wrong_address_in_the_environment_is_found(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.WALDUR_CHAT = {}
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:11434/v1")
+    assert "waldur_chat.E002: the environment['default']: base_url must be an address" in messages()[0]
+
+
+@pytest.mark.parametrize("rate", ["often", "10", "10/x", "0/minute", 10])
+def test_a_rate_that_cannot_be_read_is_named(settings: Any, rate: object) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chat_stream": rate}}
+    assert messages()[0].startswith("waldur_chat.E006: REST_FRAMEWORK[\"DEFAULT_THROTTLE_RATES\"]['chat_stream']: ")
+
+
+@pytest.mark.parametrize(("short", "long"), checks.SHORTER)
+def test_a_limit_that_never_takes_effect_is_named(settings: Any, short: str, long: str) -> None:
+    settings.WALDUR_CHAT = {short: 1000, "FIRST_EVENT_SECONDS": 500, "TURN_SECONDS": 700} | {short: 1000}
+    assert f"waldur_chat.W007: WALDUR_CHAT['{short}'] is longer than WALDUR_CHAT['{long}']." in " ".join(messages())
+
+
+def test_in_production_the_offline_provider_is_worth_a_warning(settings: Any) -> None:
+    settings.WALDUR_CHAT = {}
+    assert messages(*DEPLOYED)[0].startswith("waldur_chat.W008: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "said"),
+    [
+        ("http://llm.example.com/stream", "secret", ["waldur_chat.W009"]),
+        ("http://llm.example.com/stream", "", []),
+        ("http://127.0.0.1:11434/stream", "secret", []),
+        ("https://llm.example.com/stream", "secret", []),
+    ],
+)
+def test_a_key_in_clear_text_is_worth_a_warning(settings: Any, url: str, token: str, said: list[str]) -> None:
+    settings.WALDUR_CHAT = provider(BACKEND=LANGSERVE, OPTIONS={"url": url, "token": token})
+    found = messages(*DEPLOYED)
+    assert [one.split(":")[0] for one in found] == said
+    assert "secret" not in str(found)
+
+
+def test_rates_that_every_process_counts_by_itself_are_worth_a_warning(settings: Any) -> None:
+    settings.WALDUR_CHAT = provider(BACKEND=LANGSERVE, OPTIONS={"url": "https://llm.example.com/stream"})
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chat_stream": "9/minute"}}
+    assert messages(*DEPLOYED)[0].startswith("waldur_chat.W010: ")
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+    assert messages(*DEPLOYED) == []
+
+
+def test_what_cannot_be_read_is_left_to_the_other_checks(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"TURN_SECONDS": "soon", "PROVIDERS": []}
+    assert messages(*DEPLOYED, checks.check_limits) == []
 
 
 def test_a_host_without_tokens_is_told_of_it(settings: Any) -> None:

@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 SCOPES = ("chat_invoke", "chat_stream")
 
 
+def rates() -> dict[str, Any]:
+    """The host's rates for our scopes, where it has any."""
+    given = api_settings.DEFAULT_THROTTLE_RATES or {}
+    return {scope: given[scope] for scope in SCOPES if given.get(scope) is not None}
+
+
 class ChatRateThrottle(SimpleRateThrottle):
     """Limits a user's rate in one scope, where the host's `DEFAULT_THROTTLE_RATES` has a rate for it.
 
@@ -39,7 +45,7 @@ class ChatRateThrottle(SimpleRateThrottle):
 
     def get_rate(self) -> Any:
         """See SimpleRateThrottle.get_rate(). DRF's own knows the rates of the start, and fails without one."""
-        return (api_settings.DEFAULT_THROTTLE_RATES or {}).get(self.scope)
+        return rates().get(self.scope)
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
         """See SimpleRateThrottle.get_cache_key()."""

@@ -27,7 +27,9 @@ class SSEEncoder(Encoder):
             case Started(turn=turn):
                 return _named(number, b"start", {"turn_uuid": turn})
             case Finished(reason=reason, usage=usage):
-                return _named(number, b"end", {"c": "", "additional_kwargs": {}, "finish_reason": reason, **_metadata(usage)})
+                return _named(
+                    number, b"end", {"c": "", "additional_kwargs": {}, "finish_reason": reason, **_metadata(usage)}
+                )
             case Failed(error=error, usage=usage):
                 return _named(number, b"error", self._problem(error, usage))
             case Cancelled(usage=usage):
