@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
-from tests.unit.aio import begin, begin_with, everything, run, turn_of, until
+from tests.unit.aio import PROMPT, begin, begin_with, everything, run, scripted_spec, settings_with, turn_of, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import background
 from waldur_chat.engine.channel import CAPACITY
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
+    AnswerTooLong,
+    ChatBusy,
     ChatNotConfigured,
     ProviderBusy,
     ProviderFailed,
+    ProviderSilent,
     ProviderTooSlow,
+    ServerStopping,
     TurnCancelled,
     TurnTooLong,
 )
@@ -270,6 +275,140 @@ def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> No
 
     SlowToClose.closed = 0
     run(main())
+
+
+def test_a_provider_that_falls_silent_is_ended() -> None:
+    events = told("a", USAGE, 30, silence_seconds=0.05)
+    assert isinstance(events[-1], Failed)
+    assert type(events[-1].error) is ProviderSilent
+    assert events[-1].usage == USAGE
+
+
+def test_every_event_of_the_provider_breaks_the_silence() -> None:
+    events = told("a", 0.06, USAGE, 0.06, "b", silence_seconds=0.1)
+    assert isinstance(events[-1], Finished)
+
+
+def test_words_that_wait_for_the_reader_are_no_silence() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["x" * CAPACITY, "y", 0.05, "z"]), silence_seconds=0.1)
+        await asyncio.sleep(0.25)
+        assert isinstance((await everything(turn))[-1], Finished)
+
+    run(main())
+
+
+def test_an_answer_may_not_be_endless() -> None:
+    events = told("x" * 6, Reasoning(text="y" * 4), "z", answer_max_length=10)
+    assert events[:2] == [Delta(text="x" * 6), Reasoning(text="y" * 4)]
+    assert isinstance(events[2], Failed)
+    assert type(events[2].error) is AnswerTooLong
+
+
+def test_a_server_that_stops_gives_a_turn_time_to_finish() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a", 0.05, "b"]), shutdown_seconds=5)
+        await turn.first()
+        turn.wind_down(0)
+        turn.wind_down(1)
+        assert isinstance((await everything(turn))[-1], Finished)
+
+    run(main())
+
+
+def test_a_turn_that_does_not_finish_in_that_time_is_ended() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a", 30]), shutdown_seconds=5)
+        await turn.first()
+        turn.wind_down(4.95)
+        last = (await everything(turn))[-1]
+        assert isinstance(last, Failed)
+        assert (type(last.error), last.error.retry_after) == (ServerStopping, 1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("provider", ["NeverCloses", "GoesOn"])
+def test_the_reader_of_a_stopped_turn_does_not_wait_for_ever(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        turn = begin_with(ProviderSpec(name="default", backend=f"{__name__}.{provider}", options={}, place="here"))
+        await turn.first()
+        turn.cancel()
+        assert isinstance((await everything(turn))[-1], Cancelled)
+        assert await turn.take(timeout=0.05) == []
+
+    monkeypatch.setattr("waldur_chat.engine.turn.CLOSING_SECONDS", 0.05)
+    run(main(), seconds=5)
+
+
+def test_a_turn_that_waits_for_room_can_be_stopped() -> None:
+    async def main() -> None:
+        settings = {"turns_per_process": 1}
+        running = begin(Script(steps=["a", 30]), **settings)
+        await running.first()
+        waiting = begin(script, **settings)
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        assert await everything(waiting) == [Cancelled(usage=None)]
+        assert not script.opened
+        running.cancel()
+        await everything(running)
+
+    script = Script(steps=["b"])
+    run(main())
+
+
+def test_a_turn_for_which_there_is_no_room_says_so() -> None:
+    async def main() -> None:
+        settings = {"turns_per_process": 1, "queue_length": 0}
+        running = begin(Script(steps=["a", 30]), **settings)
+        await running.first()
+        with pytest.raises(ChatBusy):
+            await begin(Script(steps=["b"]), **settings).first()
+        running.cancel()
+        await everything(running)
+
+    run(main())
+
+
+def test_a_turn_runs_within_its_seats_and_ends_after_it_gave_them_back() -> None:
+    @asynccontextmanager
+    async def seats(turn: Turn) -> AsyncIterator[None]:
+        told.append("taken")
+        yield
+        told.append(turn.record.status)
+
+    async def main() -> None:
+        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, seats=seats)
+        turn.start(asyncio.get_running_loop())
+        await everything(turn)
+        assert told == ["taken", "running"]
+
+    told: list[str] = []
+    run(main())
+
+
+class NeverCloses(Provider):
+    """Is not done with closing for a long time."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        try:
+            yield Delta(text="a")
+            await asyncio.sleep(30)
+        finally:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+
+
+class GoesOn(Provider):
+    """Does not let itself be cancelled."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        yield Delta(text="a")
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        await asyncio.sleep(0.1)
+        yield Delta(text="b")
 
 
 class SlowToClose(Provider):

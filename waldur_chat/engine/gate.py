@@ -28,10 +28,12 @@ class _Place:
         self._loop = asyncio.get_running_loop()
         self._call = self._loop.create_future()
 
-    def call(self) -> None:
-        self.called = True
-        with suppress(RuntimeError):  # Its loop is closed, and with it the turn has ended.
+    def call(self) -> bool:
+        """Let it in; False where its loop is closed, and with it the turn has ended."""
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._call.cancel)
+            self.called = True
+        return self.called
 
     async def wait(self, seconds: float) -> None:
         await asyncio.wait({self._call}, timeout=seconds)
@@ -111,10 +113,11 @@ class Gate:
             del self._turns_of[user_id]
         if not place.called:
             self._queue.remove(place)
-        elif self._queue:
-            self._queue.popleft().call()
-        else:
-            self._running -= 1
+            return
+        while self._queue:
+            if self._queue.popleft().call():
+                return
+        self._running -= 1
 
 
 def busy(words: str) -> ChatBusy:

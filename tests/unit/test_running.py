@@ -1,0 +1,114 @@
+"""The turns of this process: found by their ids, and told when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from tests.unit.aio import begin, everything, run
+from waldur_chat import chat
+from waldur_chat.engine import running
+from waldur_chat.errors import ServerStopping
+from waldur_chat.events import Cancelled, Failed, Finished
+from waldur_chat.testing import Script
+
+
+class Server:
+    """Handles SIGTERM as gunicorn's workers do (`alive`), or as uvicorn's servers do (`should_exit`)."""
+
+    alive = True
+    should_exit = False
+
+    def handle_exit(self, number: int, frame: object) -> None:
+        """Never called here."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server around this process."""
+    one = Server()
+    before = signal.signal(signal.SIGTERM, one.handle_exit)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0.02)
+    yield one
+    signal.signal(signal.SIGTERM, before)
+    running._stopping_since = None
+
+
+def test_a_turn_is_stopped_by_its_id() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a", 30]))
+        await turn.first()
+        assert chat.cancel(turn.id)
+        assert isinstance((await everything(turn))[-1], Cancelled)
+
+    run(main())
+
+
+def test_a_turn_that_has_ended_is_not_found() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a"]))
+        await everything(turn)
+        assert not chat.cancel(turn.id)
+
+    run(main())
+
+
+def test_without_a_server_nothing_stops() -> None:
+    assert not running.server_is_stopping()
+
+
+@pytest.mark.parametrize("change", [{"alive": False}, {"should_exit": True}])
+def test_a_server_that_stops_is_seen(server: Server, change: dict[str, bool]) -> None:
+    assert not running.server_is_stopping()
+    vars(server).update(change)
+    assert running.server_is_stopping()
+
+
+def test_turns_end_when_the_server_stops_and_their_time_is_over(server: Server) -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a", 30]), shutdown_seconds=0.1)
+        await turn.first()
+        server.alive = False
+        last = (await everything(turn))[-1]
+        assert isinstance(last, Failed)
+        assert type(last.error) is ServerStopping
+
+    run(main(), seconds=5)
+
+
+def test_turns_that_begin_while_the_server_stops_have_what_is_left_of_the_time(server: Server) -> None:
+    async def main() -> None:
+        server.alive = False
+        first = begin(Script(steps=["a", 0.2]), shutdown_seconds=30)
+        await everything(first)
+        second = begin(Script(steps=["b", 30]), shutdown_seconds=0.1)
+        last = (await everything(second))[-1]
+        assert isinstance(last, Failed)
+        assert last.error.code == "server_stopping"
+
+    run(main(), seconds=5)
+
+
+def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a"]))
+        assert isinstance((await everything(turn))[-1], Finished)
+        await asyncio.sleep(0.1)
+        assert asyncio.get_running_loop() not in running._loops
+
+    run(main())
+
+
+def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
+    async def main() -> asyncio.AbstractEventLoop:
+        running.add(SimpleNamespace(id="1", cancel=None, wind_down=None))
+        return asyncio.get_running_loop()
+
+    first = asyncio.run(main())
+    second = asyncio.run(main())
+    assert first not in running._loops
+    assert running._loops.pop(second)
