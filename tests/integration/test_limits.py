@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.http import Http404
+from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from tests.integration.conftest import Caller
+from waldur_chat.api.problems import complete
 from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.errors import TooManyTurns
 from waldur_chat.testing import scripted
@@ -141,3 +144,9 @@ def test_an_id_that_is_not_sane_is_replaced(call: Caller, sent: str) -> None:
 def test_refusals_have_an_id_too(call: Caller) -> None:
     call.token = ""
     assert len(call.invoke().headers["X-Request-ID"]) == 32
+
+
+def test_an_error_of_django_itself_is_left_as_it_is() -> None:
+    response = Response({"detail": "Not found."}, status=404)
+    complete(response, Http404())
+    assert response.data == {"detail": "Not found."}

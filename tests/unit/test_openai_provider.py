@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -432,3 +433,18 @@ def test_every_error_of_the_sdk_is_one_of_ours(kind: Any) -> None:
     if issubclass(kind, openai.APIStatusError):
         error.status_code, error.response = 418, type("Response", (), {"headers": {}})
     assert isinstance(_translated(openai, error), ProviderError)
+
+
+def test_the_status_that_an_http_client_of_the_sites_own_lets_through_is_read_too() -> None:
+    request = SimpleNamespace(method="POST", url="http://host")
+    response = SimpleNamespace(status_code=429, headers={"retry-after": "7"}, request=request)
+    error = _translated(openai, openai.RateLimitError("no", response=response, body=None))  # type: ignore[arg-type]
+    assert (type(error), error.retry_after) == (ProviderBusy, 7)
+
+
+def test_what_our_http_client_raised_is_found_below_the_error_of_an_older_sdk() -> None:
+    refused = ProviderRefused("status 401", provider_status=401)
+    try:
+        raise openai.APIConnectionError(request=SimpleNamespace()) from refused  # type: ignore[arg-type]
+    except openai.APIConnectionError as error:
+        assert _translated(openai, error) is refused

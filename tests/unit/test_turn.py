@@ -135,8 +135,11 @@ def test_settings_that_do_not_work_are_told() -> None:
         run(main())
 
 
-def test_a_bug_of_the_provider_is_told_as_its_failure(caplog: pytest.LogCaptureFixture) -> None:
-    (last,) = told(ZeroDivisionError("a bug"))
+@pytest.mark.parametrize("steps", [(), ("a",)])
+def test_a_bug_of_the_provider_is_told_as_its_failure(
+    steps: tuple[Step, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    last = told(*steps, ZeroDivisionError("a bug"))[-1]
     assert isinstance(last, Failed)
     assert type(last.error) is ProviderFailed
     assert "ZeroDivisionError" in caplog.text

@@ -106,13 +106,11 @@ class Attempts:
             return Answering(first=first, rest=stream)
 
 
-def as_chat_error(error: Exception) -> ChatError:
-    """What a provider raised, as one of our errors.
+def failure(error: Exception) -> ProviderFailed:
+    """What a provider raised that is none of our errors.
 
-    Of what is none the name and the place are logged: its words and its variables may be secret.
+    Its name and its place are logged: its words and its variables may be secret.
     """
-    if isinstance(error, ChatError):
-        return error
     place = traceback.extract_tb(error.__traceback__)[-1]
     logger.error("A provider raised %s at %s:%s", type(error).__name__, place.filename, place.lineno)
     logger.debug("The traceback of what a provider raised", exc_info=error)
@@ -133,7 +131,7 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
     except ChatError:
         raise
     except Exception as error:
-        raise as_chat_error(error) from error
+        raise failure(error) from error
     finally:
         if not task.done():
             task.cancel()

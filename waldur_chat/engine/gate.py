@@ -11,7 +11,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatBusy, TooManyTurns
@@ -30,9 +30,11 @@ class _Place:
 
     def call(self) -> bool:
         """Let it in; False where its loop is closed, and with it the turn has ended."""
-        with suppress(RuntimeError):
+        self.called = True  # Its loop may look at once.
+        try:
             self._loop.call_soon_threadsafe(self._call.cancel)
-            self.called = True
+        except RuntimeError:
+            self.called = False
         return self.called
 
     async def wait(self, seconds: float) -> None:

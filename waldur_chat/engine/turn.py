@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from waldur_chat.conf import Settings
 from waldur_chat.engine import reporting, running
-from waldur_chat.engine.attempts import Attempts, as_chat_error
+from waldur_chat.engine.attempts import Attempts, failure
 from waldur_chat.engine.channel import Channel
 from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.engine.surrogates import SurrogateJoiner
@@ -133,7 +133,7 @@ class Turn:
         except ChatError as error:
             self._settle(self._failed(error))
         except Exception as error:
-            self._settle(self._failed(as_chat_error(error)))
+            self._settle(self._failed(failure(error)))
         finally:
             running.discard(self)
             for timer in (turn_timer, self._silence_timer, self._shutdown_timer):
