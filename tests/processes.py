@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,13 @@ def host(
     provider: str = "",
     settings: Mapping[str, Any] | None = None,
     database: str = "",
+    urls: str = "tests.host.urls",
+    arguments: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """The host project on a server. `provider` is the model service's base URL; `database` is a new file by default."""
+    """The host project on a server, which may have further arguments.
+
+    `provider` is the model service's base URL; `database` is a new file by default.
+    """
     port = free_port()
     environment = {
         "WALDUR_CHAT_DB": database or str(directory / "host.sqlite3"),
@@ -78,13 +83,14 @@ def host(
         "OPENAI_BASE_URL": provider,
         "OPENAI_API_KEY": "sk-test" if provider else "",
         "WALDUR_CHAT_MODEL": model,
+        "WALDUR_CHAT_URLS": urls,
         "DJANGO_SETTINGS_MODULE": "tests.host.settings",
     }
     subprocess.run(
         [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN],
         cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server])]
+    command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server]), *arguments]
     with process(command, port, directory / f"{server}.log", environment) as running:
         yield running
 

@@ -32,8 +32,9 @@ def chat_with(model_service: Running, tmp_path_factory: pytest.TempPathFactory) 
 
         @cache
         def chat_with(model: str) -> Running:
-            directory = tmp_path_factory.mktemp("chat")
-            return stack.enter_context(host("uvicorn", directory, model=model, provider=f"{model_service.address}/v1"))
+            directory, provider = tmp_path_factory.mktemp("chat"), f"{model_service.address}/v1"
+            settings = {"BREAKER_FAILURES": 1000}  # Many tests ask one that fails.
+            return stack.enter_context(host("uvicorn", directory, model=model, provider=provider, settings=settings))
 
         yield chat_with
 

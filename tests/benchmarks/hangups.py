@@ -1,4 +1,4 @@
-"""How soon the provider's connection is closed after a client has left, and what is left behind.
+"""How soon the provider's connection is closed after a turn was stopped or its client has left, and what is left behind.
 
 python -m tests.benchmarks.hangups [--count 200] [--server uvicorn ...]
 """
@@ -6,9 +6,11 @@ python -m tests.benchmarks.hangups [--count 200] [--server uvicorn ...]
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from tests.acceptance.streams import descriptors, eventually, open_stream, read_until, threads
@@ -20,35 +22,56 @@ HEARTBEAT_SECONDS = 2.0
 
 def leave(server: Running, fake: Running) -> float:
     """Ask, leave at a random moment, and give the seconds until the fake service saw it."""
-    before = len(stats(fake)["left"])
     connection = open_stream(server)
     if random.random() < 0.3:
         eventually(lambda: stats(fake)["answering"] == 1)
     else:
         read_until(connection, b"w%d " % random.randrange(20))
-    left_at = time.time()
+    before, left_at = len(stats(fake)["left"]), time.time()
     connection.close()
+    return _closed(fake, before) - left_at
+
+
+def stop(server: Running, fake: Running) -> float:
+    """Ask, stop the turn at a random moment, and give the seconds until the fake service saw it."""
+    with open_stream(server) as connection:
+        received = read_until(connection, b"w%d " % random.randrange(20))
+        turn = json.loads(received.split(b"event: start\ndata: ")[1].split(b"\n")[0])["turn_uuid"]
+        before, stopped_at = len(stats(fake)["left"]), time.time()
+        urllib.request.urlopen(urllib.request.Request(f"{server.address}/stop/{turn}/", method="POST")).close()
+        delay = _closed(fake, before) - stopped_at
+        if b"event: cancelled" not in read_until(connection, b"event: cancelled"):
+            raise RuntimeError("the stream did not end with its event")
+    return delay
+
+
+def _closed(fake: Running, before: int) -> float:
     if not eventually(lambda: len(stats(fake)["left"]) > before):
         raise RuntimeError("the provider's connection stays open")
-    return float(stats(fake)["left"][-1]) - left_at
+    return float(stats(fake)["left"][-1])
 
 
 def measure(server: str, count: int) -> None:
-    """Print one line for a server."""
+    """Print two lines for a server."""
     with tempfile.TemporaryDirectory() as name, fake_service(Path(name)) as fake:
-        settings = {"HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
-        with host(server, Path(name), model=MODEL, provider=f"{fake.address}/v1", settings=settings) as running:
-            for _ in range(20):
-                leave(running, fake)
+        settings, provider = {"HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}, f"{fake.address}/v1"
+        with host(
+            server, Path(name), model=MODEL, provider=provider, settings=settings, urls="tests.host.stopping"
+        ) as running:
+            for act in [leave, stop] * 10:
+                act(running, fake)
             before = descriptors(running), threads(running)
-            delays = sorted(leave(running, fake) for _ in range(count))
+            delays: dict[str, list[float]] = {"hang-ups": [], "stops": []}
+            for _ in range(count):
+                kind = random.choice(["hang-ups", "stops"])
+                delays[kind].append({"hang-ups": leave, "stops": stop}[kind](running, fake))
             time.sleep(1)
             after = descriptors(running), threads(running)
-    p50, p99 = (delays[int(len(delays) * share)] * 1000 for share in (0.5, 0.99))
-    print(
-        f"{server:17} {count} hang-ups: p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {delays[-1] * 1000:.1f} ms; "
-        f"descriptors {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}"
-    )
+    for kind, found in delays.items():
+        found.sort()
+        p50, p99 = (found[int(len(found) * share)] * 1000 for share in (0.5, 0.99))
+        print(f"{server:17} {len(found)} {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {found[-1] * 1000:.1f} ms")
+    print(f"{server:17} descriptors {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}")
 
 
 def main() -> None:

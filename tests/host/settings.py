@@ -16,7 +16,7 @@ SECRET_KEY = "only-for-the-demo-and-the-tests"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
-ROOT_URLCONF = "tests.host.urls"
+ROOT_URLCONF = os.environ.get("WALDUR_CHAT_URLS", "tests.host.urls")
 ASGI_APPLICATION = "tests.host.asgi.application"
 WSGI_APPLICATION = "tests.host.wsgi.application"
 STATIC_URL = "static/"
@@ -99,6 +99,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"waldur_chat": {"handlers": ["console"], "level": "INFO"}},
 }
 
 # What a test that starts this project as a process wants to be different.
