@@ -20,7 +20,7 @@ def encode(*events: Event) -> bytes:
 
 
 def decode(data: bytes) -> list[ServerSentEvent]:
-    return SSEDecoder().feed(data)
+    return list(SSEDecoder().feed(data))
 
 
 def lines_of_2025(data: bytes) -> list[dict[str, object]]:

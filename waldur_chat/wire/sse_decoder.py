@@ -7,15 +7,15 @@ data is given too, since LangServe ends its streams with one.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from waldur_chat.errors import ProviderFailed
 
-MAX_LINE_BYTES = 1024 * 1024
+MAX_EVENT_BYTES = 128 * 1024
+"""Of one event, all that has to be kept: its lines of data, its name, and the line that has not ended."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,25 +30,36 @@ class SSEDecoder:
     """Collects bytes and gives whole events. An event that no blank line ended is never given, as the standard asks."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._after_return = False
         self._begun = False
         self._name = ""
         self._data: list[bytes] = []
+        self._size = 0
 
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes; give the events that they complete.
 
-        A line longer than `MAX_LINE_BYTES` raises `ProviderFailed`: nobody sends tokens of that size.
+        An event larger than `MAX_EVENT_BYTES` raises `ProviderFailed`: nobody sends tokens of that size.
         """
         # A carriage return ends its line at once; the line feed that may follow in the next bytes belongs to it.
-        lines = _LINE_END.split(chunk.removeprefix(b"\n") if self._after_return else chunk)
+        text = chunk.removeprefix(b"\n") if self._after_return else chunk
         self._after_return = chunk.endswith(b"\r") if chunk else self._after_return
-        lines[0] = self._rest + lines[0]
-        self._rest = lines.pop()
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise ProviderFailed("The provider sent an endless line.")
-        return [event for line in lines if (event := self._take(line))]
+        lines = text.splitlines()
+        rest = lines.pop() if lines and not text.endswith((b"\n", b"\r")) else b""
+        if lines and self._rest:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        for line in lines:
+            self._check_size(line)
+            if event := self._take(line):
+                yield event
+        self._rest += rest
+        self._check_size(self._rest)
+
+    def _check_size(self, line: bytes | bytearray) -> None:
+        if self._size + len(line) > MAX_EVENT_BYTES:
+            raise ProviderFailed("The provider sent an endless event.")
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if not self._begun:
@@ -60,11 +71,13 @@ class SSEDecoder:
         value = value[1:] if value.startswith(b" ") else value
         if field == b"data":
             self._data.append(value)
+            self._size += len(line)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+            self._size += len(line)
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
         name, data = self._name, self._data
-        self._name, self._data = "", []
+        self._name, self._data, self._size = "", [], 0
         return ServerSentEvent(name=name or "message", data=b"\n".join(data)) if name or data else None
