@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from waldur_chat.errors import ProviderBusy, ProviderError, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Stopped, Usage
+from waldur_chat.providers.untrusted import mapping, parse, usage, word
 from waldur_chat.wire.sse_decoder import ServerSentEvent, SSEDecoder
 
 
@@ -22,13 +22,16 @@ class LangServeReader:
 
     def feed(self, data: bytes) -> Iterator[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderError` where the service reports one."""
+        if self.done:
+            return
         for event in self._decoder.feed(data):
             if event.name == "end":
                 self.done = True
-            elif event.name == "error":
+                return
+            if event.name == "error":
                 raise _failure(event)
-            elif event.name == "data":
-                yield from _read(_json(event.data))
+            if event.name == "data":
+                yield from _read(parse(event.data))
 
     def finish(self) -> list[ProviderEvent]:
         """The bytes have ended; the last event may lack its blank line. Raises `ProviderIncomplete` without `end`."""
@@ -49,10 +52,10 @@ def _read(chunk: object) -> Iterator[ProviderEvent]:
         return
     if text := _text(chunk.get("content")):
         yield Delta(text=text)
-    if usage := _usage(chunk):
-        yield usage
-    if reason := _mapping(chunk.get("response_metadata")).get("finish_reason"):
-        yield Stopped(reason=str(reason))
+    if used := _usage(chunk):
+        yield used
+    if reason := word(mapping(chunk.get("response_metadata")).get("finish_reason")):
+        yield Stopped(reason=reason)
 
 
 def _text(content: object) -> str:
@@ -60,31 +63,18 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "".join(part if isinstance(part, str) else str(_mapping(part).get("text") or "") for part in parts)
+    texts = (part.get("text") if isinstance(part, Mapping) else part for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _usage(chunk: Mapping[str, Any]) -> Usage | None:
-    reported = _mapping(chunk.get("usage_metadata")) or _mapping(
-        _mapping(chunk.get("additional_kwargs")).get("usage_metadata")
+    reported = mapping(chunk.get("usage_metadata")) or mapping(
+        mapping(chunk.get("additional_kwargs")).get("usage_metadata")
     )
-    match reported:
-        case {"input_tokens": int() as read, "output_tokens": int() as written} if read >= 0 and written >= 0:
-            return Usage(input_tokens=read, output_tokens=written)
-    return None
+    return usage(reported.get("input_tokens"), reported.get("output_tokens"))
 
 
 def _failure(event: ServerSentEvent) -> ProviderError:
-    status = _mapping(_json(event.data)).get("status_code")
-    message = f"The service reported an error with status {status}."
-    return ProviderBusy(message) if status in (429, 503) else ProviderFailed(message)
-
-
-def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ProviderFailed("The stream holds an event that is not JSON.") from error
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    status = word(mapping(parse(event.data)).get("status_code"))
+    message = f"The service reported an error with status {status or 'unknown'}."
+    return ProviderBusy(message) if status in ("429", "503") else ProviderFailed(message)

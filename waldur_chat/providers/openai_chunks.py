@@ -7,13 +7,13 @@ chunk, in a chunk of its own without choices, or in every chunk.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
-from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
+from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped
+from waldur_chat.providers import untrusted
 from waldur_chat.wire.sse_decoder import SSEDecoder
 
 
@@ -28,14 +28,15 @@ class ChunkReader:
 
     def feed(self, data: bytes) -> Iterator[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
+        if self.done:
+            return
         for event in self._decoder.feed(data):
-            if self.done:
-                return
             if event.data.strip() == b"[DONE]":
                 self._complete = self.done = True
-            elif event.name == "error":
+                return
+            if event.name == "error":
                 raise _failure(_object(event.data))
-            elif event.data:
+            if event.data:
                 yield from self._read(_object(event.data))
 
     def finish(self) -> list[ProviderEvent]:
@@ -55,13 +56,12 @@ class ChunkReader:
         if chunk.get("error") or chunk.get("object") == "error":
             raise _failure(chunk)
         for choice in _mappings(chunk.get("choices"))[:1]:
-            delta = choice.get("delta")
-            if isinstance(delta, Mapping):
-                yield from _texts(delta)
+            yield from _texts(untrusted.mapping(choice.get("delta")))
             if (reason := choice.get("finish_reason")) and isinstance(reason, str):
                 self._complete = True
-                yield Stopped(reason=reason)
-        if usage := _usage(chunk.get("usage")):
+                yield Stopped(reason=untrusted.word(reason))
+        reported = untrusted.mapping(chunk.get("usage"))
+        if usage := untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens")):
             yield usage
 
 
@@ -75,10 +75,7 @@ def _texts(delta: Mapping[str, Any]) -> Iterator[ProviderEvent]:
 
 
 def _object(data: bytes) -> Mapping[str, Any]:
-    try:
-        chunk = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ProviderFailed("The stream holds an event that is not JSON.") from error
+    chunk = untrusted.parse(data)
     if not isinstance(chunk, Mapping):
         raise ProviderFailed("The stream holds an event that is not a JSON object.")
     return chunk
@@ -88,18 +85,10 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _usage(value: object) -> Usage | None:
-    match value:
-        case {"prompt_tokens": int() as read, "completion_tokens": int() as written} if read >= 0 and written >= 0:
-            return Usage(input_tokens=read, output_tokens=written)
-    return None
-
-
 def _failure(chunk: Mapping[str, Any]) -> ProviderFailed | ProviderBusy:
     """An error in place of a chunk. Its message may quote the prompt or the key, so only its codes go to the log."""
-    error = chunk.get("error") or chunk
-    fields = error if isinstance(error, Mapping) else {}
-    codes = [str(fields[name])[:60] for name in ("type", "code") if isinstance(fields.get(name), (str, int))]
+    fields = untrusted.mapping(chunk.get("error") or chunk)
+    codes = [code for name in ("type", "code") if (code := untrusted.word(fields.get(name)))]
     message = f"The stream holds an error ({', '.join(codes) or 'unnamed'})."
     if {"429", "503", "rate_limit_exceeded", "overloaded_error"} & set(codes):
         return ProviderBusy(message)
