@@ -211,3 +211,26 @@ def test_what_the_last_event_says_is_relayed_though_its_blank_line_is_missing() 
         return [event async for event in transport.relay(body(), ChunkReader())]
 
     assert run(main()) == [Delta(text="a"), Stopped(reason="stop")]
+
+
+def relayed_until_it_breaks(*events: bytes) -> list[ProviderEvent]:
+    async def body() -> AsyncGenerator[bytes, None]:
+        for event in events:
+            yield event
+        raise ConnectionResetError
+
+    async def main() -> list[ProviderEvent]:
+        return [event async for event in transport.relay(body(), ChunkReader())]
+
+    return run(main())
+
+
+def test_a_connection_that_breaks_after_the_finish_reason_does_no_harm() -> None:
+    text, stop = b'data: {"choices": [{"delta": {"content": "a"}}]}', b'data: {"choices": [{"finish_reason": "stop"}]}'
+    assert relayed_until_it_breaks(text, b"\n\n", stop, b"\n\n") == [Delta(text="a"), Stopped(reason="stop")]
+
+
+def test_a_connection_that_breaks_before_the_finish_reason_is_a_failure() -> None:
+    with pytest.raises(ProviderUnreachable) as broken:
+        relayed_until_it_breaks(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
+    assert isinstance(broken.value.__cause__, ConnectionResetError)

@@ -23,6 +23,7 @@ from waldur_chat.errors import (
     ProviderConnectTooSlow,
     ProviderError,
     ProviderFailed,
+    ProviderIncomplete,
     ProviderRefused,
     ProviderTooSlow,
     ProviderUnreachable,
@@ -122,14 +123,24 @@ class Reader(Protocol):
 
 
 async def relay(body: AsyncGenerator[bytes, None], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
-    """The events of a whole body."""
+    """The events of a whole body. A connection that breaks after the answer was said to be complete does no harm."""
+    broken: ProviderUnreachable | None = None
     async with aclosing(read(body)) as chunks:
-        async for data in chunks:
-            for event in reader.feed(data):
-                yield event
-            if reader.done:
-                break
-        for event in reader.finish():
+        try:
+            async for data in chunks:
+                for event in reader.feed(data):
+                    yield event
+                if reader.done:
+                    break
+        except ProviderUnreachable as error:
+            broken = error
+        try:
+            last = reader.finish()
+        except ProviderIncomplete:
+            if broken:
+                raise broken from broken.__cause__
+            raise
+        for event in last:
             yield event
         await drain(chunks)
 
