@@ -1,7 +1,7 @@
 """The turns that run in this process: to cancel one by its id, and to end all when the server is told to stop.
 
 Nothing is installed for the latter. gunicorn's workers and uvicorn's servers handle SIGTERM with a method of their own,
-and the object that it belongs to says whether it is stopping; while turns run, it is asked twice a second.
+and the object that it belongs to says whether it is stopping; while turns run, it is asked ten times a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import time
 from typing import Protocol
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
 
 
 class Running(Protocol):
