@@ -51,12 +51,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def fake_service(directory: Path) -> Iterator[Running]:
-    """The fake model service."""
+def fake_service(directory: Path, certificate: Path | None = None) -> Iterator[Running]:
+    """The fake model service; with a file that holds a certificate and its key it speaks TLS."""
     port = free_port()
-    with process(
-        [sys.executable, "-m", "tests.fake.service", "--port", str(port)], port, directory / "fake.log", {}
-    ) as running:
+    command = [sys.executable, "-m", "tests.fake.service", "--port", str(port)]
+    if certificate:
+        command += ["--certificate", str(certificate)]
+    with process(command, port, directory / "fake.log", {}) as running:
         yield running
 
 
@@ -69,29 +70,31 @@ def host(
     provider: str = "",
     settings: Mapping[str, Any] | None = None,
     database: str = "",
-    urls: str = "tests.host.urls",
+    environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    log: Path | None = None,
 ) -> Iterator[Running]:
-    """The host project on a server, which may have further arguments.
+    """The host project on a server. `provider` is the model service's base URL; `database` is a new file by default.
 
-    `provider` is the model service's base URL; `database` is a new file by default.
+    `environment` adds to that of the processes, `arguments` to those of the server; `log` is where its output goes, by
+    default a file.
     """
     port = free_port()
     environment = {
+        "DJANGO_SETTINGS_MODULE": "tests.host.settings",
         "WALDUR_CHAT_DB": database or str(directory / "host.sqlite3"),
         "WALDUR_CHAT_SETTINGS": json.dumps(settings or {}),
         "OPENAI_BASE_URL": provider,
         "OPENAI_API_KEY": "sk-test" if provider else "",
         "WALDUR_CHAT_MODEL": model,
-        "WALDUR_CHAT_URLS": urls,
-        "DJANGO_SETTINGS_MODULE": "tests.host.settings",
+        **(environment or {}),
     }
     subprocess.run(
         [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN],
         cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server]), *arguments]
-    with process(command, port, directory / f"{server}.log", environment) as running:
+    with process(command, port, log or directory / f"{server}.log", environment) as running:
         yield running
 
 
@@ -125,4 +128,5 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"The process did not begin to serve:\n{log.read_text()}")
+    said = log.read_text() if log.is_file() else "(Its output is lost.)"
+    raise RuntimeError(f"The process did not begin to serve:\n{said}")

@@ -1,4 +1,4 @@
-"""How soon the provider's connection is closed after a turn was stopped or its client has left, and what is left behind.
+"""How soon the provider's connection is closed after a turn was stopped or its client has left, and what stays.
 
 python -m tests.benchmarks.hangups [--count 200] [--server uvicorn ...]
 """
@@ -55,8 +55,9 @@ def measure(server: str, count: int) -> None:
     """Print two lines for a server."""
     with tempfile.TemporaryDirectory() as name, fake_service(Path(name)) as fake:
         settings, provider = {"HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}, f"{fake.address}/v1"
+        urls = {"WALDUR_CHAT_URLS": "tests.host.stopping"}
         with host(
-            server, Path(name), model=MODEL, provider=provider, settings=settings, urls="tests.host.stopping"
+            server, Path(name), model=MODEL, provider=provider, settings=settings, environment=urls
         ) as running:
             for act in [leave, stop] * 10:
                 act(running, fake)

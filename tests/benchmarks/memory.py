@@ -83,7 +83,8 @@ def measure(server: str, readers: int) -> None:
                     highest = peak(running, 15)
                 print(f"{server}: {readers} readers that never read, {words}: +{highest - before:.1f} MB")
                 time.sleep(3)
-            print(f"{server}: after all +{resident(running) - before:.1f} MB, {stats(fake)['answering']} still answering")
+            left = stats(fake)["answering"]
+            print(f"{server}: after all +{resident(running) - before:.1f} MB, the provider still answers {left}")
 
 
 def main() -> None:

@@ -1,12 +1,17 @@
-"""How the fake service behaves: written into the model's name, so that any process can ask for anything.
+"""How the fake service behaves: written into the question or the model's name, so that anybody can ask for anything.
 
-The model `tokens=3&delay=0.1` answers with three tokens, 0.1 s apart. LangServe has no model: there it is the query.
+The question `fake:tokens=3&delay=0.1` is answered with three tokens, 0.1 s apart; the model `tokens=3&delay=0.1` says
+the same for all questions that do not begin with `fake:`. LangServe has no model: there it is the query.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import parse_qsl
+
+IN_THE_QUESTION = "fake:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +19,16 @@ class Behaviour:
     """One answer.
 
     `head` and `first` are seconds of silence before the status line and before the first token; `usage` is one of
-    end, each, none and refuse (400 to whoever asks for it); `end` is one of both, done, finish and none; `cut` resets
-    the connection after that many tokens; `fault` sends an error object after that many tokens.
+    end, each, negative, true, none and refuse (400 to whoever asks for it); `end` is one of both, done, finish and
+    none; `cut` resets the connection after that many tokens; `fault` sends an error object after that many tokens.
+
+    `body` is said in place of the events; the headers claim that `encoding` of it, and name the `location` of a
+    redirect.
+
+    What is wrong happens after `at` tokens (0: after the headers, -1: before them; one more than there are tokens:
+    after the finish reason): the service says `say`, and then does `then`: reset or close the connection, end the
+    response, stall, drip (one byte a second from there on); nothing means to go on. What can be said, as `body` or
+    `say`, has its name in `tests.fake.sayings`.
     """
 
     tokens: int = 5
@@ -26,11 +39,17 @@ class Behaviour:
     first: float = 0.0
     status: int = 200
     retry_after: str = ""
+    location: str = ""
     usage: str = "end"
     end: str = "both"
     cut: int = -1
     fault: int = -1
     html: bool = False
+    body: str = ""
+    encoding: str = ""
+    at: int = 0
+    say: str = ""
+    then: str = ""
 
     @property
     def pieces(self) -> list[str]:
@@ -44,3 +63,11 @@ def parse(text: str) -> Behaviour:
     """The behaviour that a model's name or a query asks for; other names mean the usual one."""
     types = {one.name: {"int": int, "float": float, "bool": bool}.get(str(one.type), str) for one in fields(Behaviour)}
     return Behaviour(**{name: types[name](value) for name, value in parse_qsl(text) if name in types})
+
+
+def asked(body: Mapping[str, Any]) -> Behaviour:
+    """The behaviour that a request to the chat completions asks for: by its last message, or else by its model."""
+    question = str((body.get("messages") or [{}])[-1].get("content"))
+    if question.startswith(IN_THE_QUESTION):
+        return parse(question.removeprefix(IN_THE_QUESTION))
+    return parse(str(body.get("model")))

@@ -1,6 +1,6 @@
 """The fake service's server: HTTP/1.1 by hand, so that every byte and every cut is ours.
 
-    python -m tests.fake.service --port 9000
+    python -m tests.fake.service --port 9000 [--certificate CERTIFICATE_AND_KEY.pem]
 
 POST /v1/chat/completions (OpenAI), POST /langserve/stream (LangServe), GET /stats (what happened so far).
 """
@@ -10,23 +10,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.fake.behaviour import Behaviour, parse
+from tests.fake.answers import Step, langserve_steps, openai_steps
+from tests.fake.behaviour import Behaviour, asked, parse
+from tests.fake.sayings import say
+
+FOR_EVER = 3600.0
 
 
 @dataclass
 class Stats:
-    """What the service saw. `left` are the times (time.time()) at which clients left in the middle of an answer."""
+    """What the service saw. `left` are the times (time.time()) at which clients left in the middle of an answer.
+
+    `asked` counts requests, of which the last are kept; `written` are the bytes of answers.
+    """
 
     opened: int = 0
     open: int = 0
     answering: int = 0
     answers: int = 0
+    asked: int = 0
+    written: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
 
@@ -37,13 +47,13 @@ class Service:
     def __init__(self) -> None:
         self.stats = Stats()
 
-    async def listen(self, host: str, port: int = 0) -> asyncio.Server:
+    async def listen(self, host: str, port: int = 0, tls: ssl.SSLContext | None = None) -> asyncio.Server:
         """Begin to serve, by default on any free port."""
-        return await asyncio.start_server(self._connection, host, port, backlog=4096)
+        return await asyncio.start_server(self._connection, host, port, backlog=4096, ssl=tls)
 
-    async def serve(self, host: str, port: int) -> None:
+    async def serve(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Serve until cancelled."""
-        async with await self.listen(host, port) as server:
+        async with await self.listen(host, port, tls) as server:
             await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,9 +80,10 @@ class Service:
         if url.path == "/stats":
             await _plain(writer, 200, json.dumps(vars(self.stats)).encode())
             return
+        self.stats.asked += 1
         self.stats.requests = [*self.stats.requests[-99:], {"target": target, "headers": headers, "body": body}]
         langserve = url.path.startswith("/langserve")
-        behaviour = parse(url.query if langserve else str(body.get("model")))
+        behaviour = parse(url.query) if langserve else asked(body)
         answer = asyncio.ensure_future(self._write(writer, behaviour, body, langserve))
         hang_up = asyncio.ensure_future(reader.read(1))
         self.stats.answering += 1
@@ -93,15 +104,48 @@ class Service:
         self, writer: asyncio.StreamWriter, behaviour: Behaviour, body: dict[str, Any], langserve: bool
     ) -> None:
         await asyncio.sleep(behaviour.head)
+        pen = _Pen(writer, self.stats)
+        if behaviour.at == -1 and behaviour.then:
+            await pen.do(behaviour.then)
         if behaviour.usage == "refuse" and "stream_options" in body:
             await _plain(writer, 400, b'{"error": {"message": "unknown parameter: stream_options"}}')
-        elif behaviour.status != 200:
-            extra = f"Retry-After: {behaviour.retry_after}\r\n" if behaviour.retry_after else ""
-            await _plain(writer, behaviour.status, b'{"error": {"message": "no", "code": "no"}}', extra)
-        elif behaviour.html:
-            await _plain(writer, 200, b"<html>A proxy's login page</html>")
+        elif behaviour.status != 200 or behaviour.body or behaviour.html:
+            await _instead(pen, behaviour)
         else:
-            await _stream(writer, behaviour, langserve_events if langserve else openai_events)
+            await _stream(pen, behaviour, (langserve_steps if langserve else openai_steps)(behaviour))
+
+
+class _Pen:
+    """Writes, or does to the connection what no writer should."""
+
+    def __init__(self, writer: asyncio.StreamWriter, stats: Stats) -> None:
+        self._writer = writer
+        self._stats = stats
+        self._drips = False
+
+    async def write(self, data: bytes) -> None:
+        """Write at once, or one byte a second."""
+        for piece in [data[index : index + 1] for index in range(len(data))] if self._drips else [data]:
+            self._writer.write(piece)
+            self._stats.written += len(piece)
+            await self._writer.drain()
+            await asyncio.sleep(1.0 if self._drips else 0.0)  # Draining alone lets nobody else run.
+
+    async def do(self, what: str) -> None:
+        """See `Behaviour.then`."""
+        match what:
+            case "drip":
+                self._drips = True
+            case "stall":
+                await asyncio.sleep(FOR_EVER)
+            case "end":
+                await self.write(b"0\r\n\r\n")
+                raise ConnectionResetError
+            case "close":
+                raise ConnectionResetError
+            case "reset":
+                self._writer.transport.abort()
+                raise ConnectionResetError
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], dict[str, Any]] | None:
@@ -112,79 +156,50 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], d
     return first.split(" ")[1], headers, json.loads(body or b"{}")
 
 
-async def _plain(writer: asyncio.StreamWriter, status: int, body: bytes, extra: str = "") -> None:
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+async def _plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
 
 
-async def _stream(writer: asyncio.StreamWriter, behaviour: Behaviour, events: Any) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await writer.drain()
+async def _instead(pen: _Pen, behaviour: Behaviour) -> None:
+    """Something that is no stream of events."""
+    body = behaviour.body or ("html" if behaviour.html else "refusal")
+    bare = behaviour.status == 204
+    headers = [] if bare else ["Transfer-Encoding: chunked"]
+    if behaviour.retry_after:
+        headers.append(f"Retry-After: {behaviour.retry_after}")
+    if behaviour.location:
+        headers.append(f"Location: {behaviour.location}")
+    await pen.write(_head(behaviour, "text/html" if body == "html" else "application/json", *headers))
+    if not bare:
+        for piece in say(body):
+            await pen.write(_framed(piece))
+        await pen.write(b"0\r\n\r\n")
+
+
+async def _stream(pen: _Pen, behaviour: Behaviour, steps: Iterator[Step]) -> None:
+    await pen.write(_head(behaviour, "text/event-stream", "Transfer-Encoding: chunked"))
     await asyncio.sleep(behaviour.first)
-    async for event in events(behaviour):
-        if event is None:
-            writer.transport.abort()
-            raise ConnectionResetError
-        writer.write(b"%x\r\n%b\r\n" % (len(event), event))
-        await writer.drain()
-    writer.write(b"0\r\n\r\n")
-    await writer.drain()
+    for step in steps:
+        match step:
+            case bytes():
+                await pen.write(_framed(step))
+            case float():
+                await asyncio.sleep(step)
+            case str():
+                await pen.do(step)
+    await pen.write(b"0\r\n\r\n")
 
 
-async def openai_events(behaviour: Behaviour) -> AsyncIterator[bytes | None]:
-    """The answer as chat.completion.chunk events; None resets the connection."""
-    yield _chunk({"role": "assistant", "content": ""})
-    if behaviour.reasoning:
-        yield _chunk({behaviour.reasoning: "Let me think."})
-    for index, piece in enumerate(behaviour.pieces):
-        if index == behaviour.cut:
-            yield None
-        if index == behaviour.fault:
-            yield _data({"error": {"message": "the GPU is on fire", "type": "server_error", "code": 500}})
-        usage = {"usage": _usage(index + 1)} if behaviour.usage == "each" else {}
-        yield _chunk({"content": piece}, **usage)
-        await asyncio.sleep(behaviour.delay)
-    if behaviour.end in ("both", "finish"):
-        yield _chunk({}, finish_reason="stop")
-    if behaviour.usage == "end":
-        yield _data({"object": "chat.completion.chunk", "choices": [], "usage": _usage(len(behaviour.pieces))})
-    if behaviour.end in ("both", "done"):
-        yield b"data: [DONE]\n\n"
+def _head(behaviour: Behaviour, content_type: str, *headers: str) -> bytes:
+    encoding = [f"Content-Encoding: {behaviour.encoding}"] if behaviour.encoding else []
+    lines = [f"HTTP/1.1 {behaviour.status} X", f"Content-Type: {content_type}", *encoding, *headers, "", ""]
+    return "\r\n".join(lines).encode()
 
 
-async def langserve_events(behaviour: Behaviour) -> AsyncIterator[bytes | None]:
-    """The answer as LangServe sends it, with a ping among the events; None resets the connection."""
-    yield b'event: metadata\r\ndata: {"run_id": "r1"}\r\n\r\n'
-    for index, piece in enumerate(behaviour.pieces):
-        if index == behaviour.cut:
-            yield None
-        if index == behaviour.fault:
-            yield b'event: error\r\ndata: {"status_code": 500, "message": "Internal Server Error"}\r\n\r\n'
-        yield _langserve({"content": piece, "additional_kwargs": {}, "type": "AIMessageChunk"})
-        yield b": ping\r\n\r\n"
-        await asyncio.sleep(behaviour.delay)
-    usage = {"input_tokens": 7, "output_tokens": len(behaviour.pieces)}
-    yield _langserve({"content": "", "additional_kwargs": {}, "usage_metadata": usage})
-    if behaviour.end != "none":
-        yield b"event: end\r\n\r\n"
-
-
-def _chunk(delta: dict[str, str], finish_reason: str | None = None, **fields: Any) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return _data({"id": "c1", "object": "chat.completion.chunk", "choices": [choice], **fields})
-
-
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
-
-
-def _data(payload: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, ensure_ascii=False).encode() + b"\n\n"
-
-
-def _langserve(payload: dict[str, Any]) -> bytes:
-    return b"event: data\r\ndata: " + json.dumps(payload).encode() + b"\r\n\r\n"
+def _framed(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def main() -> None:
@@ -192,8 +207,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
+    parser.add_argument("--certificate", help="a file that holds a certificate and its key: speak TLS")
     options = parser.parse_args()
-    asyncio.run(Service().serve(options.host, options.port))
+    tls = None
+    if options.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(options.certificate)
+    asyncio.run(Service().serve(options.host, options.port, tls))
 
 
 if __name__ == "__main__":

@@ -444,7 +444,6 @@ def test_the_status_that_an_http_client_of_the_sites_own_lets_through_is_read_to
 
 def test_what_our_http_client_raised_is_found_below_the_error_of_an_older_sdk() -> None:
     refused = ProviderRefused("status 401", provider_status=401)
-    try:
+    with pytest.raises(openai.APIConnectionError) as raised:
         raise openai.APIConnectionError(request=SimpleNamespace()) from refused  # type: ignore[arg-type]
-    except openai.APIConnectionError as error:
-        assert _translated(openai, error) is refused
+    assert _translated(openai, raised.value) is refused
