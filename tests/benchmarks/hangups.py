@@ -56,9 +56,7 @@ def measure(server: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as name, fake_service(Path(name)) as fake:
         settings, provider = {"HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}, f"{fake.address}/v1"
         urls = {"WALDUR_CHAT_URLS": "tests.host.stopping"}
-        with host(
-            server, Path(name), model=MODEL, provider=provider, settings=settings, environment=urls
-        ) as running:
+        with host(server, Path(name), model=MODEL, provider=provider, settings=settings, environment=urls) as running:
             for act in [leave, stop] * 10:
                 act(running, fake)
             before = descriptors(running), threads(running)

@@ -58,9 +58,7 @@ def measure(server: str, readers: int) -> None:
     """Print what each case costs on one server."""
     with tempfile.TemporaryDirectory() as name, fake_service(Path(name)) as fake:
         arguments = ("--threads", str(readers + 20)) if server == "gunicorn-gthread" else ()
-        with host(
-            server, Path(name), provider=f"{fake.address}/v1", settings=SETTINGS, arguments=arguments
-        ) as running:
+        with host(server, Path(name), provider=f"{fake.address}/v1", settings=SETTINGS, arguments=arguments) as running:
             for _ in range(readers // 10):
                 with ExitStack() as stack:  # What is allocated once for so many clients at once is no growth.
                     for one in [stack.enter_context(ask(running, "tokens=50")) for _ in range(20)]:
