@@ -59,9 +59,9 @@ def measure(server: str, readers: int) -> None:
     with tempfile.TemporaryDirectory() as name, fake_service(Path(name)) as fake:
         arguments = ("--threads", str(readers + 20)) if server == "gunicorn-gthread" else ()
         with host(server, Path(name), provider=f"{fake.address}/v1", settings=SETTINGS, arguments=arguments) as running:
-            for _ in range(readers // 10):
-                with ExitStack() as stack:  # What is allocated once for so many clients at once is no growth.
-                    for one in [stack.enter_context(ask(running, "tokens=50")) for _ in range(20)]:
+            for _ in range(3):
+                with ExitStack() as stack:  # What so many usual clients at once cost is no growth.
+                    for one in [stack.enter_context(ask(running, "tokens=20&delay=0.3")) for _ in range(readers)]:
                         read_until(one, b"never")
             for words, behaviour in ENDLESS.items():
                 for path in ("stream", "invoke"):
@@ -73,8 +73,8 @@ def measure(server: str, readers: int) -> None:
                         received = read_until(connection, b"never") if "tokens" not in words else b""
                     ending = b"provider_failed" in received or "tokens" in words
                     print(f"{server}: {words}, {path}: +{highest - before:.1f} MB; refused: {ending}")
-            before = resident(running)
             for words, behaviour in ENDLESS.items():
+                before = resident(running)
                 with ExitStack() as stack:
                     for _ in range(readers):
                         stack.enter_context(ask(running, behaviour, receive_buffer=4096))

@@ -11,7 +11,7 @@ from collections import deque
 
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
-CAPACITY = 64 * 1024
+CAPACITY = 32 * 1024
 
 
 class Channel:

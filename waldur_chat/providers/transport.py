@@ -34,7 +34,8 @@ from waldur_chat.messages import Prompt
 DRAIN_SECONDS = 0.1
 MAX_CONNECTIONS = 1_000_000
 """In effect none; aiohttp would take "no limit" for its default of 100."""
-MAX_IDLE_CONNECTIONS = 100
+KEEPALIVE_SECONDS = 5.0
+READ_AHEAD_BYTES = 16 * 1024
 _LONGEST_RETRY_AFTER = 3600
 
 _quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
@@ -51,13 +52,28 @@ def open_client() -> Any:
         "follow_redirects": False,
         "timeout": None,
         "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
-            max_connections=MAX_CONNECTIONS, max_keepalive_connections=100
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS
         ),
     }
     try:
-        return openai.DefaultAioHttpClient(**options)
+        client = openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # The extra is not installed.
         return openai.DefaultAsyncHttpxClient(**options)
+    _read_little_ahead(client._transport)
+    return client
+
+
+def _read_little_ahead(transport: Any) -> None:
+    """Let aiohttp hold less of a stream that nobody reads: by default it is half a megabyte."""
+
+    def session() -> Any:
+        aiohttp = import_module("aiohttp")
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS, ssl=transport.ssl_context
+        )
+        return aiohttp.ClientSession(connector=connector, read_bufsize=READ_AHEAD_BYTES)
+
+    transport.client = session
 
 
 def timeout(prompt: Prompt) -> Any:
