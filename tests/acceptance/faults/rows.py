@@ -206,7 +206,7 @@ ROWS = [
 ]
 
 STOPPED = [
-    Row(name="the server stopped, the answer ends in time", question="fake:delay=0.2", outcome=WELL, limit=2.0),
+    Row(name="the server stopped, the answer ends in time", question="fake:delay=0.15", outcome=WELL, limit=2.0),
     Row(
         name="the server stopped, the answer does not end in time",
         question="fake:tokens=100&delay=0.2",
