@@ -127,7 +127,7 @@ def test_what_follows_the_end_troubles_nobody(
     run(main())
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai._base_client"])
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai._base_client", "httpcore.http11", "httpcore2.connection"])
 def test_the_clients_records_of_a_turn_are_kept_out_of_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     contextvars.copy_context().run(log_quietly, name)
