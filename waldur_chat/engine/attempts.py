@@ -109,11 +109,12 @@ class Attempts:
 def failure(error: Exception) -> ProviderFailed:
     """What a provider raised that is none of our errors.
 
-    Its name and its place are logged: its words and its variables may be secret.
+    Its name and its places are logged, not its words nor those of its causes: they may be secret.
     """
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    logger.error("A provider raised %s at %s:%s", type(error).__name__, place.filename, place.lineno)
-    logger.debug("The traceback of what a provider raised", exc_info=error)
+    places = traceback.extract_tb(error.__traceback__)
+    logger.error("A provider raised %s at %s:%s", type(error).__name__, places[-1].filename, places[-1].lineno)
+    logger.debug("The places it came by:
+%s", "".join(places.format()))
     return ProviderFailed(f"It raised {type(error).__name__}.")
 
 
