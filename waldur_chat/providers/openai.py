@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from typing import Any
 
@@ -120,35 +120,34 @@ class OpenAIProvider(Provider):
         """
         asks_usage = self._asks_usage
         try:
-            response = await stack.enter_async_context(self._request(openai, client, prompt, asks_usage))
+            response = await self._request(openai, client, prompt, asks_usage, stack)
             self._takes_usage = asks_usage
             return response
         except ProviderRefused as error:
             if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
                 raise
-        response = await stack.enter_async_context(self._request(openai, client, prompt, False))
+        response = await self._request(openai, client, prompt, False, stack)
         self._asks_usage = False
         return response
 
-    @asynccontextmanager
-    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool) -> AsyncIterator[Any]:
+    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool, stack: AsyncExitStack) -> Any:
         """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
         headers: dict[str, Any] = {"Accept-Encoding": "identity", **transport.request_id(prompt)}
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
+        request = client.chat.completions.with_streaming_response.create(
+            messages=messages, extra_headers=headers, timeout=transport.timeout(prompt), **usage, **self._completion
+        )
         try:
-            async with client.chat.completions.with_streaming_response.create(
-                messages=messages,
-                extra_headers=headers,
-                timeout=transport.timeout(prompt),
-                **usage,
-                **self._completion,
-            ) as response:
-                yield response
+            return await stack.enter_async_context(request)
+        except ChatError:
+            raise
         except openai.OpenAIError as error:
             raise _translated(openai, error) from error
+        except Exception as error:  # aiohttp's own, of what is no HTTP.
+            raise transport.broken(error) from error
 
     def _is_azure(self) -> bool:
         return "azure_endpoint" in self._client_options
