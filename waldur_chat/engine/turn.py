@@ -199,6 +199,8 @@ class Turn:
             self._silence_timer = self._running_loop.call_later(left, self._listen)
 
     def _failed(self, error: ChatError) -> Failed:
+        """The end that an error means. It leaves behind how it came about: those frames hold keys and prompts."""
+        error.__cause__ = error.__context__ = error.__traceback__ = None
         self.record.cause = str(error)
         return Failed(error=error, usage=self._tally.total())
 
