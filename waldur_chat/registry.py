@@ -18,9 +18,9 @@ def build(spec: ProviderSpec) -> Provider:
     _check_options(spec, backend)
     try:
         return backend(**spec.options)
-    except (ImproperlyConfigured, TypeError, ValueError) as error:
+    except (ImproperlyConfigured, TypeError) as error:
         raise ImproperlyConfigured(f"{spec.place}: {error}") from error
-    except Exception as error:  # Somebody else's class; what it raises may tell secrets.
+    except Exception as error:  # What else it raises may tell secrets, as int("sk-...") does.
         raise ImproperlyConfigured(f"{spec.place}: {type(error).__name__}") from error
 
 

@@ -27,6 +27,10 @@ class TextField(serializers.CharField):
 class ChatRequestSerializer(serializers.Serializer[Any]):
     """A question. Fields that are not named here are ignored, whatever they say."""
 
+    def __repr__(self) -> str:
+        """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
+        return f"<{type(self).__name__}>"
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """The limit on the length is a setting, so the fields are made at each use."""
         return {"input": TextField(max_length=conf.site_value("INPUT_MAX_LENGTH"), help_text=INPUT_HELP)}
