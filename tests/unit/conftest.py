@@ -35,14 +35,19 @@ def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["aiohttp", "httpx"])
 def http_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each HTTP client that the openai SDK may bring."""
-    if request.param == "httpx":
+    return use_http_client(request.param, monkeypatch)
+
+
+def use_http_client(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the SDK bring this HTTP client; skip the test where it cannot."""
+    if name == "httpx":
         monkeypatch.setattr(openai, "DefaultAioHttpClient", _not_installed)
     else:
         try:
             openai.DefaultAioHttpClient()
         except RuntimeError:
             pytest.skip("The extra openai[aiohttp] is not installed.")
-    return str(request.param)
+    return name
 
 
 def _not_installed(**options: object) -> None:
