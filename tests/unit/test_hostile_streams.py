@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.aio import PROMPT, run
 from tests.unit.recorded import Outcome, Reader, outcome, stream
 from tests.unit.test_langserve_events import STREAMS
 from tests.unit.test_openai_chunks import DIALECTS
+from waldur_chat.engine.attempts import _until_text
+from waldur_chat.engine.tally import Tally
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
-from waldur_chat.events import Delta, Reasoning, Stopped, Usage
+from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
 from waldur_chat.providers.langserve_events import LangServeReader
 from waldur_chat.providers.openai_chunks import ChunkReader
 
@@ -180,3 +184,18 @@ def test_words_of_the_service_are_short_and_printable() -> None:
 @pytest.mark.parametrize("rest", [b'event: data\ndata: "x"\n\n', b"event: error\ndata: {}\n\n", b"x" * 200_000])
 def test_what_follows_the_end_does_not_count(reader: type[Reader], end: bytes, rest: bytes) -> None:
     assert read(reader, end + rest) == read(reader, end, rest) == ([], None)
+
+
+def test_what_a_service_reports_before_its_first_word_is_not_kept_for_ever() -> None:
+    async def stream() -> AsyncGenerator[ProviderEvent, None]:
+        for number in range(10_000):
+            yield Delta(text="")
+            yield Stopped(reason=f"{number}")
+            yield Usage(input_tokens=1, output_tokens=number)
+        yield Delta(text="Hello")
+
+    async def first() -> list[ProviderEvent]:
+        return await _until_text(stream(), Tally(PROMPT))
+
+    last = [Stopped(reason="9999"), Usage(input_tokens=1, output_tokens=9999), Delta(text="Hello")]
+    assert run(first()) == last

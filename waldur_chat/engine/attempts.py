@@ -140,14 +140,16 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
 
 
 async def _until_text(stream: AsyncGenerator[ProviderEvent, None], tally: Tally) -> list[ProviderEvent]:
-    events: list[ProviderEvent] = []
+    """Of each sort of event the last: before there is text, a later one replaces an earlier, however many come."""
+    events: dict[type[ProviderEvent], ProviderEvent] = {}
     async for event in stream:
-        events.append(event)
+        events.pop(type(event), None)
+        events[type(event)] = event
         if isinstance(event, Usage):
             tally.report(event)
         if isinstance(event, (Delta, Reasoning)) and event.text:
             break
-    return events
+    return list(events.values())
 
 
 def _can_mend(error: ProviderError) -> bool:
