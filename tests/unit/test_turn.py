@@ -287,6 +287,11 @@ def test_a_provider_that_falls_silent_is_ended() -> None:
     assert events[-1].usage == USAGE
 
 
+def test_a_provider_that_falls_silent_after_its_last_word_has_said_everything() -> None:
+    events = told("a", Stopped(reason="length"), 30, silence_seconds=0.05)
+    assert events[-1] == Finished(reason="length", usage=guessed(1))
+
+
 def test_every_event_of_the_provider_breaks_the_silence() -> None:
     events = told("a", 0.06, USAGE, 0.06, "b", silence_seconds=0.1)
     assert isinstance(events[-1], Finished)

@@ -79,7 +79,9 @@ class SyncBody(Body):
     def __next__(self) -> bytes:
         # Only the second write after a hang-up fails, so there are two within the time of one heartbeat.
         heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds / 2
-        while not (self._ended or self._has_hung_up()):
+        while not self._ended:
+            if self._has_hung_up():
+                self.turn.cancel()  # Its end is sent all the same: who closed one direction only can read it.
             left = heartbeat_at - time.monotonic()
             events = self.turn.take_blocking(max(0.0, min(left, POLL_SECONDS)))
             if piece := self.encode(events) if events else self.encoder.heartbeat if left <= 0 else b"":

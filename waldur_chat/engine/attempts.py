@@ -113,8 +113,7 @@ def failure(error: Exception) -> ProviderFailed:
     """
     places = traceback.extract_tb(error.__traceback__)
     logger.error("A provider raised %s at %s:%s", type(error).__name__, places[-1].filename, places[-1].lineno)
-    logger.debug("The places it came by:
-%s", "".join(places.format()))
+    logger.debug("The places it came by:\n%s", "".join(places.format()))
     return ProviderFailed(f"It raised {type(error).__name__}.")
 
 

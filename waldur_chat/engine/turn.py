@@ -36,6 +36,9 @@ from waldur_chat.events import (
 from waldur_chat.messages import Prompt
 from waldur_chat.record import Caller, TurnRecord
 
+TRAILING_SECONDS = 5.0
+"""How long a provider that has said why it stopped may take to say the rest: usage, and that nothing follows."""
+
 CLOSING_SECONDS = 1.0
 """How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
 
@@ -62,6 +65,8 @@ class Turn:
         self._channel = Channel()
         self._joiner = SurrogateJoiner()
         self._length = 0
+        self._reason = ""
+        self._patience = settings.silence_seconds
         self._terminal: Terminal | None = None
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
@@ -78,7 +83,7 @@ class Turn:
         """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
         if self._loop is not None and not (self._task and self._task.done()):
             with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
-                self._loop.call_soon_threadsafe(self._stop, None)
+                self._loop.call_soon_threadsafe(lambda: self._stop(self._cancelled()))
 
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
@@ -105,7 +110,7 @@ class Turn:
         """The server has been stopping for so many seconds: end when the time of grace is over."""
         if self._shutdown_timer is None:
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
-            self._shutdown_timer = self._running_loop.call_later(left, self._stop, ServerStopping(retry_after=1))
+            self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
 
     @property
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -116,16 +121,16 @@ class Turn:
         self._began_at = self._running_loop.time()
         self._task = self._running_loop.create_task(self._run())
 
-    def _stop(self, error: ChatError | None) -> None:
+    def _stop(self, terminal: Terminal) -> None:
         """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
         assert self._task is not None
         if self._terminal is None:
-            self._settle(self._failed(error) if error else Cancelled(usage=self._tally.total()))
+            self._settle(terminal)
             self._running_loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
 
     async def _run(self) -> None:
         running.add(self)
-        turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._stop, TurnTooLong())
+        turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
             await reporting.announce(self.record)
             async with gate_of_process().enter(self.record.user_id, self.settings), self._held_seats():
@@ -139,7 +144,7 @@ class Turn:
             for timer in (turn_timer, self._silence_timer, self._shutdown_timer):
                 if timer:
                     timer.cancel()
-            self._settle(Cancelled(usage=self._tally.total()))
+            self._settle(self._cancelled())
             self._tell()
             await reporting.conclude(self.record)
 
@@ -150,17 +155,19 @@ class Turn:
         """Pass on what the provider says, until it has said everything."""
         async with AsyncExitStack() as stack:
             answering = await self._attempts.begin(stack)
-            self._reason = "stop"
+            self._listen_anew()
             for event in answering.first:
                 await self._pass_on(event)
-            self._heard_at = self._running_loop.time()
-            self._listen()
+                self._heard_at = self._running_loop.time()
             async for event in answering.rest:
                 await self._pass_on(event)
                 self._heard_at = self._running_loop.time()
         await self._put(Delta(text=self._joiner.flush()))
         await self._be_started()
-        return Finished(reason=self._reason, usage=self._tally.total(complete=True))
+        return self._finished()
+
+    def _finished(self) -> Finished:
+        return Finished(reason=self._reason or "stop", usage=self._tally.total(complete=True))
 
     async def _pass_on(self, event: ProviderEvent) -> None:
         match event:
@@ -172,6 +179,8 @@ class Turn:
                 self._tally.report(event)
             case Stopped(reason=reason):
                 self._reason = reason
+                self._patience = min(TRAILING_SECONDS, self.settings.silence_seconds)
+                self._listen_anew()
 
     async def _put(self, event: Delta | Reasoning) -> None:
         if self._terminal is not None:
@@ -189,14 +198,29 @@ class Turn:
             self.record.first_event_seconds = self._running_loop.time() - self._began_at
             await self._channel.put(Started(turn=self.id))
 
+    def _listen_anew(self) -> None:
+        if self._silence_timer:
+            self._silence_timer.cancel()
+        self._heard_at = self._running_loop.time()
+        self._listen()
+
     def _listen(self) -> None:
-        """Stop the turn when the provider has been silent for too long; not while its words wait for the reader."""
-        silence = self.settings.silence_seconds
-        left = silence if self._channel.is_full else self._heard_at + silence - self._running_loop.time()
-        if left <= 0:
-            self._stop(ProviderSilent())
-        else:
+        """Stop the turn when the provider has been silent for too long; not while its words wait for the reader.
+
+        One that is silent after it has said why it stopped has said everything.
+        """
+        left = self._patience if self._channel.is_full else self._heard_at + self._patience - self._running_loop.time()
+        if left > 0:
             self._silence_timer = self._running_loop.call_later(left, self._listen)
+        else:
+            self._stop(self._finished() if self._reason else self._failed(ProviderSilent()))
+
+    def _fail(self, error: ChatError) -> None:
+        if self._terminal is None:
+            self._stop(self._failed(error))
+
+    def _cancelled(self) -> Cancelled:
+        return Cancelled(usage=self._tally.total())
 
     def _failed(self, error: ChatError) -> Failed:
         """The end that an error means. It leaves behind how it came about: those frames hold keys and prompts."""

@@ -84,10 +84,12 @@ def _amid(name: str, behaviour: str, outcome: str, limit: float = AT_ONCE) -> Ro
     return Row(name=name, question=f"fake:{place}{behaviour}", outcome=outcome, limit=limit, begun=True)
 
 
-def _well(name: str, behaviour: str, answer: str = "w0 w1 w2 w3 w4 ", absent: str = "\0") -> Row:
+def _well(
+    name: str, behaviour: str, answer: str = "w0 w1 w2 w3 w4 ", absent: str = "\0", limit: float = AT_ONCE
+) -> Row:
     """Something odd that does no harm."""
     question = f"fake:{behaviour}"
-    return Row(name=name, question=question, outcome=WELL, limit=AT_ONCE, answer=answer, absent=absent)
+    return Row(name=name, question=question, outcome=WELL, limit=limit, answer=answer, absent=absent)
 
 
 def _at(name: str, address: str, outcome: str, limit: float = RETRIED) -> Row:
@@ -160,7 +162,7 @@ ROWS = [
     _well("closed after the finish reason, before [DONE]", "at=6&then=close"),
     _well("ended after the finish reason, before [DONE]", "at=6&then=end"),
     _amid("stall in the middle", "then=stall", STALLED, SILENT),
-    _amid("stall after the finish reason, before [DONE]", "at=6&then=stall", STALLED, SILENT),
+    _well("stall after the finish reason, before [DONE]", "at=6&then=stall", limit=SILENT),
     _amid("stall within an event", "say=half-event&then=stall", STALLED, SILENT),
     _amid("one byte a second from the middle on", "then=drip", STALLED, SILENT),
     _amid("nothing but comments from the middle on", "say=pings&delay=0.2", STALLED, 0.4 + SILENT),
