@@ -4,6 +4,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from waldur_chat import shedding
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.host.settings")
 
-application = get_asgi_application()
+application = shedding.asgi(get_asgi_application())

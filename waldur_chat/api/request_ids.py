@@ -13,5 +13,9 @@ _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 def request_id(request: HttpRequest) -> str:
     """The id that the client or a proxy gave; a new one, 32 hexadecimal digits, where that is none or not sane."""
-    given = request.headers.get(HEADER, "")
+    return sane_or_new(request.headers.get(HEADER, ""))
+
+
+def sane_or_new(given: str) -> str:
+    """See request_id()."""
     return given if _SANE.fullmatch(given) else uuid4().hex

@@ -1,0 +1,130 @@
+"""Refuses chat requests in front of Django when this process is full, for sites that must stand floods.
+
+    application = shedding.asgi(get_asgi_application())  # asgi.py
+    application = shedding.wsgi(get_wsgi_application())  # wsgi.py
+
+Django refuses what is too much as well, but only after the site's middleware and authentication, which cost it
+milliseconds. Here no more chat requests are let in than can run and wait, `TURNS_PER_PROCESS` and `QUEUE_LENGTH`, and
+the others cost a tenth of a millisecond; who sent them is not asked.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from waldur_chat.api.request_ids import HEADER, sane_or_new
+from waldur_chat.conf import site_value
+from waldur_chat.engine.gate import COME_AGAIN_SECONDS
+from waldur_chat.errors import ChatBusy
+
+ASGI = Callable[[Any, Any, Any], Awaitable[None]]
+WSGI = Callable[[Any, Any], Iterable[bytes]]
+
+BODY = json.dumps({"detail": ChatBusy.sentence, "code": ChatBusy.code, "retry_after": COME_AGAIN_SECONDS}).encode()
+
+
+class _Door:
+    """Counts the chat requests that are inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def let_in(self) -> bool:
+        """Whether there is room; who is let in must leave."""
+        running = site_value("TURNS_PER_PROCESS")
+        with self._lock:
+            has_room = running is None or self._inside < running + site_value("QUEUE_LENGTH")
+            self._inside += has_room
+        return has_room
+
+    def leave(self) -> None:
+        """Make room."""
+        with self._lock:
+            self._inside -= 1
+
+
+class _Inside:
+    """A WSGI response whose request leaves when it is closed."""
+
+    def __init__(self, response: Iterable[bytes], door: _Door) -> None:
+        self._response = response
+        self._door = door
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._response)
+
+    def close(self) -> None:
+        """Called by the server, whatever became of the response."""
+        try:
+            close = getattr(self._response, "close", None)
+            if close:
+                close()
+        finally:
+            self._door.leave()
+
+
+def asgi(application: ASGI) -> ASGI:
+    """The application, with the door in front."""
+    door = _Door()
+
+    async def with_door(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
+            await application(scope, receive, send)
+        elif door.let_in():
+            try:
+                await application(scope, receive, send)
+            finally:
+                door.leave()
+        else:
+            given = dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1")
+            headers = [(name.lower().encode(), value.encode()) for name, value in _head(given)]
+            await send({"type": "http.response.start", "status": ChatBusy.status, "headers": headers})
+            await send({"type": "http.response.body", "body": BODY})
+
+    return with_door
+
+
+def wsgi(application: WSGI) -> WSGI:
+    """See asgi()."""
+    door = _Door()
+
+    def with_door(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if not _is_chat(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), ""):
+            return application(environ, start_response)
+        if not door.let_in():
+            start_response(f"{ChatBusy.status} Service Unavailable", _head(environ.get("HTTP_X_REQUEST_ID", "")))
+            return [BODY]
+        try:
+            return _Inside(application(environ, start_response), door)
+        except BaseException:
+            door.leave()
+            raise
+
+    return with_door
+
+
+def _head(request_id: str) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(BODY))),
+        ("Retry-After", str(COME_AGAIN_SECONDS)),
+        (HEADER, sane_or_new(request_id)),
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _is_chat(method: str, path: str, root: str) -> bool:
+    """Whether the request would come to the API; imported here, since this module is imported before the settings."""
+    from django.urls import Resolver404, resolve
+
+    from waldur_chat.api.views import ChatViewSet
+
+    try:
+        return method == "POST" and getattr(resolve(path.removeprefix(root)).func, "cls", None) is ChatViewSet
+    except Resolver404:
+        return False
