@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -15,6 +17,7 @@ from tests.integration.conftest import Caller, Reply
 from waldur_chat.testing import Script, scripted
 
 FORMATS = {"text/event-stream", "application/x-ndjson", "text/plain; charset=utf-8"}
+QUESTION = {"input": "Hi"}
 REFUSALS = {400, 401, 406, 413, 415}
 
 many = hypothesis_settings(
@@ -205,3 +208,40 @@ def test_a_form_that_claims_to_be_json_is_refused(call: Caller, content_type: st
 @pytest.mark.parametrize("length", ["", "0", "3", "-1", "x", "9" * 30])
 def test_no_content_length_breaks_the_api(call: Caller, length: str) -> None:
     assert sane(call.invoke({"input": "Hi"}, Content_Length=length))
+
+
+SANE = ["a", "A" * 128, "0123:abc/def.ghi_jkl=mno+pqr-stu"]
+INSANE = [
+    "",
+    "A" * 129,
+    "x" * 100_000,
+    "a b",
+    "a\tb",
+    "a,b",
+    "a;b",
+    "<a>",
+    '"a"',
+    "\u00e9",
+    "\u00b2",
+    "%0d%0a",
+    "a\\nb",
+    "a\n",
+]
+
+
+@pytest.mark.parametrize("given", SANE)
+@pytest.mark.parametrize("data", [QUESTION, b"{"])
+def test_a_sane_id_of_the_client_is_kept(call: Caller, given: str, data: Any) -> None:
+    for operation in ("invoke", "stream"):
+        reply = call.post(f"/api/chat/{operation}/", data, X_Request_ID=given)
+        assert reply.headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", INSANE, ids=lambda value: ascii(value[:10]))
+@pytest.mark.parametrize("data", [QUESTION, b"{"])
+def test_any_other_id_is_replaced(call: Caller, caplog: pytest.LogCaptureFixture, given: str, data: Any) -> None:
+    caplog.set_level(logging.DEBUG)
+    for operation in ("invoke", "stream"):
+        reply = call.post(f"/api/chat/{operation}/", data, X_Request_ID=given)
+        assert re.fullmatch(r"[0-9a-f]{32}", reply.headers["X-Request-ID"])
+    assert all(len(record.getMessage()) < 10_000 and "\n" not in record.getMessage() for record in caplog.records)
