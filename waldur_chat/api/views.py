@@ -15,7 +15,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import ViewSet
 
 from waldur_chat import chat
-from waldur_chat.api import access, schema
+from waldur_chat.api import access, probe, schema
 from waldur_chat.api.negotiation import JSONOnly, accepted, stream_encoder
 from waldur_chat.api.parsers import BoundedJSONParser, check_length
 from waldur_chat.api.pending import Stream, WholeAnswer, pending
@@ -64,6 +64,7 @@ class ChatViewSet(ViewSet):
         if self.chat_settings.turns_per_user is not None:
             self.limits.append(TurnLimit(self.chat_settings.turns_per_user))
         access.check_switches(self.chat_settings, request.user)
+        self.chat_settings = probe.applied(request._request, self.chat_settings)
         check_length(request._request)
 
     def handle_exception(self, exc: Exception) -> Response:

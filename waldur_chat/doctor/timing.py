@@ -1,0 +1,53 @@
+"""When pieces arrive, and when the application learns that nobody reads them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from waldur_chat.doctor.bench import PATIENCE_SECONDS, Bench, Facts
+from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.path import diagnose
+
+PIECES = 3
+
+
+def buffering(bench: Bench, facts: Facts) -> list[Finding]:
+    """Whether each piece arrives before the next is written."""
+    with bench.probe() as probe:
+        probe.connects()
+        for number in range(PIECES):
+            if not probe.passes(f"piece-{number}-{probe.line.nonce}"):
+                break
+        else:
+            return []
+        came = "it came with the end" if probe.finishes() else "nor did the answer end"
+        length = ", with a Content-Length" if "Content-Length" in probe.call.headers else ""
+        seen = f"piece {number + 1} had not arrived {PATIENCE_SECONDS:g} s after it was written; {came}{length}"
+        return [found("middleware_buffering" if length else "proxy_buffering", seen)]
+
+
+def hangups(bench: Bench, facts: Facts) -> list[Finding]:
+    """Whether the connection to the provider is closed within a heartbeat after a client has gone."""
+    limit = facts.heartbeat_seconds + 1
+    with bench.probe() as probe:
+        probe.connects()
+        probe.passes(probe.line.nonce)
+        probe.call.leave()
+        if probe.line.closed.wait(limit):
+            return []
+        return [found("proxy_hides_hangups", f"the provider was still connected {limit:g} s after the client had gone")]
+
+
+def concurrency(bench: Bench, facts: Facts, streams: int) -> list[Finding]:
+    """Whether so many streams run at once, as far as the settings let one user have them."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(bench.probe()) for _ in range(min(streams, facts.most_streams))]
+        begun = sum(probe.connects() for probe in probes)
+        answered = [probe for probe in probes if probe.call.done and not probe.line.connected.is_set()]
+        if answered:
+            finding = diagnose(bench, answered[0].call)
+            is_limit = finding.id == "upstream_down"  # It answered to one stream.
+            return [found("proxy_limits_requests", finding.seen, streams=100) if is_limit else finding]
+        if begun == len(probes):
+            return []
+        return [found("one_stream_per_worker", f"of {len(probes)} streams at once {begun} began")]

@@ -1,0 +1,143 @@
+"""`manage.py chat_doctor`: what breaks streams between this site and its clients, and the line that cures it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import BaseCommand, CommandError
+
+from waldur_chat import conf
+from waldur_chat.doctor import model
+from waldur_chat.doctor.bench import Bench
+from waldur_chat.doctor.client import Address
+from waldur_chat.doctor.examine import Plan, Result, examine
+from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.line import Listener
+
+
+class Command(BaseCommand):
+    """`manage.py chat_doctor`. The exit status is 0 where nothing was found, 1 where something was, 2 for misuse."""
+
+    help = "Send timed streams through the site's public URL, and name what breaks them, with the line to change."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """See BaseCommand.add_arguments()."""
+        parser.add_argument("url", metavar="URL", help="the API as clients see it: https://site.example/api/chat/")
+        parser.add_argument("--token", metavar="KEY", help="the token to ask with")
+        parser.add_argument("--user", metavar="NAME", help="ask with the token that this user has")
+        parser.add_argument("--direct", metavar="URL", help="the same on the application's own server, past the proxy")
+        parser.add_argument(
+            "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="where the site can reach this command"
+        )
+        parser.add_argument("--insecure-ca", default="", metavar="FILE", help="trust this certificate too")
+        parser.add_argument("--streams", type=int, default=2, metavar="N", help="how many must work at once (2)")
+        parser.add_argument("--max-silence", type=float, default=65.0, metavar="SECONDS", help="the longest test (65)")
+        parser.add_argument("--quick", action="store_true", help="leave out long answers and silence")
+        parser.add_argument("--no-model", action="store_true", help="ask no model")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """See BaseCommand.handle()."""
+        findings: list[Finding] = []
+        tried = []
+        for result in _results(options):
+            tried.append({"tried": result.tried, "found": [finding.id for finding in result.findings]})
+            findings += result.findings
+            if not options["json"]:
+                self._say(result)
+        if options["json"]:
+            self.stdout.write(json.dumps({"tried": tried, "findings": [asdict(one) for one in findings]}, indent=2))
+        else:
+            self._conclude(findings)
+        if findings:
+            sys.exit(1)
+
+    def _say(self, result: Result) -> None:
+        mark = self.style.ERROR("FOUND") if result.findings else self.style.SUCCESS("ok   ")
+        self.stdout.write(f"{mark}  {result.tried}")
+        for finding in result.findings:
+            self.stdout.write(f"       {finding.id}: {finding.seen}")
+        self.stdout.flush()
+
+    def _conclude(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            self.stdout.write(f"\n{self.style.ERROR(finding.id)}\n  {finding.cause}\n  Cure: {finding.cure}")
+        self.stdout.write(f"\n{len(findings) or 'Nothing'} found.")
+
+
+def _results(options: dict[str, Any]) -> Iterator[Result]:
+    host, port = _host_and_port(options["listen"])
+    address = Address(url=_checked(options["url"]), certificates=_file(options["insecure_ca"]))
+    token = options["token"] or _token_of(options["user"])
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(closing(Listener(host, port)))
+        except OSError as error:
+            raise CommandError(f"--listen {options['listen']}: {error}", returncode=2) from error
+        bench = Bench(address=address, token=token, listener=listener)
+        plan = Plan(
+            longest=0.0 if options["quick"] else options["max_silence"],
+            streams=options["streams"],
+            direct=_direct(options["direct"], bench) if options["direct"] else None,
+        )
+        yield from examine(bench, plan)
+        if not options["no_model"]:
+            yield Result(tried="one small question to each provider", findings=_ask_model())
+
+
+def _ask_model() -> list[Finding]:
+    try:
+        return model.ask(conf.load())
+    except ImproperlyConfigured as error:
+        return [found("chat_not_configured", str(error))]
+
+
+def _direct(url: str, bench: Bench) -> Bench:
+    """The same site without its proxy, which is told what a proxy would tell it."""
+    public = urlsplit(bench.address.url)
+    headers = {"Host": public.netloc, "X-Forwarded-Proto": public.scheme}
+    return Bench(address=Address(url=_checked(url), headers=headers), token=bench.token, listener=bench.listener)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommandError(f"{url}: give the address of the API, as in https://site.example/api/chat/", returncode=2)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        raise CommandError(f"--listen {address}: give HOST:PORT, as in 10.0.0.7:9100", returncode=2)
+    return host.strip("[]"), int(port)
+
+
+def _file(name: str) -> str:
+    if name and not Path(name).is_file():
+        raise CommandError(f"--insecure-ca {name}: there is no such file", returncode=2)
+    return name
+
+
+def _token_of(name: str | None) -> str:
+    """The token that this user has; none is ever made here."""
+    if not (name and apps.is_installed("rest_framework.authtoken")):
+        raise CommandError(
+            "Give --token KEY, or --user NAME where rest_framework.authtoken is installed.", returncode=2
+        )
+    from rest_framework.authtoken.models import Token
+
+    token = Token.objects.filter(user__username=name).first()
+    if token is None:
+        raise CommandError(f"{name} has no token: manage.py drf_create_token {name}", returncode=2)
+    return str(token.key)
