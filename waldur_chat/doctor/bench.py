@@ -15,6 +15,8 @@ from waldur_chat.doctor.line import Line, Listener
 
 PATIENCE_SECONDS = 3.0
 """What takes longer than this, although it needs no time, does not come."""
+CONNECT_PATIENCE_SECONDS = 15.0
+"""How long a request may take to get to the provider, which may have to wait for a worker."""
 APPLICATION_SERVERS = ("uvicorn", "gunicorn", "daphne", "hypercorn", "granian", "waitress", "WSGIServer")
 """How servers of applications name themselves; where one of these answers, there is no proxy."""
 
@@ -44,10 +46,23 @@ class Facts:
         return self.server.startswith(APPLICATION_SERVERS)
 
     @property
+    def patience(self) -> float:
+        """Seconds after which what needs no time does not come; the site's own limits must not be met before."""
+        return min(PATIENCE_SECONDS, self.silence_seconds / 2, self.first_event_seconds / 2)
+
+    @property
     def most_streams(self) -> int:
         """How many streams the settings let one user have at once."""
         limits = (self.turns_per_user, self.turns_per_process, self.turns_per_site)
         return min([limit for limit in limits if limit is not None], default=1000)
+
+
+class NotReached(Exception):
+    """A request did not get to the provider, although one did before."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.status)
+        self.call = call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +72,7 @@ class Probe:
     line: Line
     call: Call
 
-    def connects(self, seconds: float = PATIENCE_SECONDS) -> bool:
+    def connects(self, seconds: float = CONNECT_PATIENCE_SECONDS) -> bool:
         """Whether the request gets to the provider; does not wait longer than for an answer that comes before."""
         waited = 0.0
         while not self.line.connected.wait(0.05) and not self.call.done and waited < seconds:
@@ -125,3 +140,13 @@ class Bench:
             line.end()
             call.leave()
             line.hang_up()
+
+    @contextmanager
+    def reached(
+        self, operation: str = "stream", *, accept: str = "text/event-stream", encodings: str = "identity"
+    ) -> Iterator[Probe]:
+        """See probe(); once it has got to the provider. Raises `NotReached`."""
+        with self.probe(operation, accept=accept, encodings=encodings) as probe:
+            if not probe.connects():
+                raise NotReached(probe.call)
+            yield probe

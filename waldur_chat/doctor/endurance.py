@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from waldur_chat.doctor.bench import PATIENCE_SECONDS, Bench, Facts, Probe
 from waldur_chat.doctor.findings import Finding, found
-from waldur_chat.doctor.reach import CONNECT_PATIENCE_SECONDS
 
 PART = 0.9
 """How much of the site's own limits is used, so that these are not met."""
+
+SPEAKING_SECONDS = 0.2
+"""The pause between the pieces of an answer that is not silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +41,19 @@ def endurance(bench: Bench, facts: Facts, longest: float, at_once: bool) -> list
 
 def _steady(bench: Bench, facts: Facts, longest: float) -> Cut | None:
     """A stream that is never silent."""
-    with bench.probe() as probe:
+    with bench.reached() as probe:
         return _cut(probe, min(longest, facts.turn_seconds * PART), "a steady stream", speaks=True)
 
 
 def _silent_at_first(bench: Bench, facts: Facts, longest: float) -> Cut | None:
     """A stream before its first event: there are no heartbeats yet."""
-    with bench.probe() as probe:
+    with bench.reached() as probe:
         return _cut(probe, min(longest, facts.first_event_seconds * PART), "a stream before its first event")
 
 
 def _silent_between(bench: Bench, facts: Facts, longest: float) -> Cut | None:
     """A stream between two events: there are heartbeats."""
-    with bench.probe() as probe:
-        probe.connects(CONNECT_PATIENCE_SECONDS)
+    with bench.reached() as probe:
         probe.line.say("first")
         seconds = min(longest, facts.heartbeat_seconds * 1.5, facts.silence_seconds * PART)
         return _cut(probe, seconds, "a stream between two events")
@@ -60,7 +61,7 @@ def _silent_between(bench: Bench, facts: Facts, longest: float) -> Cut | None:
 
 def _whole(bench: Bench, facts: Facts, longest: float) -> Cut | None:
     """An invoke: the provider speaks, but the client hears nothing until the end."""
-    with bench.probe("invoke", accept="application/json") as probe:
+    with bench.reached("invoke", accept="application/json") as probe:
         return _cut(probe, min(longest, facts.turn_seconds * PART), "an invoke", speaks=True)
 
 
@@ -70,8 +71,7 @@ _HOLDS: tuple[Callable[[Bench, Facts, float], Cut | None], ...] = (_steady, _sil
 def _cut(probe: Probe, seconds: float, what: str, *, speaks: bool = False) -> Cut | None:
     """Hold the answer, and then let it finish; None where it does, or where the application itself ended it."""
     began = time.monotonic()
-    probe.connects(CONNECT_PATIENCE_SECONDS)
-    pause = min(1.0, seconds / 10) if speaks else seconds
+    pause = SPEAKING_SECONDS if speaks else seconds
     while (left := began + seconds - time.monotonic()) > 0 and not probe.call.wait(min(pause, left)):
         if speaks:
             probe.line.say("more")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from waldur_chat.doctor import reach, timing
-from waldur_chat.doctor.bench import Bench, Facts
+from waldur_chat.doctor.bench import Bench, Facts, NotReached
 from waldur_chat.doctor.endurance import endurance
 from waldur_chat.doctor.findings import IN_APPLICATION, Finding, found
+from waldur_chat.doctor.path import diagnose
 
 Experiment = Callable[[Bench, Facts], list[Finding]]
 
@@ -42,7 +43,11 @@ def examine(bench: Bench, plan: Plan) -> Iterator[Result]:
     yield Result(tried=f"a stream through the public URL ({_told(facts)})", findings=[])
     ids: set[str] = set()
     for tried, experiment in _experiments(plan, ids):
-        findings = _attributed(experiment, bench, facts, plan)
+        try:
+            findings = _attributed(experiment, bench, facts, plan)
+        except NotReached as refused:
+            yield Result(tried=tried, findings=[diagnose(bench, refused.call, others_pass=True)])
+            return
         ids |= {finding.id for finding in findings}
         yield Result(tried=tried, findings=findings)
         if "cached" in ids:

@@ -143,7 +143,7 @@ _KINDS = (
     Kind(
         id="site_busy",
         cause="A limit of the site is reached, so that it cannot be examined now.",
-        cure="WALDUR_CHAT: raise TURNS_PER_USER or TURNS_PER_PROCESS, or the throttle rates chat_stream and chat_invoke",
+        cure="WALDUR_CHAT: raise TURNS_PER_USER, TURNS_PER_PROCESS, or the throttle rates chat_stream and chat_invoke",
     ),
     # The doctor's own way.
     Kind(

@@ -46,8 +46,8 @@ _STATUSES = {
 """What the statuses of others mean."""
 
 
-def diagnose(bench: Bench, call: Call) -> Finding:
-    """The reason why this call did not reach the doctor's end."""
+def diagnose(bench: Bench, call: Call, *, others_pass: bool = False) -> Finding:
+    """The reason why this call did not reach the doctor's end; `others_pass` says that another one did."""
     host = urlsplit(bench.url).hostname
     values = {
         "host": host,
@@ -61,6 +61,8 @@ def diagnose(bench: Bench, call: Call) -> Finding:
         return found(_failure(call), f"{bench.url}: {_words(call)}", **values)
     name = _CODES.get(call.code) or _by_status(bench, call, str(host))
     location = call.headers.get("Location")
+    if others_pass and call.status in (200, 503):
+        name = {"probe_lost": "cached", "upstream_down": "proxy_limits_requests"}.get(name, name)
     seen = f"{call.status} {call.headers.get_content_type()} of {call.server or 'an unnamed server'}"
     seen += f", code {call.code}" if call.code else ""
     seen += f", to {location}" if location else ""

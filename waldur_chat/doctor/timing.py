@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from waldur_chat.doctor.bench import PATIENCE_SECONDS, Bench, Facts
+from waldur_chat.doctor.bench import Bench, Facts
 from waldur_chat.doctor.findings import Finding, found
 from waldur_chat.doctor.path import diagnose
 
@@ -13,25 +13,23 @@ PIECES = 3
 
 def buffering(bench: Bench, facts: Facts) -> list[Finding]:
     """Whether each piece arrives before the next is written."""
-    with bench.probe() as probe:
-        probe.connects()
+    with bench.reached() as probe:
         for number in range(PIECES):
-            if not probe.passes(f"piece-{number}-{probe.line.nonce}"):
+            if not probe.passes(f"piece-{number}-{probe.line.nonce}", facts.patience):
                 break
         else:
             return []
         came = "it came with the end" if probe.finishes() else "nor did the answer end"
         length = ", with a Content-Length" if "Content-Length" in probe.call.headers else ""
-        seen = f"piece {number + 1} had not arrived {PATIENCE_SECONDS:g} s after it was written; {came}{length}"
+        seen = f"piece {number + 1} had not arrived {facts.patience:g} s after it was written; {came}{length}"
         return [found("middleware_buffering" if length else "proxy_buffering", seen)]
 
 
 def hangups(bench: Bench, facts: Facts) -> list[Finding]:
-    """Whether the connection to the provider is closed within a heartbeat after a client has gone."""
-    limit = facts.heartbeat_seconds + 1
-    with bench.probe() as probe:
-        probe.connects()
-        probe.passes(probe.line.nonce)
+    """Whether the connection to the provider is closed soon after a client has gone: by the next heartbeat."""
+    limit = facts.heartbeat_seconds + min(1.0, facts.heartbeat_seconds / 2)
+    with bench.reached() as probe:
+        probe.passes(probe.line.nonce, facts.patience)
         probe.call.leave()
         if probe.line.closed.wait(limit):
             return []
@@ -42,12 +40,10 @@ def concurrency(bench: Bench, facts: Facts, streams: int) -> list[Finding]:
     """Whether so many streams run at once, as far as the settings let one user have them."""
     with ExitStack() as stack:
         probes = [stack.enter_context(bench.probe()) for _ in range(min(streams, facts.most_streams))]
-        begun = sum(probe.connects() for probe in probes)
+        begun = sum(probe.connects(facts.patience) for probe in probes)
         answered = [probe for probe in probes if probe.call.done and not probe.line.connected.is_set()]
         if answered:
-            finding = diagnose(bench, answered[0].call)
-            is_limit = finding.id == "upstream_down"  # It answered to one stream.
-            return [found("proxy_limits_requests", finding.seen, streams=100) if is_limit else finding]
+            return [diagnose(bench, answered[0].call, others_pass=True)]
         if begun == len(probes):
             return []
         return [found("one_stream_per_worker", f"of {len(probes)} streams at once {begun} began")]

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.decorators import async_only_middleware
 
 
@@ -66,12 +66,12 @@ async def _compressed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 @async_only_middleware
 def reads_ahead(get_response: Any) -> Any:
-    """Reads streams in a task of its own, which nobody ends."""
+    """Makes another response of a stream, which it reads in a task that nobody ends."""
 
     async def middleware(request: Any) -> HttpResponseBase:
         response = await get_response(request)
         if response.streaming:
-            response.streaming_content = _ahead(response.streaming_content)
+            return StreamingHttpResponse(_ahead(response.streaming_content), headers=dict(response.items()))
         return response
 
     return middleware
@@ -92,3 +92,12 @@ async def _ahead(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     _tasks.add(task)
     while (piece := await queue.get()) is not None:
         yield piece
+
+
+def raises(get_response: Any) -> Any:
+    """Fails at every request."""
+
+    def middleware(request: Any) -> HttpResponseBase:
+        raise ValueError
+
+    return middleware

@@ -16,7 +16,7 @@ from tests.acceptance.needs import program
 from tests.processes import ROOT, SERVERS, TOKEN, Running, free_port, process
 
 # Short times, so that holding answers to their limits takes seconds.
-LIMITS = {"HEARTBEAT_SECONDS": 0.8, "FIRST_EVENT_SECONDS": 3.0, "SILENCE_SECONDS": 3.0, "TURN_SECONDS": 5.0}
+LIMITS = {"HEARTBEAT_SECONDS": 1.5, "FIRST_EVENT_SECONDS": 3.0, "SILENCE_SECONDS": 3.0, "TURN_SECONDS": 5.0}
 LONGEST = "4"
 HTTP = """
 daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/nginx-error.log;
@@ -57,10 +57,17 @@ class Examined:
         return "\n".join(finding["cure"] for finding in self.findings)
 
 
-def environment(directory: Path, settings: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, str]:
+def database(directory: Path) -> None:
+    """Make the database of all sites, with a user and a token."""
+    demo = [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN]
+    variables = {**os.environ, **environment(directory, {}, {})}
+    subprocess.run(demo, cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
+
+
+def environment(home: Path, settings: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, str]:
     """What a process of the site is started with, and the doctor too."""
     return {
-        "WALDUR_CHAT_DB": str(directory / "site.sqlite3"),
+        "WALDUR_CHAT_DB": str(home / "site.sqlite3"),
         "WALDUR_CHAT_SETTINGS": json.dumps({**LIMITS, **settings}),
         "WALDUR_CHAT_HOST_SETTINGS": json.dumps(host),
         "DJANGO_SETTINGS_MODULE": "tests.acceptance.doctor.settings",
@@ -72,18 +79,16 @@ def environment(directory: Path, settings: Mapping[str, Any], host: Mapping[str,
 @contextmanager
 def application(
     server: str,
-    directory: Path,
+    home: Path,
     *arguments: str,
     settings: Mapping[str, Any] | None = None,
     host: Mapping[str, Any] | None = None,
 ) -> Iterator[Running]:
     """The host project, with settings of the chat and of the host; `arguments` are further ones of the server."""
     port = free_port()
-    variables = environment(directory, settings or {}, host or {})
-    demo = [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN]
-    subprocess.run(demo, cwd=ROOT, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL)
+    variables = environment(home, settings or {}, host or {})
     command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server]), *arguments]
-    with process(command, port, directory / f"{server}.log", variables) as running:
+    with process(command, port, home / f"{server}-{port}.log", variables) as running:
         yield running
 
 
@@ -110,19 +115,19 @@ def nginx(
 
 
 def examine(
-    url: str, directory: Path, *arguments: str, host: Mapping[str, Any] | None = None, token: str = TOKEN
+    url: str, home: Path, *arguments: str, host: Mapping[str, Any] | None = None, token: str = TOKEN
 ) -> Examined:
     """Run the doctor as an operator does, with the site's own environment."""
     command = [sys.executable, "manage.py", "chat_doctor", url, "--token", token, "--no-model", "--json", *arguments]
-    variables = {**os.environ, **environment(directory, {}, host or {})}
+    variables = {**os.environ, **environment(home, {}, host or {})}
     ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120)
     assert not ended.stderr, ended.stderr
     return Examined(status=ended.returncode, findings=json.loads(ended.stdout)["findings"])
 
 
-def quick(url: str, directory: Path, *arguments: str) -> Examined:
+def quick(url: str, home: Path, *arguments: str) -> Examined:
     """See examine(); without long answers and silence."""
-    return examine(url, directory, "--quick", *arguments)
+    return examine(url, home, "--quick", *arguments)
 
 
 def chat(running: Running, scheme: str = "http") -> str:
