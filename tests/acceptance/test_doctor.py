@@ -200,6 +200,27 @@ def test_a_closed_port_is_named(home: Path) -> None:
     assert quick(f"http://127.0.0.1:{free_port()}/api/chat/", home).ids == ["site_unreachable"]
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "cure"),
+    [
+        ("key_wrong", "status=401", "OPENAI_API_KEY"),
+        ("model_missing", "status=404", "WALDUR_CHAT_MODEL"),
+        ("usage_missing", "usage=none", "stream_options"),
+    ],
+)
+def test_what_is_wrong_with_the_model_is_named(
+    name: str, model: str, cure: str, uvicorn: Running, home: Path, model_service: Running
+) -> None:
+    variables = {
+        "OPENAI_BASE_URL": f"{model_service.address}/v1",
+        "OPENAI_API_KEY": "sk-test",
+        "WALDUR_CHAT_MODEL": model,
+    }
+    examined = examine(chat(uvicorn), home, "--quick", model=variables)
+    assert examined.ids == [*CLEAN, name]
+    assert cure in examined.cures
+
+
 @pytest.fixture
 def ssl(tmp_path: Path) -> str:
     """Directives of a server with a certificate for the address it has."""

@@ -77,12 +77,12 @@ def _attributed(experiment: Experiment, bench: Bench, facts: Facts, plan: Plan) 
     """What an experiment finds, laid to the proxy or to the application."""
     findings = experiment(bench, facts)
     if plan.direct is None or not any(finding.id in IN_APPLICATION for finding in findings):
-        return [_in_application(finding, facts) if facts.is_direct else finding for finding in findings]
+        return [in_application(finding, facts) if facts.is_direct else finding for finding in findings]
     directly = {finding.id for finding in experiment(plan.direct, facts)}
-    return [_in_application(finding, facts) if finding.id in directly else finding for finding in findings]
+    return [in_application(finding, facts) if finding.id in directly else finding for finding in findings]
 
 
-def _in_application(finding: Finding, facts: Facts) -> Finding:
+def in_application(finding: Finding, facts: Facts) -> Finding:
     """The same finding, where no proxy is to blame."""
     if finding.id == "proxy_hides_hangups" and facts.interface == "asgi" and facts.django < 5:
         return found("django_hides_hangups", finding.seen)

@@ -101,7 +101,7 @@ _KINDS = (
     Kind(
         id="proxy_limits_requests",
         cause="The proxy limits requests or connections.",
-        cure="nginx: limit_conn PER_ADDRESS {streams};  limit_req ZONE burst=20 nodelay;",
+        cure="nginx: limit_conn PER_ADDRESS 100;  limit_req ZONE burst=20 nodelay;",
     ),
     Kind(
         id="application_error",

@@ -53,7 +53,6 @@ def diagnose(bench: Bench, call: Call, *, others_pass: bool = False) -> Finding:
         "host": host,
         "path": urlsplit(bench.address.url).path,
         "listen": f"{bench.listener.host}:{bench.listener.port}",
-        "streams": 100,
         "kilobytes": 1024,
         "expected": _expected(bench.url) or "with the address of the API up to and without stream/",
     }

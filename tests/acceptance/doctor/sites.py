@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,11 +115,17 @@ def nginx(
 
 
 def examine(
-    url: str, home: Path, *arguments: str, host: Mapping[str, Any] | None = None, token: str = TOKEN
+    url: str,
+    home: Path,
+    *arguments: str,
+    host: Mapping[str, Any] | None = None,
+    token: str = TOKEN,
+    model: Mapping[str, str] | None = None,
 ) -> Examined:
-    """Run the doctor as an operator does, with the site's own environment."""
-    command = [sys.executable, "manage.py", "chat_doctor", url, "--token", token, "--no-model", "--json", *arguments]
-    variables = {**os.environ, **environment(home, {}, host or {})}
+    """Run the doctor as an operator does, with the site's own environment; `model` is what it says of the model."""
+    command = [sys.executable, "manage.py", "chat_doctor", url, "--token", token, "--json", *arguments]
+    command += [] if model else ["--no-model"]
+    variables = {**os.environ, **environment(home, {}, host or {}), **(model or {})}
     ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120)
     assert not ended.stderr, ended.stderr
     return Examined(status=ended.returncode, findings=json.loads(ended.stdout)["findings"])
@@ -136,5 +142,6 @@ def chat(running: Running, scheme: str = "http") -> str:
 
 
 def _nginx() -> str:
-    path: Sequence[str] = ("/usr/sbin/nginx",)
-    return next((one for one in path if Path(one).exists()), "") or program("nginx")
+    """Debian has it where only root looks for programs."""
+    debian = Path("/usr/sbin/nginx")
+    return str(debian) if debian.exists() else program("nginx")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError
 
@@ -137,7 +138,7 @@ def _token_of(name: str | None) -> str:
         )
     from rest_framework.authtoken.models import Token
 
-    token = Token.objects.filter(user__username=name).first()
+    token = Token.objects.filter(**{f"user__{get_user_model().USERNAME_FIELD}": name}).first()
     if token is None:
         raise CommandError(f"{name} has no token: manage.py drf_create_token {name}", returncode=2)
     return str(token.key)

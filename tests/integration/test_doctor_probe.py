@@ -1,0 +1,127 @@
+"""A probe of the doctor is answered by him, and only by him."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from django.core import signing
+
+from tests.integration.conftest import Caller, Reply
+from waldur_chat.api import probe
+from waldur_chat.doctor.line import Line, Listener
+from waldur_chat.testing import scripted
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Where the site connects to."""
+    with closing(Listener("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def ask(call: Caller, listener: Listener, act: Callable[[Line], None]) -> tuple[Reply, Line]:
+    """Ask as the doctor does, who acts as soon as the site has connected."""
+    line = listener.line()
+    acting = threading.Thread(target=lambda: line.connected.wait(10) and act(line))
+    acting.start()
+    signed = probe.sign(listener.host, listener.port, line.nonce)
+    with scripted("The site's own provider") as own:
+        reply = call.stream(Accept="text/plain", X_Waldur_Chat_Probe=signed)
+    acting.join()
+    assert own.opened == 0
+    return reply, line
+
+
+def test_the_doctor_says_what_is_answered(call: Caller, listener: Listener) -> None:
+    def act(line: Line) -> None:
+        line.say("one ")
+        line.say("two")
+        line.end()
+
+    reply, line = ask(call, listener, act)
+    assert (reply.status, reply.body) == (200, b"one two")
+    assert line.facts["interface"] == call.colour
+    assert line.closed.wait(5)
+
+
+def test_a_doctor_who_hangs_up_has_failed(call: Caller, listener: Listener) -> None:
+    reply, _ = ask(call, listener, lambda line: line.hang_up())
+    assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
+
+
+def test_a_doctor_who_resets_the_connection_has_failed(call: Caller) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reset() -> None:
+            connection, _ = server.accept()
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+
+        resetting = threading.Thread(target=reset)
+        resetting.start()
+        reply = call.stream(X_Waldur_Chat_Probe=probe.sign(*server.getsockname(), "nonce"))
+        resetting.join()
+    assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
+
+
+def test_a_doctor_who_is_not_there_has_failed(call: Caller) -> None:
+    reply = call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "nonce"))
+    assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
+
+
+@pytest.mark.parametrize("forge", ["nonsense", "another salt", "too old"])
+def test_only_the_sites_own_probes_are_taken(call: Caller, monkeypatch: Any, forge: str) -> None:
+    signed = {
+        "nonsense": lambda: "nonsense",
+        "another salt": lambda: signing.dumps({"host": "127.0.0.1", "port": 1, "nonce": ""}),
+        "too old": lambda: probe.sign("127.0.0.1", 1, ""),
+    }[forge]()
+    if forge == "too old":
+        monkeypatch.setattr(probe, "MAX_AGE_SECONDS", -1)
+    with scripted("The site's own provider") as own:
+        reply = call.stream(X_Waldur_Chat_Probe=signed)
+    assert (reply.status, reply.json["code"], own.opened) == (400, "probe_invalid", 0)
+
+
+def test_a_probe_needs_a_user_like_every_request(call: Caller) -> None:
+    call.token = ""
+    assert call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "")).status == 401
+
+
+def test_a_probe_stops_at_the_switches(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"ENABLED": False}
+    assert call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "")).json["code"] == "chat_disabled"
+
+
+@contextmanager
+def connected(listener: Listener, hello: bytes) -> Iterator[socket.socket]:
+    """Somebody who connects to the doctor and says this."""
+    with socket.create_connection((listener.host, listener.port), timeout=10) as connection:
+        connection.sendall(hello)
+        yield connection
+
+
+@pytest.mark.parametrize("hello", [b"{}\n", b"nonsense\n", b'{"nonce": "another"}\n'])
+def test_the_doctor_does_not_talk_to_strangers(listener: Listener, hello: bytes) -> None:
+    line = listener.line()
+    with connected(listener, hello) as connection:
+        assert connection.recv(1) == b""
+    assert not line.connected.is_set()
+
+
+def test_a_line_that_was_never_connected_says_nothing() -> None:
+    line = Line()
+    line.say("nobody hears")
+    line.end()
+    line.hang_up()
+
+
+def test_the_doctor_listens_on_ipv6_too() -> None:
+    with closing(Listener("::1", 0)) as listener, connected(listener, b"\n") as connection:
+        assert connection.recv(1) == b""
