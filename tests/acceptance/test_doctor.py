@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,6 @@ def test_a_sound_server_behind_a_sound_nginx_is_clean(server: str, home: Path, t
 
 # What is planted into nginx: directives of the location, and what the cure must say.
 LOCATIONS: dict[str, tuple[dict[str, str], str]] = {
-    "proxy_buffering": ({"proxy_ignore_headers": "X-Accel-Buffering"}, "proxy_buffering off;"),
     "proxy_compression": (
         {"proxy_hide_header": "Content-Encoding", "gzip": "on", "gzip_types": "*", "gzip_proxied": "any"},
         "gzip off;",
@@ -96,8 +96,26 @@ def test_what_nginx_does_is_named(name: str, uvicorn: Running, home: Path, tmp_p
     assert examined.status == 1
 
 
-BESIDE_HANGUPS = ("proxy_buffering", "proxy_compression", "accept_rewritten", "http_1_0", "unframed")
+BESIDE_HANGUPS = ("proxy_compression", "accept_rewritten", "http_1_0", "unframed")
 """Where the examination goes on to what Django 4.2 does."""
+
+
+def test_a_second_proxy_that_buffers_is_named(uvicorn: Running, home: Path, tmp_path: Path) -> None:
+    """The first one keeps X-Accel-Buffering to itself. With HTTP/1.1 nginx passes pieces on although it buffers."""
+    with ExitStack() as stack:
+        inner = stack.enter_context(nginx(tmp_path / "inner", uvicorn.port))
+        outer = stack.enter_context(nginx(tmp_path / "outer", inner.port, {"proxy_http_version": "1.0"}))
+        examined = quick(chat(outer), home, "--direct", chat(uvicorn))
+    assert examined.ids == ["proxy_buffering", *CLEAN]
+    assert "proxy_buffering off;" in examined.cures
+
+
+def test_a_proxy_that_buffers_whatever_it_is_told_is_named(home: Path, tmp_path: Path) -> None:
+    location = {"proxy_ignore_headers": "X-Accel-Buffering", "proxy_http_version": "1.0"}
+    with application("gunicorn-gthread", home) as running, nginx(tmp_path, running.port, location) as proxy:
+        examined = quick(chat(proxy), home)
+    assert examined.ids == ["http_1_0", "proxy_buffering"]
+    assert "proxy_ignore_headers X-Accel-Buffering;" in examined.cures
 
 
 @pytest.mark.parametrize("timeout", ["1s", "2s"])

@@ -15,6 +15,7 @@ from rest_framework.authtoken.models import Token
 
 from tests.integration.doctoring import TOKEN, saying, served, short_limits
 from tests.integration.meddling import Meddling, proxy
+from waldur_chat.api import probe
 from waldur_chat.doctor.findings import KINDS
 
 Examine = Callable[..., list[str]]
@@ -197,6 +198,12 @@ def test_it_says_whether_the_application_answers_without_the_proxy(settings: Any
         fails = doctor(*arguments, f"http://127.0.0.1:{port}/chat/")
     assert (works[0], "without the proxy: it works" in works[1]) == (1, True)
     assert (fails[0], "without the proxy: wrong_url" in fails[1]) == (1, True)
+
+
+def test_django_4_is_to_blame_under_asgi(behind: Any, monkeypatch: Any) -> None:
+    told = probe._facts
+    monkeypatch.setattr(probe, "_facts", lambda *given: {**told(*given), "interface": "asgi", "django": 4})
+    assert ids(behind(ignores_hangups=True, answer=framed), "--quick") == ["django_hides_hangups"]
 
 
 def test_a_limit_of_the_site_is_named(behind: Any) -> None:

@@ -12,27 +12,10 @@ import pytest
 
 from tests.acceptance.needs import program
 from tests.integration.doctoring import TOKEN, bench, saying
-from waldur_chat.doctor.bench import Facts
 from waldur_chat.doctor.client import Address, Call
-from waldur_chat.doctor.examine import Plan, examine, in_application
-from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.examine import Plan, examine
+from waldur_chat.doctor.findings import Finding
 from waldur_chat.doctor.path import diagnose
-
-FACTS = Facts(
-    interface="asgi",
-    protocol="HTTP/1.1",
-    django=4,
-    body_max_bytes=None,
-    heartbeat_seconds=10,
-    first_event_seconds=60,
-    silence_seconds=30,
-    turn_seconds=120,
-    input_max_length=50_000,
-    stream_format="sse",
-    turns_per_user=None,
-    turns_per_process=None,
-    turns_per_site=None,
-)
 
 
 def answer(status: int, *, code: str = "", location: str = "", content_type: str = "text/plain") -> bytes:
@@ -177,8 +160,3 @@ def test_certificates_are_checked(certificate: Path, trusted: bool, host: str, n
         finding = diagnose(there, call)
         call.leave()
     assert finding.id == name
-
-
-def test_django_4_is_to_blame_under_asgi() -> None:
-    finding = in_application(found("proxy_hides_hangups", "seen"), FACTS)
-    assert (finding.id, finding.seen) == ("django_hides_hangups", "seen")

@@ -76,17 +76,22 @@ def _experiments(plan: Plan, ids: set[str]) -> Iterator[tuple[str, Experiment]]:
 def _attributed(experiment: Experiment, bench: Bench, facts: Facts, plan: Plan) -> list[Finding]:
     """What an experiment finds, laid to the proxy or to the application."""
     findings = experiment(bench, facts)
+    if facts.interface == "asgi" and facts.django < 5:
+        findings = [_of_django_4(finding) for finding in findings]
     if plan.direct is None or not any(finding.id in IN_APPLICATION for finding in findings):
-        return [in_application(finding, facts) if facts.is_direct else finding for finding in findings]
+        return [_in_application(finding) if facts.is_direct else finding for finding in findings]
     directly = {finding.id for finding in experiment(plan.direct, facts)}
-    return [in_application(finding, facts) if finding.id in directly else finding for finding in findings]
+    return [_in_application(finding) if finding.id in directly else finding for finding in findings]
 
 
-def in_application(finding: Finding, facts: Facts) -> Finding:
+def _in_application(finding: Finding) -> Finding:
     """The same finding, where no proxy is to blame."""
-    if finding.id == "proxy_hides_hangups" and facts.interface == "asgi" and facts.django < 5:
-        return found("django_hides_hangups", finding.seen)
     return found(IN_APPLICATION[finding.id], finding.seen) if finding.id in IN_APPLICATION else finding
+
+
+def _of_django_4(finding: Finding) -> Finding:
+    """The same finding, where Django itself is enough to explain it."""
+    return found("django_hides_hangups", finding.seen) if finding.id == "proxy_hides_hangups" else finding
 
 
 def _asked_directly(direct: Bench) -> Result:
