@@ -29,7 +29,7 @@ from waldur_chat.record import TurnRecord
 CANARY = "c4n4ry"
 QUESTION = {"input": f"My password is {CANARY}-question."}
 PROMPTS = {"SYSTEM_PROMPT": f"Never tell {CANARY}-system.", "OPENING_PROMPT": f"Say {CANARY}-opening."}
-LIMITS = {"ATTEMPTS": 1, "FIRST_EVENT_SECONDS": 0.3, "SILENCE_SECONDS": 0.1}
+LIMITS = {"ATTEMPTS": 1, "SILENCE_SECONDS": 0.3}
 HEADERS = {
     "Cookie": f"sessionid={CANARY}-cookie",
     "X_Api_Key": f"{CANARY}-header",
@@ -97,7 +97,8 @@ def configure(settings: Any) -> Callable[..., None]:
     """Set the default provider, beside prompts with the canary and short limits."""
 
     def configure(entry: Any, **own: Any) -> None:
-        settings.WALDUR_CHAT = {"PROVIDERS": {"default": entry}, **PROMPTS, **LIMITS, **own}
+        patience = {"FIRST_EVENT_SECONDS": 0.2 if "silence" in str(entry) else 5}
+        settings.WALDUR_CHAT = {"PROVIDERS": {"default": entry}, **PROMPTS, **LIMITS, **patience, **own}
 
     return configure
 
@@ -351,11 +352,11 @@ def failing_handler(error: Exception, context: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("answer", ["401", "no-JSON", "a-reset", "silence", "no-HTTP"])
 def test_the_frames_on_an_error_page_tell_no_secret(
-    call: Caller, configure: Any, settings: Any, port: int, kind: Any, http_client: str, answer: str
+    call: Caller, configure: Any, settings: Any, port: int, kind: Any, answer: str
 ) -> None:
     """It shows the variables where an error was raised, and where the errors were raised that led to it."""
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "EXCEPTION_HANDLER": f"{__name__}.failing_handler"}
-    configure(kind(f"http://127.0.0.1:{port}/frames-{http_client}-{CANARY}/answer={answer}"))
+    configure(kind(f"http://127.0.0.1:{port}/frames-{CANARY}/answer={answer}"))
     for send in (call.invoke, call.stream):
         with pytest.raises(LookupError) as raised:
             send(QUESTION)
