@@ -138,7 +138,7 @@ def raised(log: bytes) -> list[bytes]:
 
 def statuses(received: bytes) -> list[int]:
     """The statuses of all responses."""
-    return [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) [A-Z]", received)]
 
 
 @pytest.mark.parametrize("name", REQUESTS)
