@@ -17,7 +17,8 @@ END_OF_HEAD = b"\r\n\r\n"
 class Meddling:
     """What the proxy does: answer itself, change requests or answers, hold answers back, end them, or ignore hang-ups.
 
-    A request that `instead` answers with nothing is never answered.
+    A request that `instead` answers with nothing is never answered. `last_words` are said where an answer is ended that
+    had not begun.
     """
 
     instead: Callable[[bytes], bytes | None] = lambda request: None
@@ -27,6 +28,7 @@ class Meddling:
     ends_after: float = 1000.0
     ends_silence_after: float = 1000.0
     ignores_hangups: bool = False
+    last_words: bytes = b""
 
 
 @contextmanager
@@ -88,6 +90,8 @@ def _relay(client: socket.socket, site: socket.socket, meddling: Meddling) -> No
                 held, has_begun = b"", True
             if not piece:
                 return
+    if not has_begun:
+        client.sendall(meddling.last_words)
 
 
 def _send(client: socket.socket, data: bytes, meddling: Meddling) -> None:

@@ -119,6 +119,20 @@ def test_a_limit_of_time_is_named(behind: Any, limit: str) -> None:
     assert ids(address, "--max-silence", "2.5") == [name]
 
 
+def test_a_limit_of_time_that_is_told_in_json_is_named(behind: Any) -> None:
+    told = b'HTTP/1.1 504 No\r\nContent-Length: 16\r\n\r\n{"message": "x"}'
+    site = {"FIRST_EVENT_SECONDS": 4.0, "TURN_SECONDS": 5.0}
+    address = behind(site, answer=framed, ends_silence_after=1.5, last_words=told)
+    assert ids(address, "--max-silence", "2.5") == ["idle_limit"]
+
+
+def test_a_limit_of_requests_is_not_taken_for_another_fault(behind: Any) -> None:
+    def limited(request: bytes) -> bytes | None:
+        return b"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n" if request.endswith(b'{"input": 1}') else None
+
+    assert ids(behind(instead=limited, answer=framed), "--quick") == ["proxy_limits_requests"]
+
+
 def test_an_answer_from_a_store_is_named(behind: Any) -> None:
     asked: list[bytes] = []
 

@@ -77,6 +77,7 @@ def _cut(probe: Probe, seconds: float, what: str, *, speaks: bool = False) -> Cu
             probe.line.say("more")
     after = time.monotonic() - began
     probe.line.say("last")
-    if probe.finishes(PATIENCE_SECONDS) or probe.call.json is not None or b"event: error" in probe.call.received:
+    is_whole = probe.finishes(PATIENCE_SECONDS) or (probe.call.status == 200 and isinstance(probe.call.json, str))
+    if is_whole or probe.call.code or b"event: error" in probe.call.received:
         return None
     return Cut(after=after, seen=f"{what} was ended after {after:.1f} s with {probe.call.status or 'no answer'}")
