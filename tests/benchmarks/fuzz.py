@@ -3,7 +3,8 @@
 python -m tests.benchmarks.fuzz [--cases 20000] [--seconds 300] [--server uvicorn ...] [--seed 1] [--schemathesis 20000]
 
 A case is one connection: a request of tests.acceptance.test_hostile_requests with bytes flipped, left out, put in,
-doubled or cut off, or with lines of another one, or bytes of no meaning. Prints the statuses, every 5xx of ours with its case,
+doubled or cut off, or with lines of another one, or bytes of no meaning. Prints the statuses, every 5xx of ours with
+its case,
 and what stands in the server's log. `--schemathesis` is how many cases Schemathesis makes of the OpenAPI document.
 """
 
