@@ -16,6 +16,7 @@ import logging
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from io import StringIO
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
@@ -140,13 +141,13 @@ def ended(events: list[Event]) -> bool:
 
 def collect(events: Iterable[Event]) -> Answer:
     """The answer that all events of a turn make. Raises its `ChatError` where they do not make a whole one."""
-    pieces: list[str] = []
+    whole = StringIO()
     for event in events:
         match event:
             case Delta(text=text):
-                pieces.append(text)
+                whole.write(text)
             case Finished(reason=reason, usage=usage):
-                return Answer(text="".join(pieces), reason=reason, usage=usage)
+                return Answer(text=whole.getvalue(), reason=reason, usage=usage)
             case Failed(error=error):
                 raise error
     raise TurnCancelled

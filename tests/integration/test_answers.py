@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -13,7 +14,8 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 from tests.integration.conftest import Caller
 from waldur_chat import constance_settings
 from waldur_chat.api.routing import register
-from waldur_chat.events import Reasoning, Stopped, Usage
+from waldur_chat.engine.turn import Turn
+from waldur_chat.events import Event, Reasoning, Stopped, Usage
 from waldur_chat.testing import scripted
 
 
@@ -150,3 +152,27 @@ def test_what_the_host_keeps_is_read_once_in_a_request(call: Caller, monkeypatch
     with scripted("Hello", 0.05, " world"):
         call.stream()
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize(("accept", "heartbeat"), [("text/event-stream", b":\n\n"), ("application/x-ndjson", b"\n\n")])
+def test_what_is_not_shown_is_silence(call: Caller, settings: Any, accept: str, heartbeat: bytes) -> None:
+    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.1}
+    with scripted(*[Reasoning(text="Hm"), 0.05] * 10, "Hello"):
+        body = call.stream(Accept=accept).body
+    assert body.count(heartbeat) >= 2
+
+
+def test_silence_in_a_format_without_heartbeats_costs_nothing(
+    call: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take(turn: Turn, timeout: float | None = None) -> list[Event]:
+        taken.append(1)
+        return await original(turn, timeout)
+
+    taken: list[int] = []
+    original = Turn.take
+    monkeypatch.setattr(Turn, "take", take)
+    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.1}
+    with scripted("Hello", 0.5, " world"):
+        assert call.stream(Accept="text/plain").body == b"Hello world"
+    assert len(taken) < 20

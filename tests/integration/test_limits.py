@@ -58,6 +58,23 @@ def test_a_rate_is_told_and_kept(call: Caller, rates: Any) -> None:
     assert 0 < int(refused.headers["RateLimit"].split(";t=")[1]) <= 60
 
 
+def test_a_rate_that_was_lowered_tells_when_there_is_room_again(call: Caller, rates: Any) -> None:
+    with scripted("Hello"):
+        rates(chat_stream="5/minute")
+        for _ in range(5):
+            call.stream()
+        rates(chat_stream="2/minute")
+        refused = call.stream()
+    assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, '"chat_stream";q=2;w=60')
+    assert 0 < int(refused.headers["Retry-After"]) == refused.json["retry_after"] <= 60
+    assert refused.headers["RateLimit"] == f'"chat_stream";r=0;t={refused.headers["Retry-After"]}'
+
+
+def test_a_rate_of_nothing_refuses_all(call: Caller, rates: Any) -> None:
+    rates(chat_stream="0/minute")
+    assert (call.stream().status, call.stream().headers["Retry-After"]) == (429, "60")
+
+
 def test_each_operation_has_its_own_rate(call: Caller, rates: Any) -> None:
     rates(chat_stream="1/minute")
     with scripted("Hello"):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from tests.unit.aio import PROMPT, everything, run, scripted_spec, settings_with
@@ -150,6 +150,16 @@ def test_a_turn_waits_for_a_seat_of_the_site() -> None:
     run(main())
 
 
+def test_a_user_whose_seats_are_taken_while_he_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter(["site", "user:7"])
+
+    async def main() -> None:
+        assert type(error_of(await everything(begin("a", turns_per_site=1, turns_per_user=1)))) is TooManyTurns
+
+    monkeypatch.setattr(seats, "take", lambda *args: next(found))
+    run(main())
+
+
 @pytest.mark.parametrize("queue", [{"queue_seconds": 0.1}, {"queue_length": 0}])
 def test_a_site_that_is_full_is_busy(queue: dict[str, Any]) -> None:
     taken("7")
@@ -181,8 +191,8 @@ def test_a_database_that_fails_limits_nothing(
     monkeypatch.setattr(seats, "give_back", _fails)
     run(main())
     assert [one.getMessage() for one in caplog.records if one.name == seats.__name__] == [
-        "Turns are not counted over processes, since the database fails: DatabaseError",
-        "A seat is kept until it expires, since the database fails: DatabaseError",
+        "Turns are not counted over processes, since the database fails: InterfaceError",
+        "A seat is kept until it expires, since the database fails: InterfaceError",
     ]
 
 
@@ -201,4 +211,4 @@ def _seats() -> list[tuple[str, str]]:
 
 
 def _fails(*args: object) -> None:
-    raise DatabaseError("The disk is full.")
+    raise InterfaceError("The connection is closed.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -241,3 +242,25 @@ def test_a_turn_does_not_wait_for_an_open_breaker() -> None:
 
     dead, spare = changing([ProviderFailed()]), changing(["Hello"], name="spare")
     run(main())
+
+
+class SlowToClose(Provider):
+    """Never begins, and takes its time to close."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        try:
+            await asyncio.sleep(30)
+            yield Delta(text="never")
+        finally:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+
+def test_a_provider_that_is_slow_to_close_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "CLOSING_SECONDS", 0.05)
+    slow = ProviderSpec(name="default", backend=f"{__name__}.SlowToClose", options={}, place="here")
+    events, turn = told(slow, changing(["Hello"], name="spare"), first_event_seconds=0.2)
+    assert events[0] == Delta(text="Hello")
+    assert codes(turn) == ["default:provider_too_slow", "spare:"]
+    assert turn.record.seconds is not None
+    assert turn.record.seconds < 0.9

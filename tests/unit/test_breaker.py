@@ -32,8 +32,7 @@ class Clock:
 
 
 def attempt(breaker: Breaker, error: BaseException | None) -> None:
-    breaker.enter(SETTINGS)
-    breaker.leave(SETTINGS, error)
+    breaker.leave(SETTINGS, error, is_probe=breaker.enter(SETTINGS))
 
 
 def opened(clock: Clock) -> Breaker:
@@ -108,3 +107,15 @@ def test_a_probe_that_was_stopped_leaves_the_next_one_to_another() -> None:
     clock.now += 30
     attempt(breaker, asyncio.CancelledError())
     breaker.enter(SETTINGS)
+
+
+def test_who_began_before_it_opened_neither_opens_it_longer_nor_ends_the_probe() -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    clock.now += 29
+    breaker.leave(SETTINGS, ProviderFailed(), is_probe=False)
+    clock.now += 1
+    assert breaker.enter(SETTINGS)
+    breaker.leave(SETTINGS, asyncio.CancelledError(), is_probe=False)
+    with pytest.raises(ProviderUnavailable):
+        breaker.enter(SETTINGS)

@@ -105,8 +105,9 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
 
 def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
     async def main() -> asyncio.AbstractEventLoop:
-        running.add(SimpleNamespace(id="1", cancel=None, wind_down=None))
-        return asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        running.add(SimpleNamespace(id="1", cancel=None, wind_down=None), loop)
+        return loop
 
     first = asyncio.run(main())
     second = asyncio.run(main())

@@ -59,9 +59,15 @@ class AsyncBody(Body):
         return self
 
     async def __anext__(self) -> bytes:
+        # Events that are not shown are silence too.
+        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
         while not self._ended:
-            events = await self.turn.take(self.settings.heartbeat_seconds)
-            if piece := self.encode(events) if events else self.encoder.heartbeat:
+            left = heartbeat_at - time.monotonic()
+            if left <= 0:
+                heartbeat_at += self.settings.heartbeat_seconds
+                if self.encoder.heartbeat:
+                    return self.encoder.heartbeat
+            elif piece := self.encode(await self.turn.take(left)):
                 return piece
         raise StopAsyncIteration
 
@@ -83,8 +89,11 @@ class SyncBody(Body):
             if self._has_hung_up():
                 self.turn.cancel()  # Its end is sent all the same: who closed one direction only can read it.
             left = heartbeat_at - time.monotonic()
-            events = self.turn.take_blocking(max(0.0, min(left, POLL_SECONDS)))
-            if piece := self.encode(events) if events else self.encoder.heartbeat if left <= 0 else b"":
+            if left <= 0:
+                heartbeat_at += self.settings.heartbeat_seconds / 2
+                if self.encoder.heartbeat:
+                    return self.encoder.heartbeat
+            elif piece := self.encode(self.turn.take_blocking(min(left, POLL_SECONDS))):
                 return piece
         raise StopIteration
 

@@ -11,6 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from concurrent import futures
 from functools import partial
+from io import StringIO
 from typing import Any, Generic, TypeVar, cast
 
 from asgiref.sync import sync_to_async
@@ -51,12 +52,12 @@ class WholeAnswer(Outcome[Answer]):
 
     async def reach(self, turn: Turn) -> Answer:
         """See Outcome.reach()."""
-        pieces: list[str] = []
+        text = StringIO()
         while True:
             events = await turn.take()
-            pieces.append("".join(event.text for event in events if isinstance(event, Delta)))
+            text.writelines(event.text for event in events if isinstance(event, Delta))
             if ended(events):
-                return collect([Delta(text="".join(pieces)), events[-1]])
+                return collect([Delta(text=text.getvalue()), events[-1]])
 
     def respond(self, request: HttpRequest, turn: Turn, reached: Answer) -> HttpResponseBase:
         """See Outcome.respond()."""

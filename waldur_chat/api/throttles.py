@@ -60,12 +60,22 @@ class ChatRateThrottle(SimpleRateThrottle):
             self.rate = None
             return True
 
+    def _free_in(self) -> float:
+        """Seconds until a request has room; more than one must go where the rate was lowered."""
+        if not self.history:
+            return self.duration
+        return self.duration - (self.now - self.history[min(self.num_requests, len(self.history)) - 1])
+
+    def wait(self) -> float:
+        """See SimpleRateThrottle.wait(). DRF's own knows none where the rate was lowered."""
+        return self._free_in()
+
     def headers(self, refusal: Exception | None) -> dict[str, str]:
         """What is left to the user, and the rule; empty where nothing is limited."""
         if self.rate is None or not hasattr(self, "history"):
             return {}
         left = max(0, self.num_requests - len(self.history))
-        reset = math.ceil(self.duration - (self.now - self.history[-1])) if self.history else self.duration
+        reset = math.ceil(self._free_in())
         return {
             "RateLimit": f'"{self.scope}";r={left};t={reset}',
             "RateLimit-Policy": f'"{self.scope}";q={self.num_requests};w={self.duration}',

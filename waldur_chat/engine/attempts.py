@@ -11,7 +11,7 @@ import logging
 import random
 import traceback
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from waldur_chat.conf import ProviderSpec, Settings
@@ -30,6 +30,9 @@ from waldur_chat.messages import Prompt
 from waldur_chat.record import Attempt, TurnRecord
 
 logger = logging.getLogger(__name__)
+
+CLOSING_SECONDS = 0.3
+"""How long a provider that did not begin in time may take to close; then it is left to itself."""
 
 FIRST_PAUSE_SECONDS = 0.5
 """The longest pause after the first failure; it doubles with each, and a random part of it is taken."""
@@ -100,7 +103,8 @@ class Attempts:
             self._record.provider, self._record.model = spec.name, leased.provider.model
             with leased.guarded(self._settings):
                 self._tally.ask()
-                stream = await opened.enter_async_context(aclosing(leased.provider.stream(self._prompt)))
+                stream = leased.provider.stream(self._prompt)
+                opened.push_async_callback(_close, stream)
                 first = await _first(stream, seconds, self._tally)
             stack.push_async_exit(opened.pop_all())
             return Answering(first=first, rest=stream)
@@ -135,7 +139,13 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
     finally:
         if not task.done():
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=CLOSING_SECONDS)
+
+
+async def _close(stream: AsyncGenerator[ProviderEvent, None]) -> None:
+    """Close the stream, unless it was left to itself while it closes."""
+    if not getattr(stream, "ag_running", False):
+        await stream.aclose()
 
 
 async def _until_text(stream: AsyncGenerator[ProviderEvent, None], tally: Tally) -> list[ProviderEvent]:

@@ -26,25 +26,29 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
-    def enter(self, settings: Settings) -> None:
-        """Before an attempt; `leave` must follow. Raises `ProviderUnavailable` where there must be none."""
+    def enter(self, settings: Settings) -> bool:
+        """Before an attempt; `leave` must follow. Tells whether it is the probe.
+
+        Raises `ProviderUnavailable` where there must be none.
+        """
         if self._open_until is None:
-            return
+            return False
         left = self._open_until - self._clock()
         if self._probing or left > 0:
             raise ProviderUnavailable(
                 f"It failed {self._failures} times in a row.", retry_after=max(PROBED_SOON_SECONDS, math.ceil(left))
             )
         self._probing = True
+        return True
 
-    def leave(self, settings: Settings, error: BaseException | None) -> None:
+    def leave(self, settings: Settings, error: BaseException | None, *, is_probe: bool) -> None:
         """After an attempt: with what it failed, or None where the provider began to answer."""
-        self._probing = False
+        self._probing = self._probing and not is_probe
         if error is None or isinstance(error, (ProviderBusy, ProviderRefused)):  # It lives.
             self._failures, self._open_until = 0, None
         elif _tells_of_the_provider(error):
             self._failures += 1
-            if self._failures >= settings.breaker_failures:
+            if is_probe or (self._failures >= settings.breaker_failures and self._open_until is None):
                 self._open_until = self._clock() + settings.breaker_seconds
 
 

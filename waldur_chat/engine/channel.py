@@ -12,6 +12,8 @@ from collections import deque
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024
+EVENT_COST = 64
+"""What an event costs beside its text, in characters: many short ones are no cheaper than few long ones."""
 
 
 class Channel:
@@ -68,7 +70,7 @@ class Channel:
     def _add(self, event: Event) -> None:
         self._events.append(event)
         if isinstance(event, (Delta, Reasoning)):
-            self._size += len(event.text)
+            self._size += len(event.text) + EVENT_COST
         _wake(self._reader)
 
 

@@ -45,7 +45,7 @@ class Gate:
     """Used from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A turn whose loop has gone leaves when it is collected, at any time.
         self._running = 0
         self._turns_of: Counter[str] = Counter()
         self._queue: deque[_Place] = deque()

@@ -36,7 +36,7 @@ class Leased:
     @contextmanager
     def guarded(self, settings: Settings) -> Iterator[None]:
         """An attempt. Raises `ProviderUnavailable` where there must be none; what it raises, the breaker counts."""
-        self.breaker.enter(settings)
+        is_probe = self.breaker.enter(settings)
         failed: BaseException | None = None
         try:
             yield
@@ -44,7 +44,7 @@ class Leased:
             failed = error
             raise
         finally:
-            self.breaker.leave(settings, failed)
+            self.breaker.leave(settings, failed, is_probe=is_probe)
 
 
 class _Pool:
@@ -99,8 +99,9 @@ async def lease(spec: ProviderSpec) -> AsyncIterator[Leased]:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
-        for closed in [one for one in _pools if one.is_closed()]:
-            del _pools[closed]
+        for one in list(_pools):  # Other threads may do the same at once.
+            if one.is_closed():
+                _pools.pop(one, None)
         pool = _pools[loop] = _Pool()
     leased, superseded = pool.acquire(spec)
     try:

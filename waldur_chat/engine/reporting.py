@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.db import connections
 from django.dispatch import Signal
 
 from waldur_chat import signals
+from waldur_chat.engine.worker import Worker
 from waldur_chat.errors import TurnCancelled
 from waldur_chat.events import Cancelled, Failed, Finished, Terminal
 from waldur_chat.record import TurnRecord
 
 logger = logging.getLogger("waldur_chat.turns")
 
+_worker = Worker("waldur-chat-signals")
 
-async def announce(record: TurnRecord) -> None:
+
+def begin(record: TurnRecord) -> None:
     """The turn has begun."""
-    await _send(signals.turn_started, record)
-
-
-async def conclude(record: TurnRecord) -> None:
-    """The turn has ended, and its reader was told."""
-    await _send(signals.turn_ended, record)
+    _send(signals.turn_started, record)
 
 
 def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
-    """Complete the record, and log it. A log that cannot be written does not break the turn."""
+    """The turn has ended: complete the record, and log it. A log that cannot be written does not break the turn."""
     record.seconds, record.usage = seconds, terminal.usage
     match terminal:
         case Finished():
@@ -37,11 +35,12 @@ def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
         case Cancelled():
             record.status, record.code = "cancelled", TurnCancelled.code
         case Failed(error=error):
-            record.status, record.code = "failed", error.code
+            record.status, record.code, record.cause = "failed", error.code, str(error)
     fields = _fields(record)
     words = " ".join(f"{name}={value}" for name, value in fields.items() if value not in ("", None))
     with suppress(Exception):
         logger.log(logging.WARNING if record.status == "failed" else logging.INFO, words, extra=fields)
+    _send(signals.turn_ended, record)
 
 
 def _fields(record: TurnRecord) -> dict[str, Any]:
@@ -68,13 +67,8 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-async def _send(signal: Signal, record: TurnRecord) -> None:
+def _send(signal: Signal, record: TurnRecord) -> None:
+    """Give receivers the record as it is now; no turn waits for them."""
     if signal.has_listeners(TurnRecord):
-        await sync_to_async(_send_in_thread, thread_sensitive=False)(signal, record)
-
-
-def _send_in_thread(signal: Signal, record: TurnRecord) -> None:
-    try:
-        signal.send_robust(sender=TurnRecord, turn=record)
-    finally:
-        connections.close_all()
+        now = replace(record, attempts=[*record.attempts])
+        _worker.do(partial(signal.send_robust, sender=TurnRecord, turn=now))

@@ -29,9 +29,8 @@ _loops: dict[asyncio.AbstractEventLoop, dict[str, Running]] = {}
 _stopping_since: float | None = None
 
 
-def add(turn: Running) -> None:
-    """A turn begins on the running loop."""
-    loop = asyncio.get_running_loop()
+def add(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
+    """A turn begins on the loop, which is running."""
     if loop not in _loops:
         _forget_closed_loops()
         _loops[loop] = {}
@@ -39,9 +38,9 @@ def add(turn: Running) -> None:
     _loops[loop][turn.id] = turn
 
 
-def discard(turn: Running) -> None:
-    """A turn of the running loop has ended."""
-    del _loops[asyncio.get_running_loop()][turn.id]
+def discard(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
+    """A turn of the loop has ended."""
+    _loops.get(loop, {}).pop(turn.id, None)
 
 
 def cancel(turn_id: str) -> bool:
@@ -73,8 +72,10 @@ def _look(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _forget_closed_loops() -> None:
-    for closed in [loop for loop in _loops if loop.is_closed()]:
-        del _loops[closed]
+    """Several threads may do so at once, each with a loop of its own."""
+    for loop in list(_loops):
+        if loop.is_closed():
+            _loops.pop(loop, None)
 
 
 os.register_at_fork(after_in_child=_loops.clear)

@@ -2,7 +2,7 @@
 
 The turn is a task on an event loop. Its status is known with its first event, and it ends with exactly one terminal
 event whatever happens: the provider finishes or fails, a limit is reached, somebody cancels it, the server stops, the
-loop is closed.
+loop ends and cancels its tasks.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ class Turn:
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
         await self._channel.wait(timeout)
+        if self._channel.is_full:  # The provider could say nothing until now.
+            self._heard_at = self._running_loop.time()
         return self._channel.take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
@@ -111,6 +113,11 @@ class Turn:
         if self._shutdown_timer is None:
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
             self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began."""
+        return self._running_loop.time() - self._began_at
 
     @property
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -129,10 +136,10 @@ class Turn:
             self._running_loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
 
     async def _run(self) -> None:
-        running.add(self)
+        running.add(self, self._running_loop)
+        reporting.begin(self.record)
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
-            await reporting.announce(self.record)
             async with gate_of_process().enter(self.record.user_id, self.settings), self._held_seats():
                 self._settle(await self._answer())
         except ChatError as error:
@@ -140,13 +147,12 @@ class Turn:
         except Exception as error:
             self._settle(self._failed(failure(error)))
         finally:
-            running.discard(self)
+            running.discard(self, self._running_loop)
             for timer in (turn_timer, self._silence_timer, self._shutdown_timer):
                 if timer:
                     timer.cancel()
             self._settle(self._cancelled())
             self._tell()
-            await reporting.conclude(self.record)
 
     def _held_seats(self) -> AbstractAsyncContextManager[None]:
         return self._seats(self) if self._seats else nullcontext()
@@ -195,7 +201,7 @@ class Turn:
 
     async def _be_started(self) -> None:
         if self.record.first_event_seconds is None:
-            self.record.first_event_seconds = self._running_loop.time() - self._began_at
+            self.record.first_event_seconds = self.age
             await self._channel.put(Started(turn=self.id))
 
     def _listen_anew(self) -> None:
@@ -225,7 +231,6 @@ class Turn:
     def _failed(self, error: ChatError) -> Failed:
         """The end that an error means. It leaves behind how it came about: those frames hold keys and prompts."""
         error.__cause__ = error.__context__ = error.__traceback__ = None
-        self.record.cause = str(error)
         return Failed(error=error, usage=self._tally.total())
 
     def _settle(self, terminal: Terminal) -> None:
@@ -241,4 +246,4 @@ class Turn:
         self._closing_timer.cancel()
         if self.record.status == "running":
             self._channel.end(self._terminal)
-            reporting.end(self.record, self._terminal, self._running_loop.time() - self._began_at)
+            reporting.end(self.record, self._terminal, self.age)

@@ -176,7 +176,10 @@ async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, Non
     try:
         async with aclosing(chunks):
             async for chunk in chunks:
-                yield chunk
+                try:
+                    yield chunk
+                finally:
+                    _quiet.set(True)  # The first piece may have been read in another task than those that follow.
     except Exception as error:
         raise ProviderUnreachable(f"The connection broke: {type(error).__name__}.") from error
 
@@ -212,4 +215,6 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 
 def _seconds(value: str | None) -> int | None:
     """`Retry-After` in its usual form; the form that is a date is rare enough to go without."""
-    return min(int(value), _LONGEST_RETRY_AFTER) if value and value.isascii() and value.isdigit() else None
+    if not (value and value.isascii() and value.isdigit()):
+        return None
+    return _LONGEST_RETRY_AFTER if len(value) > 9 else min(int(value), _LONGEST_RETRY_AFTER)

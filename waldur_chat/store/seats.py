@@ -13,19 +13,21 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
 from waldur_chat.conf import Settings
 from waldur_chat.engine.gate import busy, gate_of_process, too_many
 from waldur_chat.engine.turn import Turn
+from waldur_chat.engine.worker import Worker
 from waldur_chat.models import Seat
-from waldur_chat.store.thread import do
 
 logger = logging.getLogger(__name__)
 
 SITE = "site"
 POLL_SECONDS = 0.2
+
+_worker = Worker("waldur-chat-store")
 
 
 class _Full(Exception):
@@ -89,25 +91,25 @@ def _take(seat: Seat, limit: int) -> None:
 
 async def _wait(turn: Turn, scopes: Mapping[str, int]) -> None:
     """Ask again and again until there is a seat; a place in the queue bounds how many do so."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + turn.settings.queue_seconds
     async with gate_of_process().queued(turn.settings):
-        while await _try_to_take(turn, scopes):
-            if clock() >= end:
+        while full := await _try_to_take(turn, scopes):
+            if full != SITE:
+                raise too_many(turn.record.user_id)
+            if turn.age >= turn.settings.queue_seconds:
                 raise busy("No turn of the site ended in time")
             await asyncio.sleep(random.uniform(0.5, 1.5) * POLL_SECONDS)  # noqa: S311  # No secret.
 
 
 async def _try_to_take(turn: Turn, scopes: Mapping[str, int]) -> str:
     try:
-        return await do(take, scopes, turn.id, turn.settings.turn_seconds + turn.settings.shutdown_seconds)
-    except DatabaseError as error:
+        return await _worker.do(take, scopes, turn.id, turn.settings.turn_seconds + turn.settings.shutdown_seconds)
+    except Error as error:
         logger.error("Turns are not counted over processes, since the database fails: %s", type(error).__name__)
         return ""
 
 
 async def _give_back(turn: Turn) -> None:
     try:
-        await do(give_back, turn.id)
-    except DatabaseError as error:
+        await _worker.do(give_back, turn.id)
+    except Error as error:
         logger.error("A seat is kept until it expires, since the database fails: %s", type(error).__name__)

@@ -1,0 +1,64 @@
+"""Threads for what must not block an event loop: one of each name in a process, started on first use after a fork.
+
+Acts are done one after the other, as they were asked for, also when who asked is cancelled meanwhile; and while the
+process exits, when executors take nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from django.db import connections
+
+T = TypeVar("T")
+
+
+class Worker:
+    """One thread. It keeps no connection of the database."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._process = 0
+        self._acts: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def do(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Ask for an act; await what it returns or raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._process != os.getpid():  # Who comes second in the same moment starts another thread, which is as good.
+            self._process, self._acts = os.getpid(), SimpleQueue()
+            threading.Thread(target=self._run, args=(self._acts,), name=self._name, daemon=True).start()
+        self._acts.put(partial(_do, loop, future, act, *args))
+        return future
+
+    @staticmethod
+    def _run(acts: SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            acts.get()()
+
+
+def _do(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Callable[..., Any], *args: object) -> None:
+    try:
+        result = partial(_set, future, act(*args), None)
+    except Exception as error:
+        result = partial(_set, future, None, error)
+    finally:
+        connections.close_all()
+    with suppress(RuntimeError):  # The loop is closed: nobody waits.
+        loop.call_soon_threadsafe(result)
+
+
+def _set(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
+    if future.done():  # Who asked was cancelled.
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
