@@ -141,6 +141,11 @@ def test_a_limit_that_never_takes_effect_is_named(settings: Any, short: str, lon
     assert f"waldur_chat.W007: WALDUR_CHAT['{short}'] is longer than WALDUR_CHAT['{long}']." in " ".join(messages())
 
 
+def test_a_default_that_a_shorter_turn_makes_useless_is_nobodys_mistake(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"TURN_SECONDS": 5}
+    assert messages(checks.check_limits) == []
+
+
 def test_in_production_the_offline_provider_is_worth_a_warning(settings: Any) -> None:
     settings.WALDUR_CHAT = {}
     assert messages(*DEPLOYED)[0].startswith("waldur_chat.W008: ")
@@ -171,7 +176,9 @@ def test_rates_that_every_process_counts_by_itself_are_worth_a_warning(settings:
 
 
 def test_what_cannot_be_read_is_left_to_the_other_checks(settings: Any) -> None:
-    settings.WALDUR_CHAT = {"TURN_SECONDS": "soon", "PROVIDERS": []}
+    settings.WALDUR_CHAT = {"TURN_SECONDS": "soon", "SILENCE_SECONDS": 40, "PROVIDERS": []}
+    assert messages(*DEPLOYED, checks.check_limits) == []
+    settings.WALDUR_CHAT = "nonsense"
     assert messages(*DEPLOYED, checks.check_limits) == []
 
 
