@@ -20,9 +20,9 @@ _ERRORS = {
     411: "The body has no `Content-Length`.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    429: "Too many requests. `Retry-After` says when to try again.",
+    429: "Too many requests or running answers of this user. `Retry-After` says when to try again.",
     502: "The model provider failed, or refused the request.",
-    503: "The model provider is busy. `Retry-After` says when to try again.",
+    503: "The model provider or the site is busy. `Retry-After` says when to try again.",
     504: "The model provider was too slow.",
 }
 
