@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,8 @@ def statuses(received: bytes) -> list[int]:
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_no_request_breaks_the_server(server: Running, name: str) -> None:
+    if "uvicorn" in server.log.name and not find_spec("httptools"):
+        pytest.skip("what uvicorn takes for wrong is told of its parser httptools, from the extra `fast`")
     data, allowed = REQUESTS[name]
     answered = statuses(exchange(server, data.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)))
     assert answered

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import django
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -195,6 +196,8 @@ def test_no_header_breaks_the_api(call: Caller, name: str, value: str) -> None:
     ids=lambda value: ascii(str(value)[:30]),
 )
 def test_a_content_type_is_json_or_refused(call: Caller, content_type: str, status: int) -> None:
+    if len(content_type) > 1000 and django.VERSION >= (6, 1):
+        pytest.skip("Django 6.1 refuses it before the test client has a request: 400 from a server")
     assert call.post("/api/chat/stream/", {"input": "Hi"}, content_type=content_type).status == status
 
 
@@ -207,6 +210,8 @@ def test_a_form_that_claims_to_be_json_is_refused(call: Caller, content_type: st
 
 @pytest.mark.parametrize("length", ["", "0", "3", "-1", "x", "9" * 30])
 def test_no_content_length_breaks_the_api(call: Caller, length: str) -> None:
+    if len(length) > 9 and call.colour == "wsgi" and django.VERSION < (5, 0):
+        pytest.skip("The test client of Django 4.2 does not read beyond the body, as servers do")
     assert sane(call.invoke({"input": "Hi"}, Content_Length=length))
 
 

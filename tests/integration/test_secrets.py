@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import io
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.checks.registry import registry
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
-from django.core.management.base import SystemCheckError
 from django.test import Client
 from django.views.debug import ExceptionReporter
 
@@ -97,7 +95,7 @@ def configure(settings: Any) -> Callable[..., None]:
     """Set the default provider, beside prompts with the canary and short limits."""
 
     def configure(entry: Any, **own: Any) -> None:
-        patience = {"FIRST_EVENT_SECONDS": 0.2 if "silence" in str(entry) else 5}
+        patience = {"FIRST_EVENT_SECONDS": 0.2 if "silence" in str(entry) and "an-answer" not in str(entry) else 5}
         settings.WALDUR_CHAT = {"PROVIDERS": {"default": entry}, **PROMPTS, **LIMITS, **patience, **own}
 
     return configure
@@ -259,13 +257,10 @@ def test_checks_tell_no_secret_of_settings_that_work(configure: Any, kind: Any) 
 
 
 def checked() -> str:
-    """What `manage.py check --deploy` prints."""
-    printed = io.StringIO()
-    try:
-        call_command("check", deploy=True, stdout=printed, stderr=printed)
-    except SystemCheckError as error:
-        printed.write(str(error))
-    return printed.getvalue()
+    """What our checks of `manage.py check --deploy` print."""
+    every = registry.get_checks(include_deployment_checks=True)
+    ours = [check for check in every if check.__module__.startswith("waldur_chat.")]
+    return "\n".join(str(message) for check in ours for message in check(app_configs=None))
 
 
 @pytest.mark.parametrize("debug", [False, True])

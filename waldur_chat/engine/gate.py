@@ -11,7 +11,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatBusy, TooManyTurns
@@ -114,7 +114,8 @@ class Gate:
         if not self._turns_of[user_id]:
             del self._turns_of[user_id]
         if not place.called:
-            self._queue.remove(place)
+            with suppress(ValueError):  # It was passed over, since its loop was closed.
+                self._queue.remove(place)
             return
         while self._queue:
             if self._queue.popleft().call():
