@@ -10,8 +10,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -73,29 +75,55 @@ def host(
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     log: Path | None = None,
+    is_set_up: bool = False,
+    port: int = 0,
 ) -> Iterator[Running]:
     """The host project on a server. `provider` is the model service's base URL; `database` is a new file by default.
 
     `environment` adds to that of the processes, `arguments` to those of the server; `log` is where its output goes, by
-    default a file.
+    default a file. `is_set_up` says that another host has set the database up; without a `port` it has any free one.
+    Unless the settings say so, titles are not asked for and answers end with their readers, since many tests count what
+    the model service is asked and what is left.
     """
-    port = free_port()
+    port = port or free_port()
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.host.settings",
         "WALDUR_CHAT_DB": database or str(directory / "host.sqlite3"),
-        "WALDUR_CHAT_SETTINGS": json.dumps(settings or {}),
+        "WALDUR_CHAT_SETTINGS": json.dumps({"TITLES": False, "FINISH_SECONDS": 0, **(settings or {})}),
         "OPENAI_BASE_URL": provider,
         "OPENAI_API_KEY": "sk-test" if provider else "",
         "WALDUR_CHAT_MODEL": model,
         **(environment or {}),
     }
-    subprocess.run(
-        [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN],
-        cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    if not is_set_up:
+        set_up(environment)
     command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server]), *arguments]
     with process(command, port, log or directory / f"{server}.log", environment) as running:
         yield running
+
+
+@contextmanager
+def hosts(servers: Sequence[str], directory: Path, *, database: str, **options: Any) -> Iterator[list[Running]]:
+    """The host project several times on one database, started at once. See `host()`."""
+    set_up({"DJANGO_SETTINGS_MODULE": "tests.host.settings", "WALDUR_CHAT_DB": database})
+    with ExitStack() as stack, ThreadPoolExecutor(len(servers)) as threads:
+
+        def start(server: str, number: int) -> Running:
+            log = directory / f"host-{number}.log"
+            return stack.enter_context(host(server, directory, database=database, log=log, is_set_up=True, **options))
+
+        yield list(threads.map(start, servers, count()))
+
+
+def set_up(environment: Mapping[str, str]) -> None:
+    """Migrate the database, and make the demo's user with his token."""
+    command = [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+
+
+def let_go(service: Running) -> None:
+    """Let all answers of the fake service that wait go on."""
+    urllib.request.urlopen(f"{service.address}/go").close()
 
 
 def stats(service: Running) -> dict[str, Any]:

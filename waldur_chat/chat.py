@@ -17,20 +17,26 @@ from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.utils.asyncio import async_unsafe
 
-from waldur_chat import conf
+from waldur_chat import asking, conf
 from waldur_chat.engine import background, running
 from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
-from waldur_chat.messages import Message, Prompt
+from waldur_chat.messages import Prompt, Question
+from waldur_chat.models import Thread
 from waldur_chat.record import Caller
-from waldur_chat.store import seats
+from waldur_chat.store import endings, seats, turns
+from waldur_chat.store.replays import Replay
+from waldur_chat.viewing import Viewing
 
 logger = logging.getLogger(__name__)
 
@@ -48,29 +54,32 @@ class Answer:
 
 
 @async_unsafe("You cannot call this from an async context - use ainvoke().")
-def invoke(text: str | None = None) -> Answer:
+def invoke(text: str | None = None, *, user: Any | None = None, thread: UUID | None = None) -> Answer:
     """Ask for a whole answer; without a text the assistant opens the conversation.
 
+    With a user, question and answer are stored as his, in the thread or in a new one, and his tokens are counted.
     Raises `ChatError` where there is no whole answer. Blocks its thread; use `ainvoke()` where an event loop runs.
     """
-    with closing(stream(text)) as events:
+    with closing(stream(text, user=user, thread=thread)) as events:
         return collect(events)
 
 
-async def ainvoke(text: str | None = None) -> Answer:
+async def ainvoke(text: str | None = None, *, user: Any | None = None, thread: UUID | None = None) -> Answer:
     """See invoke()."""
-    async with aclosing(astream(text)) as events:
+    async with aclosing(astream(text, user=user, thread=thread)) as events:
         return collect([event async for event in events])
 
 
 @async_unsafe("You cannot call this from an async context - use astream().")
-def stream(text: str | None = None) -> Generator[Event, None, None]:
+def stream(
+    text: str | None = None, *, user: Any | None = None, thread: UUID | None = None
+) -> Generator[Event, None, None]:
     """Ask for an answer as it is written: `Started`, `Delta`s, then one of `Finished`, `Failed` and `Cancelled`.
 
     Raises a `ChatError` where nothing can be asked now; every later failure is the last event. Closing the generator
     stops the turn.
     """
-    turn = prepare(text, load())
+    turn = prepare(Question(text=text, thread=thread), load(), _caller(user), user)
     turn.start(background.loop())
     try:
         while True:
@@ -82,9 +91,11 @@ def stream(text: str | None = None) -> Generator[Event, None, None]:
         turn.cancel()
 
 
-async def astream(text: str | None = None) -> AsyncGenerator[Event, None]:
+async def astream(
+    text: str | None = None, *, user: Any | None = None, thread: UUID | None = None
+) -> AsyncGenerator[Event, None]:
     """See stream()."""
-    turn = prepare(text, await sync_to_async(load)())
+    turn = await sync_to_async(_prepare_apart)(Question(text=text, thread=thread), user)
     turn.start(asyncio.get_running_loop())
     try:
         while True:
@@ -106,24 +117,46 @@ def load() -> conf.Settings:
         raise ChatNotConfigured(str(error)) from error
 
 
-def prepare(text: str | None, settings: conf.Settings, caller: Caller | None = None) -> Turn:
-    """A turn that was not started yet.
+def prepare(question: Question, settings: conf.Settings, caller: Caller | None = None, user: Any | None = None) -> Turn:
+    """A turn that was not started yet. With a user it is stored and paid for, as the settings have it.
 
-    Raises `ChatNotConfigured` where there is no provider, `TooManyTurns` and `ChatBusy` where there is no room.
+    Raises `ChatNotConfigured` where there is no provider, `TooManyTurns` and `ChatBusy` where there is no room,
+    `BudgetExhausted` where it would cost too much; `ThreadNotFound`, `ThreadBusy` and `QuestionRefused` of a question
+    within a conversation.
+    """
+    turn = open_turn(question, settings, caller, user)
+    assert isinstance(turn, Turn)  # Only a key leads to another one.
+    return turn
+
+
+def open_turn(
+    question: Question,
+    settings: conf.Settings,
+    caller: Caller | None = None,
+    user: Any | None = None,
+    key: str = "",
+) -> Turn | Viewing:
+    """See prepare(). The same key of the same user leads to the turn that it has begun before.
+
+    Raises `IdempotencyKeyReused` where that was asked something else.
     """
     if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
+    if key and user and (replay := asking.before(question, user, key)):
+        return Viewing(replay)
     gate_of_process().check(caller.user_id, settings)
-    system = [Message(role="system", text=settings.system_prompt)] if settings.system_prompt else []
-    question = Message(role="user", text=settings.opening_prompt if text is None else text)
+    begun = asking.begin(question, settings, user, key)
+    if isinstance(begun, Replay):
+        return Viewing(begun)
     prompt = Prompt(
-        messages=(*system, question),
-        opens=text is None,
+        messages=begun.messages,
+        opens=begun.opens,
         request_id=caller.request_id,
         connect_seconds=settings.connect_seconds,
     )
-    return Turn(settings, prompt, caller, seats.held if seats.limits(settings, caller.user_id) else None)
+    held = seats.held if seats.limits(settings, caller.user_id) else None
+    return Turn(settings, prompt, caller, held, asking.keeper(begun))
 
 
 def cancel(turn_id: str) -> bool:
@@ -132,6 +165,30 @@ def cancel(turn_id: str) -> bool:
     Whether somebody may stop it is the caller's decision.
     """
     return running.cancel(turn_id)
+
+
+def cancel_thread(thread: Thread) -> None:
+    """Stop what runs in a conversation, in this process at once and in others within a second.
+
+    Whether somebody may stop it is the caller's decision.
+    """
+    for turn_id in turns.ask_to_cancel(thread):
+        running.cancel(turn_id)
+    endings.end_abandoned(thread=thread)
+
+
+def _prepare_apart(question: Question, user: Any | None) -> Turn:
+    """See prepare(); in a thread that gives its database connections back, since nobody else would."""
+    try:
+        return prepare(question, load(), _caller(user), user)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close()
+
+
+def _caller(user: Any | None) -> Caller:
+    return Caller(user_id=str(user.pk)) if user else Caller()
 
 
 def ended(events: list[Event]) -> bool:

@@ -22,6 +22,7 @@ OFFLINE = "waldur_chat.providers.offline.OfflineProvider"
 OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
 ROLES = ("disabled", "staff", "staff_and_support", "all", "anonymous")
 STREAM_FORMATS = ("sse", "ndjson", "text")
+BUSY_THREAD = ("refuse", "cancel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ _LIMIT = _rule(
     lambda value: value is None or (type(value) is int and value > 0), "a whole number above 0, or None for no limit"
 )
 _LENGTH = _rule(lambda value: type(value) is int and value >= 0, "a whole number, 0 or above")
+_TOKENS = _rule(lambda value: type(value) is int and value >= -1, "a whole number of tokens, or -1 for no limit")
 _SECONDS = _rule(lambda value: type(value) in (int, float) and value > 0, "a number of seconds above 0")
 _PREFIX = _rule(
     lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]+(/[\w-]+)*", value)),
@@ -93,6 +95,33 @@ class Settings:
     turns_per_site: int | None = field(default=None, metadata=_LIMIT)
     queue_length: int = field(default=100, metadata=_LENGTH)
     queue_seconds: float = field(default=10.0, metadata=_SECONDS)
+    storage: bool = field(default=True, metadata=_FLAG)
+    history_messages: int = field(default=50, metadata=_LENGTH)
+    history_tokens: int = field(default=16_000, metadata=_LENGTH)
+    finish_seconds: float | None = field(
+        default=None,
+        metadata=_rule(
+            lambda value: value is None or (type(value) in (int, float) and value >= 0),
+            "a number of seconds, 0 or above, or None for no limit",
+        ),
+    )
+    titles: bool = field(default=True, metadata=_FLAG)
+    busy_thread: Literal["refuse", "cancel"] = field(
+        default="refuse",
+        metadata=_rule(lambda value: value in BUSY_THREAD, f"one of {', '.join(BUSY_THREAD)}"),
+    )
+    assistant_name: str = field(default="the assistant", metadata=_WORDS)
+    organization: str = field(default="", metadata=_TEXT)
+    user_tokens_daily: int = field(default=-1, metadata=_TOKENS)
+    user_tokens_weekly: int = field(default=-1, metadata=_TOKENS)
+    user_tokens_monthly: int = field(default=-1, metadata=_TOKENS)
+    site_tokens_daily: int = field(default=-1, metadata=_TOKENS)
+    site_tokens_weekly: int = field(default=-1, metadata=_TOKENS)
+    site_tokens_monthly: int = field(default=-1, metadata=_TOKENS)
+    budget_status: Literal[429, 409] = field(
+        default=429, metadata=_rule(lambda value: value in (429, 409), "429 or 409")
+    )
+    retention_days: int | None = field(default=None, metadata=_LIMIT)
     url_prefix: str = field(default="chat", metadata=_PREFIX)
 
     @property

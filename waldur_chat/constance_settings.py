@@ -23,10 +23,28 @@ NAMES = (
     "AI_ASSISTANT_MODEL",
     "AI_ASSISTANT_COMPLETION_KWARGS",
     "AI_ASSISTANT_STREAM_TIMEOUT_SECONDS",
+    "AI_ASSISTANT_NAME",
+    "AI_ASSISTANT_HISTORY_LIMIT",
+    "AI_ASSISTANT_SESSION_RETENTION_DAYS",
+    "AI_ASSISTANT_TOKEN_LIMIT_DAILY",
+    "AI_ASSISTANT_TOKEN_LIMIT_WEEKLY",
+    "AI_ASSISTANT_TOKEN_LIMIT_MONTHLY",
+    "AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET",
+    "SITE_NAME",
     "LLM_CHAT_ENABLED",
     "LLM_INFERENCES_API_URL",
     "LLM_INFERENCES_API_TOKEN",
 )
+
+_NUMBERS = {
+    "AI_ASSISTANT_HISTORY_LIMIT": "HISTORY_MESSAGES",
+    "AI_ASSISTANT_SESSION_RETENTION_DAYS": "RETENTION_DAYS",
+    "AI_ASSISTANT_TOKEN_LIMIT_DAILY": "USER_TOKENS_DAILY",
+    "AI_ASSISTANT_TOKEN_LIMIT_WEEKLY": "USER_TOKENS_WEEKLY",
+    "AI_ASSISTANT_TOKEN_LIMIT_MONTHLY": "USER_TOKENS_MONTHLY",
+    "AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET": "SITE_TOKENS_DAILY",
+}
+_TEXTS = {"AI_ASSISTANT_NAME": "ASSISTANT_NAME", "SITE_NAME": "ORGANIZATION"}
 
 
 def read() -> dict[str, Any]:
@@ -35,7 +53,7 @@ def read() -> dict[str, Any]:
     `PROVIDERS` is empty where the host has a name for an address, but no address.
     """
     names = [name for name in NAMES if name in getattr(settings, "CONSTANCE_CONFIG", ())]
-    if not names or not apps.is_installed("constance"):
+    if not set(names) - {"SITE_NAME"} or not apps.is_installed("constance"):
         return {}
     from constance import utils
 
@@ -49,6 +67,10 @@ def _translate(values: Mapping[str, Any]) -> dict[str, Any]:
         translated["ENABLED"] = switch
     if roles := values.get("AI_ASSISTANT_ENABLED_ROLES"):
         translated["ENABLED_ROLES"] = roles
+    translated.update({ours: values[theirs] for theirs, ours in _NUMBERS.items() if values.get(theirs) is not None})
+    translated.update({ours: values[theirs] for theirs, ours in _TEXTS.items() if values.get(theirs)})
+    if not translated.get("RETENTION_DAYS", 1):  # Waldur's 0 keeps everything.
+        translated["RETENTION_DAYS"] = None
     if seconds := values.get("AI_ASSISTANT_STREAM_TIMEOUT_SECONDS"):
         translated["TURN_SECONDS"] = seconds
     if "AI_ASSISTANT_API_URL" in values or "LLM_INFERENCES_API_URL" in values:

@@ -4,6 +4,14 @@
     ├── ChatDisabled                  404  the site has switched the chat off
     ├── ChatNotConfigured             409  no provider is set up, or its settings do not work
     ├── TurnCancelled                 409  somebody stopped the turn
+    ├── QuestionRefused               400  it cannot be asked like this: a field of the request is wrong
+    ├── ThreadNotFound                404  this user has no such conversation
+    ├── TurnNotFound                  404  this user has no such turn
+    ├── ThreadBusy                    409  an answer is being written in this conversation
+    ├── BudgetExhausted               429  the tokens of the user or of the site are used up
+    │   └── BudgetConflict            409  the same, where the site answers so
+    ├── IdempotencyKeyReused          422  its Idempotency-Key belongs to another question
+    ├── TurnInterrupted               503  the process that wrote the answer died
     ├── TooManyTurns                  429  this user has as many turns running as the site allows
     ├── ChatBusy                      503  this process or the site has, and the queue is full or slow
     ├── ServerStopping                503  the server process is being stopped
@@ -68,6 +76,88 @@ class TurnCancelled(ChatError):
     code = "cancelled"
     status = 409
     sentence = "The answer was stopped."
+    retryable = True
+
+
+class QuestionRefused(ChatError):
+    """A question that cannot be asked like this. `field` is what is wrong, and the sentence says why."""
+
+    code = "invalid"
+    status = 400
+    sentence = "This question cannot be asked like this."
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class ThreadNotFound(ChatError):
+    """This user has no conversation of this id."""
+
+    code = "thread_not_found"
+    status = 404
+    sentence = "There is no such conversation."
+
+
+class TurnNotFound(ChatError):
+    """This user has no turn of this id that anybody could come back to."""
+
+    code = "turn_not_found"
+    status = 404
+    sentence = "There is no such answer."
+
+
+class ThreadBusy(ChatError):
+    """An answer is being written in this conversation: that of the turn `turn`, 32 hexadecimal digits."""
+
+    code = "thread_busy"
+    status = 409
+    sentence = "This conversation is being answered already. Wait for the end of that answer, or stop it."
+    retryable = True
+
+    def __init__(self, turn: str) -> None:
+        super().__init__(f"Turn {turn} is running.")
+        self.turn = turn
+
+
+class BudgetExhausted(ChatError):
+    """What the turn may cost at the most does not fit into what is left of the budget.
+
+    `scope` is "user" or "site", `period` "daily", "weekly" or "monthly".
+    """
+
+    code = "budget_exhausted"
+    status = 429
+    sentence = "There are not enough tokens left for this question. Try again later."
+    retryable = True
+
+    def __init__(self, *, scope: str, period: str, limit: int, retry_after: int) -> None:
+        super().__init__(f"The {period} tokens of the {scope} do not suffice.", retry_after=retry_after)
+        self.scope = scope
+        self.period = period
+        self.limit = limit
+
+
+class BudgetConflict(BudgetExhausted):
+    """The same, in the status that Waldur's own chat has for it."""
+
+    status = 409
+
+
+class IdempotencyKeyReused(ChatError):
+    """The Idempotency-Key of the request belongs to another question of this user."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    sentence = "The Idempotency-Key of this request was used for another question already."
+
+
+class TurnInterrupted(ChatError):
+    """The process that the turn ran in died; what had been written until then is kept."""
+
+    code = "interrupted"
+    status = 503
+    sentence = "The answer was interrupted. What was written until then is kept. Try again."
     retryable = True
 
 
@@ -195,3 +285,16 @@ class ProviderSilent(ProviderError):
     code = "provider_silent"
     status = 504
     sentence = "The language model fell silent in the middle of its answer. Try again."
+
+
+def kind_of_code(code: str) -> type[ChatError]:
+    """The class of the errors that have this code; `ChatError` where none has it."""
+    kinds: list[type[ChatError]] = [ChatError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return next((kind for kind in kinds if kind.code == code), ChatError)
+
+
+def of_code(code: str) -> ChatError:
+    """The error that a turn ended with, of which only the code was kept."""
+    return kind_of_code(code)()

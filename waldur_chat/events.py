@@ -46,9 +46,21 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The provider has begun to answer; `turn` is the turn's id, 32 hexadecimal digits."""
+    """The provider has begun to answer. `turn` is the turn's id, `thread` that of the conversation it belongs to.
+
+    Ids are 32 hexadecimal digits, and empty where there is no such thing.
+    """
 
     turn: str
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where a turn's question and answer are stored: the ids of the messages, empty where there is none."""
+
+    question: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,7 @@ class Finished:
 
     reason: str
     usage: Usage | None
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +78,7 @@ class Failed:
 
     error: ChatError
     usage: Usage | None
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +86,7 @@ class Cancelled:
     """The turn was stopped; what was written before it is not the whole answer."""
 
     usage: Usage | None
+    stored: Stored | None = None
 
 
 ProviderEvent = Delta | Reasoning | Usage | Stopped

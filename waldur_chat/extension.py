@@ -7,7 +7,8 @@ settings, and what goes wrong later is kept for `manage.py check` (waldur_chat.W
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from waldur_core.core import WaldurExtension
@@ -33,6 +34,11 @@ class WaldurChatExtension(WaldurExtension):  # type: ignore[misc]  # Waldur has 
         """What registers the API in the host's router."""
         return _register
 
+    @staticmethod
+    def celery_tasks() -> dict[str, Any]:
+        """What the host's beat starts; the task is in `waldur_chat.tasks`."""
+        return {"waldur-chat-cleanup": {"task": "waldur_chat.cleanup", "schedule": timedelta(days=1), "args": ()}}
+
 
 def _register(router: Any) -> None:
     from django.apps import apps
@@ -43,7 +49,7 @@ def _register(router: Any) -> None:
         from waldur_chat.api import routing
 
         prefix = conf.site_value("URL_PREFIX")
-        if _is_taken(prefix, router, [app.label for app in apps.get_app_configs()]):
+        if _is_taken(routing.prefixes(prefix), router, [app.label for app in apps.get_app_configs()]):
             ours.problem = (
                 f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside. "
                 "Give it another one in WALDUR_CHAT['URL_PREFIX']."
@@ -55,6 +61,7 @@ def _register(router: Any) -> None:
         ours.problem = f"The chat API could not be registered: {type(error).__name__}: {error}"
 
 
-def _is_taken(prefix: str, router: Any, labels: list[str]) -> bool:
-    """Whether the host has the prefix already, or will have it: newer hosts own `chat`, prefix and label."""
-    return any(registered == prefix for registered, *_ in router.registry) or (prefix == "chat" and "chat" in labels)
+def _is_taken(prefixes: Iterable[str], router: Any, labels: list[str]) -> bool:
+    """Whether the host has one of them already, or will have it: newer hosts own `chat`, prefix and label."""
+    wanted = set(prefixes)
+    return any(registered in wanted for registered, *_ in router.registry) or ("chat" in wanted & set(labels))

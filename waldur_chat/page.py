@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpResponse
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
@@ -18,7 +18,35 @@ from django.views.generic import TemplateView
 
 from waldur_chat import conf
 
-MODULES = ("api.js", "inline.js", "markdown.js", "sse.js", "token.js", "transcript.js")  # what chat.js imports
+MODULES = (  # what chat.js imports
+    "acts.js",
+    "address.js",
+    "api.js",
+    "box.js",
+    "budget.js",
+    "conversation.js",
+    "deletion.js",
+    "drawer.js",
+    "editor.js",
+    "feedback.js",
+    "http.js",
+    "inline.js",
+    "markdown.js",
+    "memory.js",
+    "pending.js",
+    "problems.js",
+    "rejoin.js",
+    "session.js",
+    "sse.js",
+    "store.js",
+    "thread.js",
+    "threads.js",
+    "token.js",
+    "transcript.js",
+    "versions.js",
+    "words.js",
+)
+STORAGE_VIEWS = {"threads_url": "threads-list", "messages_url": "messages-list", "usage_url": "quota-usage"}
 
 
 @method_decorator(ensure_csrf_cookie, name="dispatch")
@@ -35,6 +63,7 @@ class ChatPage(TemplateView):
         return super().get_context_data(
             title=self.title,
             stream_url=reverse(self.stream_view_name),
+            **storage_urls(self.stream_view_name),
             input_max_length=self.input_max_length or conf.site_value("INPUT_MAX_LENGTH"),
             has_session=bool(user and user.is_authenticated),
             csrf_header=settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-"),
@@ -51,6 +80,21 @@ class ChatPage(TemplateView):
         # Not "no-store": that would forbid the browser to bring the conversation back with its Back button.
         response["Cache-Control"] = "private, no-cache"
         return response
+
+
+def storage_urls(stream_view_name: str) -> dict[str, str]:
+    """Where the conversations are that belong to this stream, and the events of a turn named TURN.
+
+    Empty for a host that keeps no conversations, or has no such URLs.
+    """
+    if not conf.site_value("STORAGE"):
+        return {}
+    prefix = stream_view_name.removesuffix("-stream")
+    try:
+        events_url = reverse(f"{prefix}-events", kwargs={"uuid": "TURN"})
+        return {"events_url": events_url, **{name: reverse(f"{prefix}-{view}") for name, view in STORAGE_VIEWS.items()}}
+    except NoReverseMatch:
+        return {}
 
 
 def content_security_policy(nonce: str) -> str:

@@ -35,6 +35,7 @@ class TurnRecord:
     turn: str
     request_id: str
     user_id: str
+    thread: str = ""
     provider: str = ""
     model: str = ""
     status: Literal["running", "finished", "failed", "cancelled"] = "running"

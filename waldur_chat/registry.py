@@ -14,7 +14,7 @@ from waldur_chat.providers.base import Provider
 
 def build(spec: ProviderSpec) -> Provider:
     """A new provider. Raises `ImproperlyConfigured`, which names the place, where the settings cannot work."""
-    backend = _load(spec)
+    backend = provider_class(spec)
     _check_options(spec, backend)
     try:
         return backend(**spec.options)
@@ -24,7 +24,8 @@ def build(spec: ProviderSpec) -> Provider:
         raise ImproperlyConfigured(f"{spec.place}: {type(error).__name__}") from error
 
 
-def _load(spec: ProviderSpec) -> type[Provider]:
+def provider_class(spec: ProviderSpec) -> type[Provider]:
+    """The class that the settings name. Raises `ImproperlyConfigured` where there is none."""
     try:
         backend = import_string(spec.backend)
     except (ImportError, TypeError, ValueError) as error:  # The latter two of a path that begins with a dot.

@@ -40,6 +40,8 @@ class Script:
 class ScriptedProvider(Provider):
     """Does what its script says. Settings name it by its path, with the script as its only option."""
 
+    writes_titles = False
+
     def __init__(self, *, script: Script) -> None:
         self._script = script
 
@@ -64,9 +66,13 @@ class ScriptedProvider(Provider):
 
 @contextmanager
 def scripted(*steps: Step) -> Iterator[Script]:
-    """Let the default provider follow these steps, and nothing else change, while the context lasts."""
+    """Let the default provider follow these steps while the context lasts.
+
+    Nothing is stored unless the site's own settings say so: answers are stored by another thread, which does not see
+    the transaction that Django wraps around a `TestCase`. Tests of storage need a `TransactionTestCase`.
+    """
     script = Script(steps=steps)
     entry = {"BACKEND": "waldur_chat.testing.ScriptedProvider", "OPTIONS": {"script": script}}
-    own = {**getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
+    own = {"STORAGE": False, **getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
     with override_settings(WALDUR_CHAT=own):
         yield script

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
 import pytest
 
+from tests.acceptance.databases import opened
+from tests.acceptance.postgresql import postgresql_database, postgresql_server
 from tests.processes import Running, fake_service, host
 
 
@@ -61,3 +64,30 @@ def breaking_chat(chat_with: Callable[[str], Running]) -> Running:
 def failing_chat(chat_with: Callable[[str], Running]) -> Running:
     """A host whose model answers nothing but 500."""
     return chat_with("status=500")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """A connection to the PostgreSQL server."""
+    with postgresql_server() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def postgresql_address(postgresql: Any) -> Iterator[str]:
+    """The address of a database of the module's own on the PostgreSQL server."""
+    with postgresql_database(postgresql) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[str]:
+    """The module's own database, of each kind, open under the alias `databases.HOST`; a host has yet to set it up."""
+    if request.param == "postgresql":
+        address = request.getfixturevalue("postgresql_address")
+    else:
+        address = str(tmp_path_factory.mktemp("database") / "host.sqlite3")
+    with django_db_blocker.unblock(), opened(address):
+        yield address

@@ -26,6 +26,12 @@ def program(name: str) -> str:
     return shutil.which(name, path=f"{beside}{os.pathsep}{os.environ['PATH']}") or missing(f"the program {name}")
 
 
+def nginx() -> str:
+    """The address of nginx, which Debian has where only root looks for programs."""
+    debian = Path("/usr/sbin/nginx")
+    return str(debian) if debian.exists() else program("nginx")
+
+
 def missing(what: str) -> NoReturn:
     """Skip or fail for want of this."""
     reason = f"this test needs {what}"

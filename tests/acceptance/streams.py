@@ -11,12 +11,19 @@ from pathlib import Path
 from tests.processes import TOKEN, Running
 
 
-def open_stream(server: Running, accept: str = "text/event-stream", path: str = "/api/chat/stream/") -> socket.socket:
-    """A connection on which a question was sent and nothing was read."""
+def open_stream(
+    server: Running,
+    accept: str = "text/event-stream",
+    path: str = "/api/chat/stream/",
+    *,
+    token: str = TOKEN,
+    **fields: str,
+) -> socket.socket:
+    """A connection on which a question was sent and nothing was read. `fields` are further ones of the body."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-    body = json.dumps({"input": "Hello"})
+    body = json.dumps({"input": "Hello", **fields})
     connection.sendall(
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {TOKEN}\r\nAccept: {accept}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {token}\r\nAccept: {accept}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
     )
     return connection
@@ -28,6 +35,22 @@ def read_until(connection: socket.socket, wanted: bytes) -> bytes:
     while wanted not in received and (piece := connection.recv(65536)):
         received += piece
     return received
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """The head of a response, and what came with it."""
+    return read_until(connection, b"\r\n\r\n")
+
+
+def status(head: bytes) -> int:
+    """The status of a response."""
+    return int(head.split(b" ")[1])
+
+
+def header(head: bytes, name: str) -> str:
+    """A field of a response's head, empty where it is not there."""
+    lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    return {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}.get(name, "")
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:

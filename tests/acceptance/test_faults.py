@@ -22,12 +22,12 @@ from tests.acceptance.faults.asking import ask, connect, receive
 from tests.acceptance.faults.rows import GONE, ROWS, SETTINGS, STOPPED, WELL, Row
 from tests.acceptance.faults.sites import Site, listeners, site
 from tests.acceptance.streams import eventually
-from tests.acceptance.test_postgresql import database, server_connection  # noqa: F401
 from tests.processes import Running, stats
 
 WRITES_THE_TABLE = bool(os.environ.get("WALDUR_CHAT_WRITE_TABLE"))
 SLACK = 0.5
-MEMORY = 50_000_000
+MEMORY = 100_000_000
+"""Bytes: a dozen for each character of the longest answer, which is kept until it is stored."""
 
 pytestmark = pytest.mark.skipif(django.VERSION < (5, 0), reason="Django 4.2 does not notice a hang-up under ASGI")
 
@@ -42,7 +42,7 @@ def site_of(
 
         @cache
         def site_of(server: str, kind: str) -> Site:
-            address = request.getfixturevalue("database") if kind == "postgresql" else ""
+            address = request.getfixturevalue("postgresql_address") if kind == "postgresql" else ""
             return stack.enter_context(site(server, kind, fake, ports, tmp_path_factory.mktemp("site"), address))
 
         yield site_of

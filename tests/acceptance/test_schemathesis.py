@@ -40,13 +40,18 @@ EVENT = {
 def document(server: Running) -> bytes:
     """The OpenAPI document as Schemathesis has to read it.
 
-    It takes the schema of an event stream for that of each event; generated clients, for whom ours is written, take it
-    for that of the whole stream.
+    It takes the schema of an event stream for that of a list of events; generated clients, for whom ours is written,
+    take it for that of the whole text. And an empty number or truth value, which is taken for none, is no wrong one.
     """
     with urllib.request.urlopen(f"{server.address}/api/schema/?format=json") as response:
         whole = json.load(response)
-    formats = whole["paths"]["/api/chat/stream/"]["post"]["responses"]["200"]["content"]
-    formats["text/event-stream"]["itemSchema"] = EVENT
+    for path, method in (("/api/chat/stream/", "post"), ("/api/chat/turns/{uuid}/events/", "get")):
+        formats = whole["paths"][path][method]["responses"]["200"]["content"]
+        formats["text/event-stream"] = {"itemSchema": EVENT}
+    for operation in (one for path in whole["paths"].values() for one in path.values()):
+        for parameter in operation.get("parameters", ()):
+            if parameter["schema"].get("type") in ("integer", "number", "boolean"):
+                parameter["allowEmptyValue"] = True
     return json.dumps(whole).encode()
 
 

@@ -27,8 +27,8 @@ class Behaviour:
 
     What is wrong happens after `at` tokens (0: after the headers, -1: before them; one more than there are tokens:
     after the finish reason): the service says `say`, and then does `then`: reset or close the connection, end the
-    response, stall, drip (one byte a second from there on); nothing means to go on. What can be said, as `body` or
-    `say`, has its name in `tests.fake.sayings`.
+    response, stall, wait (until somebody gets /go), drip (one byte a second from there on); nothing means to go on.
+    What can be said, as `body` or `say`, has its name in `tests.fake.sayings`.
     """
 
     tokens: int = 5

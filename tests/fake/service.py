@@ -2,7 +2,8 @@
 
     python -m tests.fake.service --port 9000 [--certificate CERTIFICATE_AND_KEY.pem]
 
-POST /v1/chat/completions (OpenAI), POST /langserve/stream (LangServe), GET /stats (what happened so far).
+POST /v1/chat/completions (OpenAI), POST /langserve/stream (LangServe), GET /stats (what happened so far), GET /go
+(let all answers that wait go on).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Service:
 
     def __init__(self) -> None:
         self.stats = Stats()
+        self._go = asyncio.Event()
 
     async def listen(self, host: str, port: int = 0, tls: ssl.SSLContext | None = None) -> asyncio.Server:
         """Begin to serve, by default on any free port."""
@@ -80,6 +82,11 @@ class Service:
         if url.path == "/stats":
             await _plain(writer, 200, json.dumps(vars(self.stats)).encode())
             return
+        if url.path == "/go":
+            self._go.set()
+            self._go = asyncio.Event()
+            await _plain(writer, 200, b"{}")
+            return
         self.stats.asked += 1
         self.stats.requests = [*self.stats.requests[-99:], {"target": target, "headers": headers, "body": body}]
         langserve = url.path.startswith("/langserve")
@@ -104,7 +111,7 @@ class Service:
         self, writer: asyncio.StreamWriter, behaviour: Behaviour, body: dict[str, Any], langserve: bool
     ) -> None:
         await asyncio.sleep(behaviour.head)
-        pen = _Pen(writer, self.stats)
+        pen = _Pen(writer, self.stats, self._go)
         if behaviour.at == -1 and behaviour.then:
             await pen.do(behaviour.then)
         if behaviour.usage == "refuse" and "stream_options" in body:
@@ -118,9 +125,10 @@ class Service:
 class _Pen:
     """Writes, or does to the connection what no writer should."""
 
-    def __init__(self, writer: asyncio.StreamWriter, stats: Stats) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, stats: Stats, go: asyncio.Event) -> None:
         self._writer = writer
         self._stats = stats
+        self._go = go
         self._drips = False
 
     async def write(self, data: bytes) -> None:
@@ -138,6 +146,8 @@ class _Pen:
                 self._drips = True
             case "stall":
                 await asyncio.sleep(FOR_EVER)
+            case "wait":
+                await self._go.wait()
             case "end":
                 await self.write(b"0\r\n\r\n")
                 raise ConnectionResetError

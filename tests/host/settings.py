@@ -1,14 +1,16 @@
 """Settings of the host project.
 
-The database file is `WALDUR_CHAT_DB`, or PostgreSQL where `WALDUR_CHAT_DB` is a `postgres://` address. The model comes
-from `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `WALDUR_CHAT_MODEL`; without these the offline provider answers.
+The database file is `WALDUR_CHAT_DB`, or PostgreSQL where `WALDUR_CHAT_DB` is a `postgres://` address; with `?pool=20`
+a process has at most 20 connections (Django 5.1 and newer). The model comes from `OPENAI_BASE_URL`, `OPENAI_API_KEY`
+and `WALDUR_CHAT_MODEL`; without these the offline provider answers.
 """
 
 import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from tempfile import gettempdir
+from urllib.parse import parse_qs, unquote, urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -67,8 +69,10 @@ TEMPLATES = [
 def database(name: str) -> dict[str, object]:
     """The `DATABASES` entry of a file or of a `postgres://` address."""
     if not name.startswith("postgres://"):
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}}
+        test = {"NAME": str(Path(gettempdir()) / f"waldur-chat-test-{os.getpid()}.sqlite3")}
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}, "TEST": test}
     address = urlsplit(name)
+    pool = parse_qs(address.query).get("pool")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": address.path.lstrip("/"),
@@ -76,6 +80,7 @@ def database(name: str) -> dict[str, object]:
         "PASSWORD": unquote(address.password or ""),
         "HOST": address.hostname or "",
         "PORT": address.port or "",
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": int(pool[0])}} if pool else {},
     }
 
 

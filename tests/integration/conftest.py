@@ -13,6 +13,8 @@ from django.http import HttpResponseBase
 from django.test import AsyncClient, Client
 from rest_framework.authtoken.models import Token
 
+from tests.integration.rest import alice, bob, staff, support  # noqa: F401  # Fixtures.
+
 JSON = "application/json"
 
 
@@ -32,7 +34,7 @@ class Reply:
 
 @dataclass(kw_only=True)
 class Caller:
-    """Posts to the API as a user with a token."""
+    """Calls the API as a user with a token."""
 
     colour: str
     token: str
@@ -45,22 +47,29 @@ class Caller:
         """POST /api/chat/stream/."""
         return self.post("/api/chat/stream/", {"input": "Hello"} if data is None else data, **headers)
 
+    def get(self, path: str, **headers: str) -> Reply:
+        """GET; header names are written with underscores."""
+        return self._send("GET", path, b"", JSON, headers)
+
     def post(self, path: str, data: Any = None, content_type: str = JSON, **headers: str) -> Reply:
         """POST; bytes go as they are, and header names are written with underscores."""
         body = data if isinstance(data, bytes) else b"" if data is None else json.dumps(data).encode()
+        return self._send("POST", path, body, content_type, headers)
+
+    def _send(self, method: str, path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
         sent = {"Authorization": f"Token {self.token}"} if self.token else {}
         sent.update({name.replace("_", "-"): value for name, value in headers.items()})
-        post = _post if self.colour == "wsgi" else async_to_sync(_apost)
-        return post(path, body, content_type, sent)
+        send = _send if self.colour == "wsgi" else async_to_sync(_asend)
+        return send(method, path, body, content_type, sent)
 
 
-def _post(path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
-    response = Client().generic("POST", path, body, content_type, headers=headers)
+def _send(method: str, path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
+    response = Client().generic(method, path, body, content_type, headers=headers)
     return _reply(response, list(response))
 
 
-async def _apost(path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
-    response = await AsyncClient().generic("POST", path, body, content_type, headers=headers)
+async def _asend(method: str, path: str, body: bytes, content_type: str, headers: dict[str, str]) -> Reply:
+    response = await AsyncClient().generic(method, path, body, content_type, headers=headers)
     pieces = [piece async for piece in response] if response.streaming else list(response)
     return _reply(response, pieces)
 
@@ -70,7 +79,7 @@ def _reply(response: HttpResponseBase, pieces: list[bytes]) -> Reply:
 
 
 @pytest.fixture
-def user(db: None) -> Any:
+def user(transactional_db: None) -> Any:
     """An ordinary user."""
     return get_user_model().objects.create_user("alice")
 

@@ -12,6 +12,7 @@ from rest_framework.routers import DefaultRouter
 from rest_framework.test import APIRequestFactory, force_authenticate
 
 from tests.integration.conftest import Caller
+from tests.integration.stored import thread_of
 from waldur_chat import constance_settings
 from waldur_chat.api.routing import register
 from waldur_chat.engine.turn import Turn
@@ -60,7 +61,7 @@ def test_a_stream_is_server_sent_events_by_default(call: Caller) -> None:
         reply = call.stream()
     assert reply.headers["Content-Type"] == "text/event-stream"
     assert words(reply.body) == "Hello\n\u2028wörld"
-    assert reply.body.split(b"\n\n")[-2].startswith(b"id: 4\nevent: end\ndata: ")
+    assert reply.body.split(b"\n\n")[-2].startswith(b"id: end\nevent: end\ndata: ")
 
 
 def test_a_stream_as_ndjson_ends_with_what_the_provider_reported(call: Caller) -> None:
@@ -85,20 +86,33 @@ def test_a_stream_as_text_is_just_the_words(call: Caller) -> None:
         ("", {}, "sse", "text/event-stream"),
         ("*/*", {}, "sse", "text/event-stream"),
         ("application/json, */*;q=0.5", {}, "sse", "text/event-stream"),
-        ("*/*", {"thread_uuid": "x"}, "sse", "application/x-ndjson"),
-        ("*/*", {"mode": "reload"}, "sse", "application/x-ndjson"),
+        ("*/*", {"thread_uuid": None}, "sse", "application/x-ndjson"),
+        ("*/*", {"mode": None}, "sse", "application/x-ndjson"),
         ("*/*", {}, "ndjson", "application/x-ndjson"),
-        ("text/event-stream", {"mode": "reload"}, "ndjson", "text/event-stream"),
+        ("text/event-stream", {"mode": None}, "ndjson", "text/event-stream"),
         ("text/plain, */*;q=0.1", {}, "sse", "text/plain; charset=utf-8"),
     ],
 )
 def test_accept_decides_and_otherwise_the_era_of_the_client(
-    call: Caller, settings: object, accept: str, fields: dict[str, str], usual: str, expected: str
+    call: Caller, settings: object, accept: str, fields: dict[str, None], usual: str, expected: str
 ) -> None:
     settings.WALDUR_CHAT = {"STREAM_FORMAT": usual}
     with scripted("Hello"):
         reply = call.stream({"input": "Hi", **fields}, Accept=accept)
     assert (reply.status, reply.headers["Content-Type"]) == (200, expected)
+
+
+@pytest.mark.parametrize("fields", [{}, {"mode": "reload"}])
+def test_who_goes_on_with_a_conversation_is_of_the_current_era(
+    call: Caller, settings: Any, user: Any, fields: dict[str, str]
+) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True}
+    thread = thread_of(user, "Hi", "Hello").uuid.hex
+    with scripted("Welcome back"):
+        reply = call.stream({"input": "Hi", "thread_uuid": thread, **fields})
+    first = json.loads(reply.body.splitlines()[0])
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "application/x-ndjson")
+    assert (first["m"]["thread_uuid"], reply.headers["X-Chat-Thread"]) == (thread, thread)
 
 
 @pytest.mark.parametrize(("shown", "count"), [(True, 1), (False, 0)])

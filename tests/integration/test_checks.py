@@ -30,6 +30,7 @@ LANGSERVE = "waldur_chat.providers.langserve.LangServeProvider"
 # For each setting, a value that it must refuse. A new setting without a line here fails the test below.
 WRONG = {
     "ENABLED": "yes",
+    "FINISH_SECONDS": -1,
     "ENABLED_ROLES": "admins",
     "SYSTEM_PROMPT": None,
     "OPENING_PROMPT": " ",
@@ -51,6 +52,21 @@ WRONG = {
     "TURNS_PER_SITE": True,
     "QUEUE_LENGTH": None,
     "QUEUE_SECONDS": 0,
+    "STORAGE": "no",
+    "HISTORY_MESSAGES": -1,
+    "HISTORY_TOKENS": None,
+    "TITLES": 1,
+    "BUSY_THREAD": "wait",
+    "ASSISTANT_NAME": "",
+    "ORGANIZATION": None,
+    "USER_TOKENS_DAILY": -2,
+    "USER_TOKENS_WEEKLY": None,
+    "USER_TOKENS_MONTHLY": "9",
+    "SITE_TOKENS_DAILY": 1.5,
+    "SITE_TOKENS_WEEKLY": True,
+    "SITE_TOKENS_MONTHLY": -2,
+    "BUDGET_STATUS": 403,
+    "RETENTION_DAYS": 0,
     "URL_PREFIX": "",
 }
 

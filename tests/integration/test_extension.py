@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,14 @@ def test_it_registers_the_api_below_the_prefix(extension: Any, settings: Any, pr
     settings.WALDUR_CHAT = {"URL_PREFIX": prefix}
     router = DefaultRouter()
     extension.rest_urls()(router)
-    assert [registered for registered, *_ in router.registry] == [prefix]
+    names = ("", "-threads", "-messages", "-sessions", "-quota", "-system-prompts")
+    assert [registered for registered, *_ in router.registry] == [f"{prefix}{name}" for name in names]
 
 
-def test_it_steps_aside_for_a_prefix_of_the_hosts(extension: Any) -> None:
+@pytest.mark.parametrize("prefix", ["chat", "chat-quota"])
+def test_it_steps_aside_for_a_prefix_of_the_hosts(extension: Any, prefix: str) -> None:
     router = DefaultRouter()
-    router.register("chat", ViewSet, basename="chat")
+    router.register(prefix, ViewSet, basename=prefix)
     extension.rest_urls()(router)
     assert len(router.registry) == 1
     assert "'chat'" in problem()
@@ -55,8 +58,8 @@ def test_it_steps_aside_for_a_prefix_of_the_hosts(extension: Any) -> None:
 def test_it_steps_aside_for_a_chat_that_the_host_registers_later(extension: Any) -> None:
     from waldur_chat.extension import _is_taken
 
-    assert _is_taken("chat", DefaultRouter(), ["auth", "chat"])
-    assert not _is_taken("ai", DefaultRouter(), ["auth", "chat"])
+    assert _is_taken(["chat", "chat-quota"], DefaultRouter(), ["auth", "chat"])
+    assert not _is_taken(["ai", "ai-quota"], DefaultRouter(), ["auth", "chat"])
 
 
 def test_what_goes_wrong_is_kept_and_not_raised(
@@ -66,3 +69,8 @@ def test_what_goes_wrong_is_kept_and_not_raised(
     extension.rest_urls()(DefaultRouter())
     assert "URL_PREFIX" in problem()
     assert "could not be registered" in caplog.text
+
+
+def test_its_beat_entries_name_tasks_of_its_own(extension: Any) -> None:
+    (entry,) = extension.celery_tasks().values()
+    assert (entry["task"], entry["schedule"]) == ("waldur_chat.cleanup", timedelta(days=1))

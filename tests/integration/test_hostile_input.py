@@ -19,6 +19,7 @@ from waldur_chat.testing import Script, scripted
 
 FORMATS = {"text/event-stream", "application/x-ndjson", "text/plain; charset=utf-8"}
 QUESTION = {"input": "Hi"}
+FIELDS = ["input", "mode", "thread_uuid", "edit_message_uuid", "update_thread_name"]
 REFUSALS = {400, 401, 406, 413, 415}
 
 many = hypothesis_settings(
@@ -75,7 +76,10 @@ def nested(depth: int, inner: str = "1") -> str:
         ('{"input": "\\ude42\\ud83d"}', 400),
         ('{"input": "\\u0000"}', 400),
         ('{"input": "\\u0001\\u001b[2J\\u007f\\u0085\\u202e\\u2028\\ufeff\\uffff"}', 200),
-        ('{"input": "Hi", "thread_uuid": [], "mode": {}}', 200),
+        ('{"input": "Hi", "thread_uuid": [], "mode": {}}', 400),
+        ('{"input": "Hi", "thread_uuid": null, "mode": null, "edit_message_uuid": null}', 200),
+        (f'{{"input": "Hi", "thread_uuid": "{"0" * 100_000}"}}', 400),
+        (f'{{"input": "Hi", "thread_uuid": {"9" * 4000}}}', 400),
         ('{"input": "Hi"}' + " " * 1_000_000, 200),
         ('{"input": "Hi"} {}', 400),
         ('{"input": "Hi", ' + ",".join(f'"{number}": 1' for number in range(100_000)) + "}", 200),
@@ -115,7 +119,7 @@ def test_no_bytes_break_the_api(call: Caller, body: bytes) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
-        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["input", "mode", "thread_uuid"]), inner),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner),
     )
 )
 def test_no_json_breaks_the_api(call: Caller, value: object) -> None:

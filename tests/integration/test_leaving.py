@@ -10,13 +10,21 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 
+from tests.integration.chatting import settled
 from tests.integration.conftest import JSON, Caller
+from tests.integration.turning import begin
+from waldur_chat import chat
 from waldur_chat.api import pending
 from waldur_chat.api.hangup import has_hung_up
 from waldur_chat.api.parsers import BodyTooLarge, BoundedJSONParser
+from waldur_chat.api.views import ChatViewSet
+from waldur_chat.engine import background
+from waldur_chat.models import Turn
+from waldur_chat.store import replays
 from waldur_chat.testing import Script, scripted
+from waldur_chat.viewing import Viewing
 
 BODY = {"path": "/api/chat/stream/", "data": {"input": "Hi"}, "content_type": JSON}
 
@@ -109,6 +117,84 @@ def test_a_response_that_nobody_reads_ends_the_turn(authorization: dict[str, str
         del response._body
         response._resource_closers.clear()
         assert closes(provider)
+
+
+class TestStored:
+    """The answer is stored: it is written to its end, or for as long as the settings have it."""
+
+    @staticmethod
+    def leave(settings: Any, authorization: dict[str, str], finish_seconds: float | None, *steps: Any) -> Turn:
+        """Read the beginning of an answer, and leave; gives the turn when it has ended."""
+        settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": finish_seconds}
+        with scripted(*steps) as provider:
+            response = Client().post(**BODY, headers=authorization)
+            next(iter(response))
+            response.close()
+            assert closes(provider)
+        settled()
+        return Turn.objects.get()
+
+    def test_it_goes_on_without_its_reader(self, settings: Any, authorization: dict[str, str]) -> None:
+        turn = self.leave(settings, authorization, None, "Hel", 0.3, "lo")
+        assert (turn.status, turn.answer and turn.answer.text) == ("finished", "Hello")
+
+    @pytest.mark.parametrize("factory", [RequestFactory, AsyncRequestFactory])
+    @pytest.mark.parametrize(("finish_seconds", "status"), [(None, "finished"), (0, "cancelled")])
+    def test_a_question_of_somebody_who_has_left_already_ends_too(
+        self, settings: Any, authorization: Any, factory: Any, finish_seconds: float | None, status: str
+    ) -> None:
+        settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": finish_seconds}
+        with scripted("Hello", 0.2):
+            request = factory().post(**BODY, headers=authorization)
+            ChatViewSet.as_view({"post": "stream"})(request)  # The response is dropped.
+            settled()
+        assert Turn.objects.get().status == status
+
+    def test_who_comes_back_and_has_left_already_changes_nothing(self, settings: Any, user: Any) -> None:
+        settings.WALDUR_CHAT = {"STORAGE": True}
+        with scripted("Hello"):
+            chat.invoke("Hi", user=user)
+        Viewing(replays.of_user(user, Turn.objects.get().uuid)).drop()
+        assert Turn.objects.get().status == "finished"
+
+    def test_it_is_stopped_at_once_where_the_site_wants_that(self, settings: Any, authorization: Any) -> None:
+        turn = self.leave(settings, authorization, 0, "Hel", 60)
+        assert (turn.status, turn.answer and turn.answer.text) == ("cancelled", "Hel")
+
+    def test_it_may_have_some_time_to_end(self, settings: Any, authorization: dict[str, str]) -> None:
+        assert self.leave(settings, authorization, 30, "Hel", 0.3, "lo").status == "finished"
+
+    def test_it_is_stopped_when_that_is_over(self, settings: Any, authorization: dict[str, str]) -> None:
+        assert self.leave(settings, authorization, 0.2, "Hel", 60).status == "cancelled"
+
+    def test_who_comes_back_in_time_reads_it_to_the_end(self, settings: Any, user: Any) -> None:
+        settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": 0.2}
+        with scripted("Hel", 0.6, "lo"):
+            turn = begin(user, "Hi")
+            turn.close()
+            view = Viewing(replays.of_user(user, Turn.objects.get().uuid))
+            view.start(background.loop())
+            assert view.take_blocking(10)
+            time.sleep(0.3)
+            view.close()
+            other = Viewing(replays.of_user(user, Turn.objects.get().uuid))
+            other.start(background.loop())
+            while not (events := other.take_blocking(10)) or not chat.ended(events):
+                pass
+            other.close()
+        assert Turn.objects.get().status == "finished"
+
+    def test_a_wsgi_client_that_has_gone_is_not_read_to(self, settings: Any, authorization: dict[str, str]) -> None:
+        settings.WALDUR_CHAT = {"STORAGE": True}
+        ours, theirs = socket.socketpair()
+        with ours, scripted("Hel", 0.3, "lo"):
+            response = Client().post(**BODY, headers=authorization, **{"gunicorn.socket": ours})
+            pieces = iter(response)
+            assert b"Hel" in b"".join(next(pieces) for _ in range(1))
+            theirs.close()
+            assert list(pieces) == []
+            settled()
+        assert Turn.objects.get().status == "finished"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -59,11 +59,12 @@ def test_a_rate_is_told_and_kept(call: Caller, rates: Any) -> None:
 
 
 def test_a_rate_that_was_lowered_tells_when_there_is_room_again(call: Caller, rates: Any) -> None:
+    rates(chat_stream="5/minute")
     with scripted("Hello"):
-        rates(chat_stream="5/minute")
         for _ in range(5):
             call.stream()
-        rates(chat_stream="2/minute")
+    rates(chat_stream="2/minute")
+    with scripted("Hello"):
         refused = call.stream()
     assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, '"chat_stream";q=2;w=60')
     assert 0 < int(refused.headers["Retry-After"]) == refused.json["retry_after"] <= 60

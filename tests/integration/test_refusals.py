@@ -6,11 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from rest_framework.authtoken.models import Token
 
 from tests.integration.conftest import Caller
+from tests.integration.stored import thread_of
 from waldur_chat import errors
 from waldur_chat.testing import scripted
+
+SOME = "0" * 31 + "1"
+"""A UUID that nothing has."""
 
 EVERY_ERROR = [
     errors.ProviderUnreachable,
@@ -154,6 +159,15 @@ def test_the_roles_of_the_site_decide(
         ({"input": ["a"]}, "input"),
         ({"input": "a\x00b"}, "input"),
         ({"input": "\ud800"}, "input"),
+        ({"input": "a", "thread_uuid": "x"}, "thread_uuid"),
+        ({"input": "a", "thread_uuid": ""}, "thread_uuid"),
+        ({"input": "a", "thread_uuid": []}, "thread_uuid"),
+        ({"input": "a", "mode": "again"}, "mode"),
+        ({"input": "a", "mode": {}}, "mode"),
+        ({"input": "a", "mode": "reload"}, "mode"),
+        ({"input": "a", "thread_uuid": SOME, "mode": "edit"}, "edit_message_uuid"),
+        ({"input": "a", "thread_uuid": SOME, "mode": "edit", "edit_message_uuid": "x"}, "edit_message_uuid"),
+        ({"input": "a", "edit_message_uuid": SOME}, "edit_message_uuid"),
         ([], "non_field_errors"),
         (b"null", "non_field_errors"),
         (b"{", "detail"),
@@ -161,12 +175,41 @@ def test_the_roles_of_the_site_decide(
         (b"[" * 100_000, "detail"),
     ],
 )
-def test_a_bad_body_is_a_400_that_names_the_place(call: Caller, data: Any, wrong: str) -> None:
+def test_a_bad_body_is_a_400_that_names_the_place(call: Caller, settings: Any, data: Any, wrong: str) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True}
     with scripted("Hello") as provider:
         reply = call.stream(data)
     assert reply.status == 400
     assert set(reply.json) == {wrong, "code"}
     assert not provider.prompts
+
+
+def test_an_edit_without_a_text_is_a_400_that_names_the_place(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True}
+    reply = call.invoke({"thread_uuid": SOME, "mode": "edit", "edit_message_uuid": SOME})
+    assert (reply.status, set(reply.json)) == (400, {"input", "code"})
+
+
+@pytest.mark.parametrize("fields", [{}, {"mode": "reload"}, {"mode": "edit", "edit_message_uuid": SOME}])
+def test_a_conversation_that_is_not_ones_own_is_a_404(
+    call: Caller, settings: Any, operation: str, fields: dict[str, str]
+) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True}
+    others = thread_of(get_user_model().objects.create_user("bob"), "Hi", "Hello").uuid.hex
+    with scripted("Hello") as provider:
+        for thread in (SOME, others):
+            reply = call.post(f"/api/chat/{operation}/", {"input": "Hi", "thread_uuid": thread, **fields})
+            assert (reply.status, reply.json["code"]) == (404, "thread_not_found")
+    assert not provider.prompts
+
+
+@pytest.mark.parametrize("fields", [{"thread_uuid": SOME}, {"mode": "reload"}])
+def test_a_site_that_stores_nothing_refuses_what_needs_a_conversation(
+    call: Caller, settings: Any, operation: str, fields: dict[str, str]
+) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False}
+    reply = call.post(f"/api/chat/{operation}/", {"input": "Hi", **fields})
+    assert (reply.status, set(reply.json)) == (400, {*fields, "code"})
 
 
 def test_too_long_an_input_is_a_400_that_names_the_limit(call: Caller, settings: Any) -> None:

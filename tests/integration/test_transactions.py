@@ -33,6 +33,8 @@ class NotedAuthentication(TokenAuthentication):
 class NotedProvider(Provider):
     """Notes when it is asked."""
 
+    writes_titles = False
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         Diary.entries.append("asked")
         yield Delta(text="Hello")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from waldur_chat.errors import ProviderError
-from waldur_chat.events import ProviderEvent
+from waldur_chat.events import Delta, ProviderEvent, Reasoning
 
 BYTES = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
 LINE_ENDS = tuple(BYTES)
@@ -39,3 +39,12 @@ def outcome(reader: Reader, pieces: Sequence[bytes]) -> Outcome:
     except ProviderError as error:
         return events, type(error)
     return events, None
+
+
+def spelled(found: Outcome) -> Outcome:
+    """The same with texts letter by letter: how many of them are one event depends on how the bytes come."""
+    events: list[ProviderEvent] = []
+    for event in found[0]:
+        is_text = isinstance(event, (Delta, Reasoning))
+        events += [type(event)(text=letter) for letter in event.text] if is_text else [event]
+    return events, found[1]

@@ -36,8 +36,27 @@ WRONG: dict[str, list[object]] = {
     "TURNS_PER_SITE": [0, -1, 1.5, "9", True],
     "QUEUE_SECONDS": [0, "9", None],
     "QUEUE_LENGTH": [-1, 1.5, "9", True, None],
+    "STORAGE": [0, "no", None],
+    "HISTORY_MESSAGES": [-1, 1.5, "9", True, None],
+    "FINISH_SECONDS": [-1, "9", True],
+    "HISTORY_TOKENS": [-1, 1.5, "9", True, None],
+    "TITLES": [1, "yes", None],
+    "BUSY_THREAD": ["wait", "", None],
+    "ASSISTANT_NAME": ["", " ", None],
+    "ORGANIZATION": [None, 7],
+    "USER_TOKENS_DAILY": [-2, 1.5, "9", True, None],
+    "USER_TOKENS_WEEKLY": [-2, 1.5, "9", True, None],
+    "USER_TOKENS_MONTHLY": [-2, 1.5, "9", True, None],
+    "SITE_TOKENS_DAILY": [-2, 1.5, "9", True, None],
+    "SITE_TOKENS_WEEKLY": [-2, 1.5, "9", True, None],
+    "SITE_TOKENS_MONTHLY": [-2, 1.5, "9", True, None],
+    "BUDGET_STATUS": [403, "429", None],
+    "RETENTION_DAYS": [0, -1, 1.5, "9", True],
     "URL_PREFIX": ["", "/chat", "chat/", "a//b", "^chat", None, 7],
 }
+
+
+WORDS = [("enabled_roles", conf.ROLES), ("stream_format", conf.STREAM_FORMATS), ("busy_thread", conf.BUSY_THREAD)]
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +115,7 @@ def test_providers_have_a_check_of_their_own() -> None:
     assert list(conf.problems({"PROVIDERS": 7})) == []
 
 
-@pytest.mark.parametrize(("name", "values"), [("enabled_roles", conf.ROLES), ("stream_format", conf.STREAM_FORMATS)])
+@pytest.mark.parametrize(("name", "values"), WORDS)
 def test_the_types_name_the_same_words_as_the_rules(name: str, values: tuple[str, ...]) -> None:
     assert get_args(get_type_hints(Settings)[name]) == values
 

@@ -160,6 +160,61 @@ def test_roles_and_time_are_taken_over(host: Host) -> None:
     assert (conf.load().enabled_roles, conf.load().turn_seconds) == ("staff", 30.0)
 
 
+LIMITS = {
+    "AI_ASSISTANT_HISTORY_LIMIT": 50,
+    "AI_ASSISTANT_SESSION_RETENTION_DAYS": 90,
+    "AI_ASSISTANT_TOKEN_LIMIT_DAILY": -1,
+    "AI_ASSISTANT_TOKEN_LIMIT_WEEKLY": -1,
+    "AI_ASSISTANT_TOKEN_LIMIT_MONTHLY": -1,
+    "AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET": -1,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("AI_ASSISTANT_HISTORY_LIMIT", "history_messages"),
+        ("AI_ASSISTANT_SESSION_RETENTION_DAYS", "retention_days"),
+        ("AI_ASSISTANT_TOKEN_LIMIT_DAILY", "user_tokens_daily"),
+        ("AI_ASSISTANT_TOKEN_LIMIT_WEEKLY", "user_tokens_weekly"),
+        ("AI_ASSISTANT_TOKEN_LIMIT_MONTHLY", "user_tokens_monthly"),
+        ("AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET", "site_tokens_daily"),
+    ],
+)
+def test_numbers_are_taken_over(host: Host, name: str, ours: str) -> None:
+    host(LIMITS, **{name: 7})
+    assert getattr(conf.load(), ours) == 7
+
+
+def test_a_limit_of_nothing_is_a_limit(host: Host) -> None:
+    host(LIMITS, AI_ASSISTANT_HISTORY_LIMIT=0, AI_ASSISTANT_TOKEN_LIMIT_DAILY=0)
+    assert (conf.load().history_messages, conf.load().user_tokens_daily) == (0, 0)
+
+
+def test_a_number_that_was_not_given_is_ours(host: Host) -> None:
+    host(LIMITS, AI_ASSISTANT_HISTORY_LIMIT=None)
+    assert conf.load().history_messages == conf.Settings().history_messages
+
+
+def test_keeping_for_no_days_is_keeping_for_ever(host: Host) -> None:
+    host(LIMITS, AI_ASSISTANT_SESSION_RETENTION_DAYS=0)
+    assert constance_settings.read()["RETENTION_DAYS"] is None
+    assert conf.load().retention_days is None
+
+
+NAMES = {"AI_ASSISTANT_NAME": "Ada", "SITE_NAME": "Waldur"}
+
+
+def test_names_are_taken_over(host: Host) -> None:
+    host(NAMES)
+    assert (conf.load().assistant_name, conf.load().organization) == ("Ada", "Waldur")
+
+
+def test_empty_names_are_none(host: Host) -> None:
+    host(NAMES, AI_ASSISTANT_NAME="", SITE_NAME="")
+    assert (conf.load().assistant_name, conf.load().organization) == ("the assistant", "")
+
+
 def test_empty_roles_and_time_are_none(host: Host) -> None:
     host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="", AI_ASSISTANT_STREAM_TIMEOUT_SECONDS=0)
     assert (conf.load().enabled_roles, conf.load().turn_seconds) == ("all", 120.0)

@@ -8,8 +8,8 @@ import pytest
 
 from waldur_chat.conf import STREAM_FORMATS
 from waldur_chat.errors import ProviderFailed
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Terminal, Usage
-from waldur_chat.wire.base import dump, usage_fields
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Terminal, Usage
+from waldur_chat.wire.base import dump, stored_fields, usage_fields
 from waldur_chat.wire.encoders import ENCODERS
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
@@ -75,3 +75,22 @@ def test_usage_that_nobody_reported_has_no_fields() -> None:
 
 def test_usage_has_the_names_of_both_eras() -> None:
     assert usage_fields(USAGE) == {"input_tokens": 7, "output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("stored", "fields"),
+    [
+        (None, {}),
+        (Stored(), {}),
+        (Stored(question="q"), {"user_message_uuid": "q"}),
+        (Stored(question="q", answer="a"), {"user_message_uuid": "q", "assistant_message_uuid": "a"}),
+    ],
+)
+def test_only_messages_that_are_stored_are_named(stored: Stored | None, fields: dict[str, str]) -> None:
+    assert stored_fields(stored) == fields
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+def test_the_beginning_names_the_conversation(name: str) -> None:
+    assert b'"thread_uuid":"cd"' in ENCODERS[name]().encode(1, Started(turn="ab", thread="cd"))
+    assert b"thread" not in ENCODERS[name]().encode(1, Started(turn="ab"))

@@ -7,7 +7,15 @@ import re
 import pytest
 
 from waldur_chat import errors
-from waldur_chat.errors import ChatError, ProviderBusy, ProviderError
+from waldur_chat.errors import (
+    BudgetConflict,
+    BudgetExhausted,
+    ChatError,
+    ProviderBusy,
+    ProviderError,
+    QuestionRefused,
+    ThreadBusy,
+)
 
 BRANCH = re.compile(r"^    ([│ ]*)[├└]── (\w+) +(\d{3})  \w", re.MULTILINE)
 
@@ -59,3 +67,20 @@ def test_a_message_stays_apart_from_the_sentence() -> None:
     error = ProviderBusy("status 429", retry_after=7)
     assert (str(error), error.retry_after) == ("status 429", 7)
     assert error.sentence == ProviderBusy.sentence
+
+
+def test_what_is_wrong_with_a_question_is_told_with_its_field() -> None:
+    error = QuestionRefused("mode", "There is nothing to ask again.")
+    assert (error.field, str(error)) == ("mode", "There is nothing to ask again.")
+
+
+def test_a_conversation_that_is_busy_names_its_turn() -> None:
+    error = ThreadBusy("ab")
+    assert (error.turn, error.retry_after) == ("ab", None)
+
+
+@pytest.mark.parametrize(("error", "status"), [(BudgetExhausted, 429), (BudgetConflict, 409)])
+def test_a_budget_that_is_used_up_says_whose_and_until_when(error: type[BudgetExhausted], status: int) -> None:
+    raised = error(scope="user", period="daily", limit=9, retry_after=7)
+    assert (raised.status, raised.scope, raised.period, raised.limit) == (status, "user", "daily", 9)
+    assert raised.retry_after == 7

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import PROMPT, run
-from tests.unit.recorded import Outcome, Reader, outcome, stream
+from tests.unit.recorded import Outcome, Reader, outcome, spelled, stream
 from tests.unit.test_langserve_events import STREAMS
 from tests.unit.test_openai_chunks import DIALECTS
 from waldur_chat.engine.attempts import _until_text
@@ -57,7 +57,7 @@ LANGSERVE_PLACES = [
 
 
 def read(reader: type[Reader], *pieces: bytes) -> Outcome:
-    """See outcome(); what comes out is what the events' types promise, and can be sent on."""
+    """See spelled(outcome()); what comes out is what the events' types promise, and can be sent on."""
     events, error = outcome(reader(), pieces)
     for event in events:
         match event:
@@ -69,7 +69,7 @@ def read(reader: type[Reader], *pieces: bytes) -> Outcome:
             case Stopped(reason=reason):
                 assert reason.isascii()
                 assert reason.isprintable()
-    return events, error
+    return spelled((events, error))
 
 
 def cuts(data: st.DataObject, length: int) -> list[int]:

@@ -23,6 +23,7 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import Delta, ProviderEvent, Usage
+from waldur_chat.messages import Message, Prompt
 from waldur_chat.providers.langserve import LangServeProvider
 
 pytestmark = pytest.mark.usefixtures("http_client")
@@ -55,6 +56,17 @@ def test_an_answer_becomes_events() -> None:
 def test_the_request_is_one_text() -> None:
     _, request = asked()
     assert request["body"] == {"input": "Be kind.\n\nWhat is a VPC?"}
+
+
+def test_of_a_conversation_it_is_told_who_said_what() -> None:
+    async def main() -> dict[str, Any]:
+        said = [("user", "Hi"), ("assistant", "Hello"), ("user", "What is a VPC?")]
+        messages = tuple(Message(role=role, text=text) for role, text in said)
+        async with asking() as (service, provider):
+            await answer(provider, Prompt(messages=messages))
+            return service.request
+
+    assert run(main())["body"] == {"input": "User: Hi\n\nAssistant: Hello\n\nUser: What is a VPC?"}
 
 
 def test_the_token_is_sent() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
-from tests.unit.recorded import LINE_ENDS, Outcome, outcome, stream
+from tests.unit.recorded import LINE_ENDS, Outcome, outcome, spelled, stream
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
 from waldur_chat.providers.openai_chunks import ChunkReader
@@ -50,12 +53,12 @@ DIALECTS: dict[str, Outcome] = {
 
 
 def read(*pieces: bytes) -> Outcome:
-    return outcome(ChunkReader(), pieces)
+    return spelled(outcome(ChunkReader(), pieces))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_each_dialect_is_understood(dialect: str) -> None:
-    assert read(stream(dialect)) == DIALECTS[dialect]
+    assert read(stream(dialect)) == spelled(DIALECTS[dialect])
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS)
@@ -63,13 +66,13 @@ def test_each_dialect_is_understood(dialect: str) -> None:
 def test_every_cut_gives_the_same_events(dialect: str, line_end: str) -> None:
     data = stream(dialect, line_end)
     for cut in range(len(data) + 1):
-        assert read(data[:cut], data[cut:]) == DIALECTS[dialect]
+        assert read(data[:cut], data[cut:]) == spelled(DIALECTS[dialect])
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_single_bytes_give_the_same_events(dialect: str) -> None:
     data = stream(dialect)
-    assert read(*(data[index : index + 1] for index in range(len(data)))) == DIALECTS[dialect]
+    assert read(*(data[index : index + 1] for index in range(len(data)))) == spelled(DIALECTS[dialect])
 
 
 @pytest.mark.parametrize("data", [b"{", b'"text"', b"[" * 100_000, b"\xff"])
@@ -143,3 +146,76 @@ def test_the_last_event_may_lack_its_blank_line(end: bytes, events: list[object]
     reader = ChunkReader()
     list(reader.feed(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n' + end))
     assert reader.finish() == events
+
+
+def chunk(text: str, **fields: object) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    return b"data: " + json.dumps({"id": "c1", "choices": [choice], **fields}).encode() + b"\n\n"
+
+
+def letters(events: Iterable[ProviderEvent]) -> list[ProviderEvent]:
+    return spelled((list(events), None))[0]
+
+
+def one_by_one(events: Iterable[bytes]) -> list[ProviderEvent]:
+    """What each of these says where there is no other like it."""
+    return letters(event for one in events for event in ChunkReader().feed(one))
+
+
+EVENTS = some.one_of(
+    some.text(max_size=12).map(chunk),
+    some.text(some.sampled_from('"\\,}{\n:'), min_size=1).map(chunk),
+    some.text(max_size=3).map(lambda text: chunk(text, created=1)),
+    some.text(max_size=3).map(lambda text: chunk(text, usage={"prompt_tokens": 1, "completion_tokens": 2})),
+    some.text(max_size=3).map(lambda text: chunk(text).replace(b'"content"', b'"reasoning"')),
+    some.text(max_size=3).map(lambda text: chunk(text).replace(b"\n\n", b"\r\n\r\n")),
+    some.sampled_from([b": ping\n\n", b"\n", b"event: x\ndata: {}\n\n", b'data: {"choices": [{"delta": {}}]}\n\n']),
+)
+
+
+@given(some.lists(EVENTS), some.lists(some.integers(1, 300)))
+def test_chunks_that_are_alike_say_together_what_each_of_them_says(events: list[bytes], cuts: list[int]) -> None:
+    data, reader, found = b"".join(events), ChunkReader(), []
+    for size in cuts:
+        found += reader.feed(data[:size])
+        data = data[size:]
+    found += [*reader.feed(data), *reader.feed(b"data: [DONE]\n\n"), *reader.finish()]
+    assert letters(found) == one_by_one(events)
+
+
+def test_many_chunks_that_come_at_once_are_one_event() -> None:
+    assert list(ChunkReader().feed(b"".join(map(chunk, "abcdef")))) == text("abcdef")
+
+
+def test_a_chunk_that_came_alone_is_given_at_once() -> None:
+    reader = ChunkReader()
+    assert [list(reader.feed(chunk(letter))) for letter in "abc"] == [text(letter) for letter in "abc"]
+
+
+def test_a_chunk_without_text_is_no_event_among_others_either() -> None:
+    reader = ChunkReader()
+    assert list(reader.feed(chunk("a"))) == text("a")
+    assert list(reader.feed(chunk(""))) == []
+
+
+def test_a_shape_that_changes_with_each_chunk_is_not_learned_for_ever() -> None:
+    reader = ChunkReader()
+    data = b"".join(chunk(str(number), id=f"c{number}") for number in range(1000))
+    assert letters(reader.feed(data)) == text(*"".join(map(str, range(1000))))
+    assert reader._alike is None
+
+
+@pytest.mark.parametrize("broken", [b"a\\", b'a"b', b'a", "b', b"a\nb", b"\xff", b"\\ud83d\\"])
+def test_what_is_no_json_is_none_among_others_either(broken: bytes) -> None:
+    wrong = chunk("TEXT").replace(b"TEXT", broken)
+    alone = outcome(ChunkReader(), [wrong])
+    among = read(chunk("a") + chunk("b") + wrong + chunk("c"))
+    assert (alone[1], among) == (ProviderFailed, (text(*"ab"), ProviderFailed))
+
+
+def test_a_chunk_that_does_not_end_is_not_kept_for_ever() -> None:
+    reader = ChunkReader()
+    assert list(reader.feed(chunk("a"))) == text("a")
+    endless = chunk("x" * 200_000)
+    pieces = [endless[start : start + 1000] for start in range(0, len(endless), 1000)]
+    assert outcome(reader, pieces) == ([], ProviderFailed)

@@ -159,12 +159,22 @@ def test_the_length_of_the_answer_is_always_limited(options: dict[str, Any], exp
     ],
 )
 def test_the_limit_has_the_name_that_the_service_knows(options: dict[str, Any], field: str) -> None:
-    assert OpenAIProvider(**options)._completion[field] == 4096
+    assert OpenAIProvider(**options)._max_tokens_field == field
 
 
 def test_the_environments_address_decides_on_the_limits_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:11434/v1")
-    assert "max_tokens" in OpenAIProvider()._completion
+    assert OpenAIProvider()._max_tokens_field == "max_tokens"
+
+
+@pytest.mark.parametrize(("asked_for", "sent"), [(None, 9), (5, 5), (20, 9)])
+def test_a_prompt_may_ask_for_less_than_the_limit(asked_for: int | None, sent: int) -> None:
+    async def main() -> dict[str, Any]:
+        async with asking(max_output_tokens=9) as (service, provider):
+            await answer(provider, replace(PROMPT, max_output_tokens=asked_for))
+            return service.request
+
+    assert run(main())["body"]["max_tokens"] == sent
 
 
 def test_completion_options_are_sent_side_by_side() -> None:

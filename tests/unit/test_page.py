@@ -18,6 +18,11 @@ urlpatterns = [
     path("assistant/", include("waldur_chat.page_urls")),
     path("stream-here/", lambda request: HttpResponse(), name="chat-stream"),
     path("other-stream/", lambda request: HttpResponse(), name="other-stream"),
+    path("kept-stream/", lambda request: HttpResponse(), name="kept-stream"),
+    path("kept/<uuid>/", lambda request, uuid: HttpResponse(), name="kept-events"),
+    path("kept-threads/", lambda request: HttpResponse(), name="kept-threads-list"),
+    path("kept-messages/", lambda request: HttpResponse(), name="kept-messages-list"),
+    path("kept-quota/usage/", lambda request: HttpResponse(), name="kept-quota-usage"),
 ]
 
 
@@ -53,6 +58,30 @@ def test_the_page_names_the_stream() -> None:
 
 def test_a_host_can_name_another_stream() -> None:
     assert 'data-stream-url="/other-stream/"' in render(stream_view_name="other-stream").content.decode()
+
+
+def test_the_page_names_the_conversations_that_belong_to_the_stream() -> None:
+    html = render(stream_view_name="kept-stream").content.decode()
+
+    assert 'data-threads-url="/kept-threads/"' in html
+    assert 'data-messages-url="/kept-messages/"' in html
+    assert 'data-usage-url="/kept-quota/usage/"' in html
+    assert 'data-events-url="/kept/TURN/"' in html
+    assert 'id="side"' in html
+
+
+@pytest.mark.parametrize("name", ["chat-stream", "other-stream"])
+def test_a_host_without_addresses_of_conversations_has_no_list_of_them(name: str) -> None:
+    html = render(stream_view_name=name).content.decode()
+
+    assert "data-threads-url" not in html
+    assert 'id="side"' not in html
+
+
+def test_a_host_that_stores_nothing_has_no_list_of_conversations(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False}
+
+    assert "data-threads-url" not in render(stream_view_name="kept-stream").content.decode()
 
 
 def test_a_host_can_give_title_and_length() -> None:

@@ -16,7 +16,7 @@ from tests.unit.aio import PROMPT, begin, everything, run, scripted_spec, settin
 from waldur_chat import signals
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.events import Usage
+from waldur_chat.events import Terminal, Usage
 from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.testing import Script, Step
 
@@ -49,6 +49,49 @@ def test_a_whole_answer_has_its_record(caplog: pytest.LogCaptureFixture) -> None
     assert (record.attempts, record.failed_attempts) == (1, "")
     assert 0 <= record.first_event_seconds <= record.seconds < 30
     assert f"turn={record.turn} request_id=r-1 user_id=7 provider=default status=finished" in record.getMessage()
+
+
+class Kept:
+    """Keeps nothing of a turn; it belongs to a conversation all the same."""
+
+    turn = "ab"
+    thread = "cd"
+    max_output_tokens = None
+
+    def start(self, turn: Turn) -> None:
+        """See Keeper.start()."""
+
+    def answer(self, turn: Turn) -> None:
+        """See Keeper.answer()."""
+
+    async def end(self, turn: Turn, terminal: Terminal) -> None:
+        """See Keeper.end()."""
+
+
+def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> None:
+    threads: list[str] = []
+
+    def receive(turn: TurnRecord, **kwargs: object) -> None:
+        threads.append(turn.thread)
+
+    async def main() -> None:
+        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, keeper=Kept())
+        turn.start(asyncio.get_running_loop())
+        await everything(turn)
+        await until(lambda: len(threads) == 2)
+
+    caplog.set_level(logging.INFO, "waldur_chat.turns")
+    with receiving(signals.turn_started, receive), receiving(signals.turn_ended, receive):
+        run(main())
+    record: Any = next(one for one in caplog.records if one.name == "waldur_chat.turns")
+    assert ([record.thread_uuid], threads) == (["cd"], ["cd", "cd"])
+    assert "turn=ab thread_uuid=cd provider=default" in record.getMessage()
+
+
+def test_a_turn_of_no_conversation_names_none(caplog: pytest.LogCaptureFixture) -> None:
+    record: Any = logged(caplog, "a")
+    assert record.thread_uuid == ""
+    assert "thread_uuid=" not in record.getMessage()
 
 
 def test_a_failure_is_a_warning_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:

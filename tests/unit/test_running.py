@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
-from tests.unit.aio import begin, everything, run
+from tests.unit.aio import begin, everything, run, turn_of, until
+from tests.unit.test_turn import FakeKeeper
 from waldur_chat import chat
-from waldur_chat.engine import running
+from waldur_chat.engine import background, running
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Cancelled, Failed, Finished
 from waldur_chat.testing import Script
@@ -93,6 +97,48 @@ def test_turns_that_begin_while_the_server_stops_have_what_is_left_of_the_time(s
     run(main(), seconds=5)
 
 
+@pytest.mark.parametrize("is_being_kept", [False, True])
+def test_a_server_that_can_waits_for_a_turn_that_nobody_reads(server: Server, is_being_kept: bool) -> None:
+    held: set[asyncio.Task[None]] = set()
+    vars(server)["server_state"] = SimpleNamespace(tasks=held)
+
+    async def main() -> None:
+        keeper = FakeKeeper(takes=0.1)
+        turn = turn_of(Script(steps=["a", 0.1, "b"]), keeper)
+        turn.start(asyncio.get_running_loop())
+        await turn.first()
+        if is_being_kept:
+            await until(lambda: "end" in keeper.told)
+        assert not held, "its reader is waited for"
+        turn.close()
+        await until(lambda: held)
+        await until(lambda: not held)
+        assert [text for text, _ in keeper.kept] == ["ab"]
+
+    run(main())
+
+
+def test_a_server_does_not_wait_for_a_turn_of_another_loop(server: Server) -> None:
+    held: set[object] = set()
+    vars(server)["server_state"] = SimpleNamespace(tasks=held)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(running.hold, Mock()).result()
+    assert not held
+
+
+def test_a_process_that_has_stopped_waits_for_the_turns_of_its_background_loop(server: Server) -> None:
+    server.alive = False
+    one = background._Background()
+    atexit.unregister(one.stop)
+    keeper = FakeKeeper()
+    turn = turn_of(Script(steps=["a", 0.3, "b"]), keeper)
+    turn.start(one.loop)
+    asyncio.run_coroutine_threadsafe(turn.first(), one.loop).result(10)
+    turn.close()
+    one.stop()
+    assert [text for text, _ in keeper.kept] == ["ab"]
+
+
 def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
     async def main() -> None:
         turn = begin(Script(steps=["a"]))
@@ -113,3 +159,12 @@ def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
     second = asyncio.run(main())
     assert first not in running._loops
     assert running._loops.pop(second)
+
+
+def test_a_forked_process_has_none_of_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    monkeypatch.setattr(running, "_loops", {loop: {}})
+    monkeypatch.setattr(running, "_viewers", {loop: set()})
+    running._forget()
+    assert (running._loops, running._viewers) == ({}, {})

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.test_encoders import EVENTS, USAGE
 from waldur_chat.errors import ProviderBusy, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored
 from waldur_chat.wire.sse import SSEEncoder
 from waldur_chat.wire.sse_decoder import ServerSentEvent, SSEDecoder
+
+STORED = Stored(question="q", answer="a")
 
 
 def encode(*events: Event) -> bytes:
@@ -32,6 +34,7 @@ def lines_of_2025(data: bytes) -> list[dict[str, object]]:
     ("event", "name", "payload"),
     [
         (Started(turn="ab"), "start", {"turn_uuid": "ab"}),
+        (Started(turn="ab", thread="cd"), "start", {"turn_uuid": "ab", "thread_uuid": "cd"}),
         (Delta(text="Hi"), "message", {"c": "Hi"}),
         (Reasoning(text="Hm"), "reasoning", {"reasoning": "Hm"}),
         (Finished(reason="stop", usage=None), "end", {"c": "", "finish_reason": "stop", "additional_kwargs": {}}),
@@ -55,6 +58,20 @@ def lines_of_2025(data: bytes) -> list[dict[str, object]]:
 def test_each_event_has_its_name_and_payload(event: Event, name: str, payload: object) -> None:
     (decoded,) = decode(encode(event))
     assert (decoded.name, json.loads(decoded.data)) == (name, payload)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        Finished(reason="stop", usage=None, stored=STORED),
+        Failed(error=ProviderBusy(), usage=None, stored=STORED),
+        Cancelled(usage=None, stored=STORED),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_every_end_tells_where_question_and_answer_are_stored(end: Event) -> None:
+    (payload,) = lines_of_2025(encode(end))
+    assert (payload["user_message_uuid"], payload["assistant_message_uuid"]) == ("q", "a")
 
 
 def test_usage_stands_where_clients_of_2025_look_for_it() -> None:

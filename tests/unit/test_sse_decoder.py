@@ -100,3 +100,23 @@ def test_an_event_of_just_the_largest_size_is_read(size: int) -> None:
 def test_comments_may_go_on_for_ever() -> None:
     (event,) = decode(b"data: a\n", *[b": ping\n" * 1000] * 100, b"\n")
     assert event.data == b"a"
+
+
+def ids(stream: bytes) -> list[str]:
+    decoder = SSEDecoder()
+    return [decoder.last_id for byte in stream for _ in decoder.feed(bytes([byte]))]
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS)
+def test_an_id_holds_until_the_next_one(line_end: str) -> None:
+    stream = b"data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid:2\nid: x\0\ndata: d\n\nid\ndata: e\n\n"
+    assert ids(stream.replace(b"\n", BYTES[line_end])) == ["", "1", "1", "2", ""]
+
+
+@pytest.mark.parametrize(
+    ("value", "retry"), [(b"1500", 1500), (b"", None), (b"-1", None), (b"1.5", None), (b"9" * 10_000, 999_999_999)]
+)
+def test_a_retry_time_is_a_number(value: bytes, retry: int | None) -> None:
+    decoder = SSEDecoder()
+    assert list(decoder.feed(b"retry: " + value + b"\n")) == []
+    assert decoder.retry == retry

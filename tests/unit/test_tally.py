@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.aio import PROMPT
-from waldur_chat.engine.tally import Tally
+from waldur_chat.engine.tally import Tally, estimated_tokens, size_of
 from waldur_chat.events import Usage
 
 
@@ -92,3 +94,29 @@ def test_a_sum_with_a_guess_is_a_guess() -> None:
     tally.fail()
     tally.ask()
     assert tally.total() == guessed(13, 0)
+
+
+def test_an_answer_that_is_written_has_what_was_reported_and_a_guess() -> None:
+    tally = Tally(PROMPT)
+    assert tally.output_tokens == 0
+    tally.ask()
+    tally.hear("12345")
+    assert tally.output_tokens == 2
+    tally.report(reported(7, 5))
+    tally.hear("12345")
+    assert tally.output_tokens == 7
+
+
+def test_another_attempt_writes_another_answer() -> None:
+    tally = Tally(PROMPT)
+    tally.ask()
+    tally.report(reported(7, 5))
+    tally.ask()
+    assert tally.output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "tokens"), [("", 0, 0), ("a", 1, 1), ("12345", 5, 2), ("жж", 4, 1), ("\ud83d", 3, 1)]
+)
+def test_a_text_is_as_long_as_its_bytes(text: str, size: int, tokens: int) -> None:
+    assert (size_of(text), estimated_tokens(text)) == (size, tokens)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.aio import PROMPT, answer, run
@@ -57,6 +59,13 @@ def test_other_settings_stay(settings: pytest.FixtureRequest) -> None:
     with scripted("a") as provider:
         chat.invoke("Hi")
     assert [message.text for message in provider.prompts[0].messages] == ["Be kind.", "Hi"]
+
+
+@pytest.mark.parametrize(("own", "stores"), [({}, False), ({"STORAGE": True}, True)])
+def test_nothing_is_stored_unless_the_site_says_so(settings: Any, own: dict[str, bool], stores: bool) -> None:
+    settings.WALDUR_CHAT = own
+    with scripted("a"):
+        assert conf.load().storage is stores
 
 
 def test_one_script_after_another_is_not_mixed_up() -> None:

@@ -37,6 +37,8 @@ from waldur_chat.events import (
     Reasoning,
     Started,
     Stopped,
+    Stored,
+    Terminal,
     Usage,
 )
 from waldur_chat.messages import Prompt
@@ -396,6 +398,121 @@ def test_a_turn_runs_within_its_seats_and_ends_after_it_gave_them_back() -> None
     run(main())
 
 
+class FakeKeeper:
+    """Keeps a turn in lists."""
+
+    thread = "7" * 32
+
+    def __init__(self, *, takes: float = 0, max_output_tokens: int | None = None) -> None:
+        self.turn = "1" * 32
+        self.max_output_tokens = max_output_tokens
+        self.told: list[str] = []
+        self.kept: list[tuple[str, Terminal]] = []
+        self._takes = takes
+
+    def start(self, turn: Turn) -> None:
+        self.told.append("start")
+
+    def answer(self, turn: Turn) -> None:
+        self.told.append("answer")
+
+    async def end(self, turn: Turn, terminal: Terminal) -> Stored | None:
+        self.told.append("end")
+        await asyncio.sleep(self._takes)
+        self.kept.append((turn.text, terminal))
+        return Stored(question="2" * 32, answer="3" * 32)
+
+
+def kept(keeper: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
+    """What a turn tells that somebody keeps."""
+
+    async def main() -> list[Event]:
+        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, keeper=keeper)
+        turn.start(asyncio.get_running_loop())
+        return await everything(turn)
+
+    return run(main())
+
+
+def test_a_turn_that_was_not_started_is_left_without_a_word() -> None:
+    turn = Turn(settings_with(scripted_spec(Script(steps=()))), PROMPT, keeper=FakeKeeper())
+    assert turn.had() == ""
+    turn.close()
+    assert turn.text == ""
+
+
+def test_a_turn_that_is_kept_has_the_ids_that_its_keeper_knows() -> None:
+    assert kept(FakeKeeper(), "a")[0] == Started(turn="1" * 32, thread="7" * 32)
+
+
+def test_a_keeper_is_told_when_a_turn_begins_and_is_answered_and_ends() -> None:
+    keeper = FakeKeeper()
+    kept(keeper, "a", "b")
+    assert keeper.told == ["start", "answer", "end"]
+
+
+def test_a_keeper_of_a_turn_that_fails_before_it_answers_is_told_of_no_answer() -> None:
+    keeper = FakeKeeper()
+    kept(keeper, ProviderBusy())
+    assert keeper.told == ["start", "end"]
+
+
+def test_the_reader_is_told_of_the_end_when_it_is_kept_and_where() -> None:
+    keeper = FakeKeeper(takes=0.05)
+    last = kept(keeper, "a", "b", USAGE)[-1]
+    assert keeper.kept == [("ab", Finished(reason="stop", usage=USAGE))]
+    assert last == Finished(reason="stop", usage=USAGE, stored=Stored(question="2" * 32, answer="3" * 32))
+
+
+def test_reasoning_is_not_kept() -> None:
+    keeper = FakeKeeper()
+    kept(keeper, Reasoning(text="Hm."), "a")
+    assert keeper.kept[0][0] == "a"
+
+
+def test_what_was_said_before_a_failure_is_kept() -> None:
+    keeper = FakeKeeper()
+    kept(keeper, "a", ProviderBusy())
+    text, terminal = keeper.kept[0]
+    assert text == "a"
+    assert isinstance(terminal, Failed)
+
+
+def test_an_answer_that_reaches_what_was_promised_is_ended() -> None:
+    keeper = FakeKeeper(max_output_tokens=2)
+    assert [one for one in kept(keeper, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
+        Delta(text="x" * 4 + "y" * 4),
+        Finished(reason="length", usage=guessed(2), stored=Stored(question="2" * 32, answer="3" * 32)),
+    ]
+
+
+def test_an_answer_within_what_was_promised_is_whole() -> None:
+    last = kept(FakeKeeper(max_output_tokens=2), "x" * 4)[-1]
+    assert isinstance(last, Finished)
+    assert last.reason == "stop"
+
+
+def test_a_turn_of_which_nobody_keeps_anything_holds_no_text() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a"]))
+        await everything(turn)
+        assert turn.text == ""
+
+    run(main())
+
+
+def test_a_turn_tells_what_it_has_used_so_far() -> None:
+    async def main() -> None:
+        turn = begin(Script(steps=["a", 30]))
+        assert turn.used() is None
+        await turn.first()
+        assert turn.used() == guessed(1)
+        turn.cancel()
+        await everything(turn)
+
+    run(main())
+
+
 class NeverCloses(Provider):
     """Is not done with closing for a long time."""
 
@@ -438,3 +555,9 @@ def test_what_a_provider_raises_is_logged_without_its_words(caplog: pytest.LogCa
     told(RuntimeError("secret"))
     assert "raised RuntimeError at " in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
+    script = Script(steps=["a"])
+    turn_of(script).drop()
+    assert script.opened == 0

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from django.db import connections
 
 from tests.unit.aio import run, until
 from waldur_chat.engine.worker import Worker
@@ -67,6 +68,57 @@ def test_an_act_whose_loop_has_gone_is_done_too() -> None:
 
 async def _one() -> int:
     return await worker.do(lambda: 1)
+
+
+def test_a_drain_waits_for_what_was_asked_for() -> None:
+    done: list[int] = []
+
+    def slowly() -> None:
+        time.sleep(0.05)
+        done.append(1)
+
+    async def main() -> None:
+        worker.do(slowly)
+
+    run(main())
+    worker.drain()
+    assert done == [1]
+
+
+def test_a_drain_does_not_wait_for_ever() -> None:
+    release = threading.Event()
+
+    async def main() -> None:
+        worker.do(release.wait)
+
+    run(main())
+    began = time.monotonic()
+    worker.drain(0.05)
+    release.set()
+    assert 0.05 <= time.monotonic() - began < 5
+
+
+def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
+    Worker("waldur-chat-idle").drain(60)
+
+
+def test_an_idle_worker_holds_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh, closed, release = Worker("waldur-chat-fresh"), threading.Semaphore(0), threading.Event()
+
+    def close_all() -> None:
+        if threading.current_thread().name == "waldur-chat-fresh":  # Others may have ended something just now.
+            closed.release()
+
+    monkeypatch.setattr(connections, "close_all", close_all)
+
+    async def main() -> None:
+        first, second = fresh.do(release.wait), fresh.do(lambda: closed.acquire(blocking=False))
+        release.set()
+        await first
+        assert not await second
+
+    run(main())
+    assert closed.acquire(timeout=5)
 
 
 def test_what_is_asked_while_the_process_exits_is_done() -> None:

@@ -1,6 +1,6 @@
 """The body of a stream: a turn's events, encoded as they come.
 
-It has two colours, since Django buffers a body of the wrong one: `AsyncBody` under ASGI, on the turn's own event loop,
+It has two colours, since Django buffers a body of the wrong one: `AsyncBody` under ASGI, on the event loop of the turn,
 and `SyncBody` under WSGI, in the request's thread. Whatever ends a body ends its turn.
 """
 
@@ -14,8 +14,9 @@ from django.http import StreamingHttpResponse
 from waldur_chat.api.idle import give_back_connections, give_back_thread
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
-from waldur_chat.engine.turn import Turn
-from waldur_chat.events import Event, Reasoning
+from waldur_chat.engine.source import Source
+from waldur_chat.errors import ServerStopping
+from waldur_chat.events import Delta, Event, Reasoning
 from waldur_chat.wire.base import Encoder
 
 POLL_SECONDS = 1.0
@@ -25,11 +26,12 @@ POLL_SECONDS = 1.0
 class Body:
     """What both colours do: encode, and end the turn."""
 
-    def __init__(self, turn: Turn, encoder: Encoder, settings: Settings) -> None:
-        self.turn = turn
+    def __init__(self, source: Source, encoder: Encoder, settings: Settings) -> None:
+        self.source = source
         self.encoder = encoder
         self.settings = settings
-        self._number = 0
+        self._position = source.position
+        self._has_skipped = False
         self._ended = False
 
     def encode(self, events: list[Event]) -> bytes:
@@ -38,18 +40,22 @@ class Body:
         return b"".join(self._encode(event) for event in events)
 
     def close(self) -> None:
-        """Stop the turn, if it still runs. Called by Django from any thread."""
-        self.turn.cancel()
+        """Tell the turn that its reader has gone. Called by Django from any thread."""
+        self.source.close()
 
     def __del__(self) -> None:
         """A response that was dropped before it was sent is closed by nobody."""
         self.close()
 
     def _encode(self, event: Event) -> bytes:
-        self._number += 1
         if isinstance(event, Reasoning) and not self.settings.show_reasoning:
             return b""
-        return self.encoder.encode(self._number, event)
+        if isinstance(event, Delta):
+            if self._position and not self._has_skipped:
+                self.encoder.skip(self.source.had())
+            self._has_skipped = True
+            self._position += len(event.text)
+        return self.encoder.encode(self._position, event)
 
 
 class AsyncBody(Body):
@@ -67,16 +73,21 @@ class AsyncBody(Body):
                 heartbeat_at += self.settings.heartbeat_seconds
                 if self.encoder.heartbeat:
                     return self.encoder.heartbeat
-            elif piece := self.encode(await self.turn.take(left)):
-                return piece
+            else:
+                try:
+                    events = await self.source.take(left)
+                except ServerStopping:  # Its reader comes back, to another process.
+                    break
+                if piece := self.encode(events):
+                    return piece
         raise StopAsyncIteration
 
 
 class SyncBody(Body):
     """Iterated in a thread. `has_hung_up` tells whether the client is known to have gone."""
 
-    def __init__(self, turn: Turn, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]) -> None:
-        super().__init__(turn, encoder, settings)
+    def __init__(self, source: Source, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]) -> None:
+        super().__init__(source, encoder, settings)
         self._has_hung_up = has_hung_up
 
     def __iter__(self) -> SyncBody:
@@ -87,14 +98,21 @@ class SyncBody(Body):
         heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds / 2
         while not self._ended:
             if self._has_hung_up():
-                self.turn.cancel()  # Its end is sent all the same: who closed one direction only can read it.
+                self.close()  # The end of a turn that ends with it is sent: who closed one direction only can read it.
+                if not self.source.ends_with_reader:
+                    break
             left = heartbeat_at - time.monotonic()
             if left <= 0:
                 heartbeat_at += self.settings.heartbeat_seconds / 2
                 if self.encoder.heartbeat:
                     return self.encoder.heartbeat
-            elif piece := self.encode(self.turn.take_blocking(min(left, POLL_SECONDS))):
-                return piece
+            else:
+                try:
+                    events = self.source.take_blocking(min(left, POLL_SECONDS))
+                except ServerStopping:  # See AsyncBody.
+                    break
+                if piece := self.encode(events):
+                    return piece
         raise StopIteration
 
 
@@ -123,7 +141,9 @@ class StreamResponse(StreamingHttpResponse):
         """See __iter__(). Django's own does not close the body when its reader leaves."""
         try:
             await give_back_thread()
-            async for piece in super().__aiter__():
+            # Where no middleware has put anything between, the body is read without Django's own two generators.
+            pieces = self._body if getattr(self, "_iterator", None) is self._body else super().__aiter__()
+            async for piece in pieces:
                 yield piece
         finally:
             self._body.close()

@@ -11,7 +11,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from concurrent import futures
 from functools import partial
-from io import StringIO
 from typing import Any, Generic, TypeVar, cast
 
 from asgiref.sync import sync_to_async
@@ -27,10 +26,14 @@ from waldur_chat.api.idle import give_back_connections, give_back_thread
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine import background
-from waldur_chat.engine.turn import Turn
+from waldur_chat.engine.log import Growing
+from waldur_chat.engine.source import Source
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
 from waldur_chat.wire.base import Encoder
+
+PROMPT_SECONDS = 0.05
+"""An answer that begins within this time finds the thread of its request where it was: another costs more to start."""
 
 T = TypeVar("T")
 
@@ -39,27 +42,27 @@ class Outcome(ABC, Generic[T]):
     """What a request wants of its turn."""
 
     @abstractmethod
-    async def reach(self, turn: Turn) -> T:
+    async def reach(self, source: Source) -> T:
         """Wait, on the turn's event loop, for what decides the status. Raises the turn's `ChatError`."""
 
     @abstractmethod
-    def respond(self, request: HttpRequest, turn: Turn, reached: T) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: Source, reached: T) -> HttpResponseBase:
         """The response, in the colour of the server that carries the request."""
 
 
 class WholeAnswer(Outcome[Answer]):
     """The answer as one JSON string, when it is complete."""
 
-    async def reach(self, turn: Turn) -> Answer:
+    async def reach(self, source: Source) -> Answer:
         """See Outcome.reach()."""
-        text = StringIO()
+        text = Growing()
         while True:
-            events = await turn.take()
-            text.writelines(event.text for event in events if isinstance(event, Delta))
+            events = await source.take()
+            text.add("".join(event.text for event in events if isinstance(event, Delta)))
             if ended(events):
-                return collect([Delta(text=text.getvalue()), events[-1]])
+                return collect([Delta(text=text.since(0)), events[-1]])
 
-    def respond(self, request: HttpRequest, turn: Turn, reached: Answer) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: Source, reached: Answer) -> HttpResponseBase:
         """See Outcome.respond()."""
         return Response(reached.text)
 
@@ -71,18 +74,25 @@ class Stream(Outcome[None]):
         self._encoder = encoder(partial(_translate, get_language()))
         self._settings = settings
 
-    async def reach(self, turn: Turn) -> None:
+    async def reach(self, source: Source) -> None:
         """See Outcome.reach()."""
-        await turn.first()
+        await source.first()
 
-    def respond(self, request: HttpRequest, turn: Turn, reached: None) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: Source, reached: None) -> HttpResponseBase:
         """See Outcome.respond()."""
         body: AsyncBody | SyncBody
         if isinstance(request, ASGIRequest):
-            body = AsyncBody(turn, self._encoder, self._settings)
+            body = AsyncBody(source, self._encoder, self._settings)
         else:
-            body = SyncBody(turn, self._encoder, self._settings, partial(has_hung_up, request.META))
+            body = SyncBody(source, self._encoder, self._settings, partial(has_hung_up, request.META))
         return StreamResponse(body)
+
+
+class Rejoined(Stream):
+    """An answer that somebody has come back to: there is a turn, so the response begins at once."""
+
+    async def reach(self, source: Source) -> None:
+        """See Outcome.reach()."""
 
 
 class PendingResponse(HttpResponse, Generic[T]):
@@ -91,13 +101,20 @@ class PendingResponse(HttpResponse, Generic[T]):
     # What middleware expects of a response that is rendered later.
     context_data = None
     template_name = None
+    _is_dropped = False
 
-    def __init__(self, view: APIView, turn: Turn, outcome: Outcome[T]) -> None:
+    def __init__(self, view: APIView, source: Source, outcome: Outcome[T]) -> None:
         super().__init__()
         self.view = view
-        self.turn = turn
+        self.source = source
         self.outcome = outcome
         self.holds_connections = not give_back_connections()
+        self._is_dropped = True  # Unless somebody renders it.
+
+    def __del__(self) -> None:
+        """A client may leave while the view still writes his question: then Django drops this without a word."""
+        if self._is_dropped:
+            self.source.drop()
 
     def render(self) -> HttpResponseBase:
         """The response that takes this one's place."""
@@ -110,23 +127,27 @@ class PendingResponse(HttpResponse, Generic[T]):
 
     def respond(self, reached: T) -> HttpResponseBase:
         """The response to a turn that answers."""
-        return self._finalized(self.outcome.respond(self.view.request._request, self.turn, reached))
+        return self._finalized(self.outcome.respond(self.view.request._request, self.source, reached))
 
     def refuse(self, error: ChatError) -> HttpResponseBase:
         """The response to a turn that failed before it answered, as the host's exception handler makes it."""
         return self._finalized(self.view.handle_exception(error))
 
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_dropped = False
+        self.source.start(loop)
+
     def _wait(self) -> T:
         loop = background.loop()
-        self.turn.start(loop)
-        reaching = asyncio.run_coroutine_threadsafe(self.outcome.reach(self.turn), loop)
+        self._start(loop)
+        reaching = asyncio.run_coroutine_threadsafe(self.outcome.reach(self.source), loop)
         try:
             while not futures.wait([reaching], timeout=POLL_SECONDS).done:
                 if has_hung_up(self.view.request._request.META):
                     raise TurnCancelled
             return reaching.result()
         except BaseException:
-            self.turn.cancel()
+            self.source.close()
             raise
 
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
@@ -139,22 +160,33 @@ class AsyncPendingResponse(PendingResponse[T]):
 
     async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django takes both colours.
         """See PendingResponse.render()."""
-        await give_back_thread(holds_connections=self.holds_connections)
-        self.turn.start(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._start(loop)
+        reaching = loop.create_task(self.outcome.reach(self.source))
+        reaching.add_done_callback(_look_at)
         try:
-            reached = await self.outcome.reach(self.turn)
+            if not (await asyncio.wait({reaching}, timeout=PROMPT_SECONDS))[0]:
+                await give_back_thread(holds_connections=self.holds_connections)
+            reached = await reaching
         except ChatError as error:
             return await sync_to_async(self.refuse)(error)
         except BaseException:
-            self.turn.cancel()
+            reaching.cancel()
+            self.source.close()
             raise
         return self.respond(reached)
 
 
-def pending(view: APIView, turn: Turn, outcome: Outcome[Any]) -> HttpResponse:
+def _look_at(reaching: asyncio.Task[Any]) -> None:
+    """Of one that failed when nobody waited any more, nothing is to be said."""
+    if not reaching.cancelled():
+        reaching.exception()
+
+
+def pending(view: APIView, source: Source, outcome: Outcome[Any]) -> HttpResponse:
     """A response that is not known yet, in the colour of the server that carries the view's request."""
     colour = AsyncPendingResponse if isinstance(view.request._request, ASGIRequest) else PendingResponse
-    return colour(view, turn, outcome)
+    return colour(view, source, outcome)
 
 
 def _translate(language: str | None, sentence: str) -> str:

@@ -10,7 +10,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 
 from waldur_chat.api.parsers import BodyTooLarge
-from waldur_chat.errors import ChatError
+from waldur_chat.errors import BudgetExhausted, ChatError, QuestionRefused, ThreadBusy
 
 
 class ChatAPIException(APIException):
@@ -18,8 +18,9 @@ class ChatAPIException(APIException):
 
     def __init__(self, error: ChatError) -> None:
         self.status_code = error.status
+        self.error = error
         super().__init__(gettext(error.sentence), error.code)
-        if error.status in (429, 503):
+        if error.status in (429, 503) or isinstance(error, BudgetExhausted):
             self.wait = max(1, error.retry_after or 1)
 
 
@@ -27,7 +28,20 @@ def as_api_exception(error: Exception) -> Exception:
     """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML."""
     if isinstance(error, RequestDataTooBig):
         return BodyTooLarge()
+    if isinstance(error, QuestionRefused):
+        return ValidationError({error.field: [gettext(str(error))]})
     return ChatAPIException(error) if isinstance(error, ChatError) else error
+
+
+def _particulars(error: APIException) -> dict[str, str]:
+    """What else a program wants to know of the error."""
+    match getattr(error, "error", None):
+        case ThreadBusy(turn=turn):
+            return {"turn_uuid": turn}
+        case BudgetExhausted(scope=scope, period=period):
+            return {"scope": scope, "period": period}
+        case _:
+            return {}
 
 
 def complete(response: Response, error: Exception) -> None:
@@ -42,6 +56,8 @@ def complete(response: Response, error: Exception) -> None:
     if wait is not None:
         response["Retry-After"] = str(max(1, math.ceil(wait)))
     if isinstance(data, dict):
+        for name, value in _particulars(error).items():
+            data.setdefault(name, value)
         data.setdefault("code", "invalid" if isinstance(error, ValidationError) else error.get_codes())
         if wait is not None:
             data.setdefault("retry_after", int(response["Retry-After"]))

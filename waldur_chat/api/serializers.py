@@ -8,8 +8,13 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from waldur_chat import conf
+from waldur_chat.messages import Question
 
 INPUT_HELP = "User input text for the chat model."
+THREAD_HELP = "The conversation to go on with; without it a new one begins."
+MODE_HELP = "`reload`: replace the last answer. `edit`: replace the last message of the user, and answer it."
+NAME_HELP = "Store nothing but the answer, as the name of this conversation (clients of release 8.0.2)."
+EDIT_HELP = "The message to edit; with the mode `edit` only."
 
 
 class TextField(serializers.CharField):
@@ -25,7 +30,7 @@ class TextField(serializers.CharField):
 
 
 class ChatRequestSerializer(serializers.Serializer[Any]):
-    """A question. Fields that are not named here are ignored, whatever they say."""
+    """A question, and where in which conversation it stands. Fields that are not named here are ignored."""
 
     def __repr__(self) -> str:
         """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
@@ -33,7 +38,43 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """The limit on the length is a setting, so the fields are made at each use."""
-        return {"input": TextField(max_length=conf.site_value("INPUT_MAX_LENGTH"), help_text=INPUT_HELP)}
+        return {
+            "input": TextField(max_length=conf.site_value("INPUT_MAX_LENGTH"), help_text=INPUT_HELP),
+            "thread_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=THREAD_HELP),
+            "mode": serializers.ChoiceField(["reload", "edit"], required=False, allow_null=True, help_text=MODE_HELP),
+            "edit_message_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=EDIT_HELP),
+            "update_thread_name": serializers.UUIDField(required=False, allow_null=True, help_text=NAME_HELP),
+        }
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The fields must fit each other (contract section 2)."""
+        thread, mode, edited = (attrs.get(name) for name in ("thread_uuid", "mode", "edit_message_uuid"))
+        problems = {}
+        if not conf.site_value("STORAGE"):
+            asked = [name for name in ("thread_uuid", "mode") if attrs.get(name)]
+            problems = dict.fromkeys(asked, _("This site stores no conversations."))
+        elif mode and not thread:
+            problems["mode"] = _("Give the thread_uuid of the conversation too.")
+        elif mode == "edit" and not edited:
+            problems["edit_message_uuid"] = _("Give the UUID of the message to edit.")
+        elif mode == "edit" and not attrs.get("input"):
+            problems["input"] = _("Give the new text of the message.")
+        if edited and mode != "edit":
+            problems["edit_message_uuid"] = _("This goes with the mode edit only.")
+        if problems:
+            raise serializers.ValidationError(problems)
+        return attrs
+
+    def question(self) -> Question:
+        """What was asked; of data that is valid."""
+        data = self.validated_data
+        return Question(
+            text=data.get("input"),
+            thread=data.get("thread_uuid"),
+            mode=data.get("mode") or "",
+            edited=data.get("edit_message_uuid"),
+            names=data.get("update_thread_name") if conf.site_value("STORAGE") else None,
+        )
 
 
 class ChatInvokeSerializer(ChatRequestSerializer):

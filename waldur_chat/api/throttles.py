@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -16,9 +16,17 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from waldur_chat.errors import TooManyTurns
+from waldur_chat.errors import BudgetExhausted, TooManyTurns
 
 logger = logging.getLogger(__name__)
+
+
+class Limit(Protocol):
+    """What limits a user, as far as headers tell of it."""
+
+    def headers(self, refusal: Exception | None) -> dict[str, str]:
+        """The fields of the response's head."""
+
 
 SCOPES = ("chat_invoke", "chat_stream")
 
@@ -96,7 +104,24 @@ class TurnLimit:
         return headers
 
 
-def limit_headers(limits: Iterable[ChatRateThrottle | TurnLimit], refusal: Exception | None) -> dict[str, str]:
+class TokenBudget:
+    """The limit on a user's or the site's tokens, of which headers tell where it refused a request."""
+
+    SECONDS = {"daily": 86_400, "weekly": 7 * 86_400, "monthly": 30 * 86_400}
+
+    def headers(self, refusal: Exception | None) -> dict[str, str]:
+        """The rule, and that not enough is left."""
+        error = getattr(refusal, "error", None)
+        if not isinstance(error, BudgetExhausted):
+            return {}
+        name = f"{error.scope}-tokens-{error.period}"
+        return {
+            "RateLimit": f'"{name}";r=0;t={error.retry_after}',
+            "RateLimit-Policy": f'"{name}";q={error.limit};w={self.SECONDS[error.period]};qu="tokens"',
+        }
+
+
+def limit_headers(limits: Iterable[Limit], refusal: Exception | None) -> dict[str, str]:
     """Several limits in one field of each name, as the items of a list."""
     items: dict[str, list[str]] = {}
     for limit in limits:

@@ -19,6 +19,7 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import Event, Usage
+from waldur_chat.messages import Question
 
 QUESTION = "Answer with the word OK."
 _ENVIRONMENT = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
@@ -51,7 +52,7 @@ def _ask(settings: Settings, spec: ProviderSpec) -> list[Finding]:
 def _answer(settings: Settings, spec: ProviderSpec) -> tuple[Usage | None, ChatError | None, str]:
     """What this provider alone answers, asked once: its usage, or its error and the cause that the log has."""
     alone = replace(settings, providers={"default": replace(spec, fallback="")}, attempts=1)
-    turn = chat.prepare(QUESTION, alone)
+    turn = chat.prepare(Question(text=QUESTION), alone)
     turn.start(background.loop())
     events: list[Event] = []
     try:

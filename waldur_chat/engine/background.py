@@ -10,6 +10,8 @@ import atexit
 import os
 import threading
 
+from waldur_chat.engine import running
+
 _lock = threading.Lock()
 _background: _Background | None = None
 
@@ -36,8 +38,12 @@ class _Background:
             self.loop.close()
 
     def stop(self) -> None:
-        """Cancel what still runs, so that connections are closed and nothing complains at exit."""
+        """Cancel what still runs, so that connections are closed and nothing complains at exit.
+
+        Turns that nobody reads have their time: a server that was told to stop waits for its requests only.
+        """
         if self.process == os.getpid() and not self.loop.is_closed():
+            running.wait_for_the_last(self.loop)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(timeout=1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from waldur_chat.engine.waiting import wake, within
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024
@@ -44,15 +45,11 @@ class Channel:
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
         if not self._events:
-            loop = asyncio.get_running_loop()
-            self._reader = loop.create_future()
-            timer = loop.call_later(timeout, _wake, self._reader) if timeout is not None else None
+            self._reader = asyncio.get_running_loop().create_future()
             try:
-                await self._reader
+                await within(timeout, self._reader)
             finally:
                 self._reader = None
-                if timer:
-                    timer.cancel()
         return bool(self._events)
 
     def peek(self) -> Event:
@@ -64,16 +61,11 @@ class Channel:
         events = list(self._events)
         self._events.clear()
         self._size = 0
-        _wake(self._writer)
+        wake(self._writer)
         return events
 
     def _add(self, event: Event) -> None:
         self._events.append(event)
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
-        _wake(self._reader)
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+        wake(self._reader)

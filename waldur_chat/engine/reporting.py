@@ -48,6 +48,7 @@ def _fields(record: TurnRecord) -> dict[str, Any]:
         "turn": record.turn,
         "request_id": record.request_id,
         "user_id": record.user_id,
+        "thread_uuid": record.thread,  # Not "thread": log records have that, and refuse another one.
         "provider": record.provider,
         "model": record.model,
         "status": record.status,

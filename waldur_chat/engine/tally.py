@@ -33,7 +33,12 @@ class Tally:
 
     def hear(self, text: str) -> None:
         """The provider has written this since its last report."""
-        self._heard += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        self._heard += size_of(text)
+
+    @property
+    def output_tokens(self) -> int:
+        """The tokens of this attempt's answer so far; a guess from the last report on."""
+        return (self._reported.output_tokens if self._reported else 0) + _tokens(self._heard)
 
     def total(self, *, complete: bool = False) -> Usage | None:
         """What was used so far; None where nothing was, as far as is known.
@@ -46,13 +51,23 @@ class Tally:
     def _with_the_unreported(self) -> Usage:
         if self._reported is not None and not self._heard:
             return self._reported
-        asked = sum(len(message.text.encode("utf-8", "surrogatepass")) for message in self._prompt.messages)
+        asked = sum(size_of(message.text) for message in self._prompt.messages)
         known = self._reported or Usage(input_tokens=_tokens(asked), output_tokens=0)
         return Usage(
             input_tokens=known.input_tokens,
             output_tokens=known.output_tokens + _tokens(self._heard),
             estimated=True,
         )
+
+
+def size_of(text: str) -> int:
+    """Bytes of the text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def estimated_tokens(text: str) -> int:
+    """A guess at the tokens of this text."""
+    return _tokens(size_of(text))
 
 
 def _tokens(size: int) -> int:

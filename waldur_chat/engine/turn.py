@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
+from dataclasses import replace
 from uuid import uuid4
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine import reporting, running
+from waldur_chat.engine import background, reporting, running
 from waldur_chat.engine.attempts import Attempts, failure
 from waldur_chat.engine.channel import Channel
 from waldur_chat.engine.gate import gate_of_process
+from waldur_chat.engine.keeping import Keeper
+from waldur_chat.engine.log import Log, LogReader
 from waldur_chat.engine.surrogates import SurrogateJoiner
 from waldur_chat.engine.tally import Tally
 from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
@@ -48,21 +51,39 @@ Seats = Callable[["Turn"], AbstractAsyncContextManager[None]]
 class Turn:
     """One prompt, one answer, one reader.
 
-    `seats` gives a context in which the turn runs: what limits turns beyond this process. `start()`, `cancel()` and
-    `take_blocking()` are for any thread; everything else belongs to the turn's event loop.
+    `seats` gives a context in which the turn runs: what limits turns beyond this process. `keeper` keeps what the turn
+    leaves behind. `start()`, `cancel()` and `take_blocking()` are for any thread; everything else belongs to the turn's
+    event loop.
     """
 
     def __init__(
-        self, settings: Settings, prompt: Prompt, caller: Caller | None = None, seats: Seats | None = None
+        self,
+        settings: Settings,
+        prompt: Prompt,
+        caller: Caller | None = None,
+        seats: Seats | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         caller = caller or Caller()
-        self.id = uuid4().hex
+        self.id = keeper.turn if keeper else uuid4().hex
+        self.position = 0
         self.settings = settings
-        self.record = TurnRecord(turn=self.id, user_id=caller.user_id, request_id=caller.request_id)
+        self.record = TurnRecord(
+            turn=self.id,
+            user_id=caller.user_id,
+            thread=keeper.thread if keeper else "",
+            request_id=caller.request_id,
+        )
         self._seats = seats
+        self._keeper = keeper
+        self._keeping: asyncio.Task[None] | None = None
         self._tally = Tally(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._tally)
-        self._channel = Channel()
+        self.log = Log() if keeper else None
+        channel = Channel()
+        self._sink: Log | Channel = self.log or channel
+        self._source: LogReader | Channel = LogReader(self.log) if self.log else channel
+        self._leaving_timer: asyncio.TimerHandle | None = None
         self._joiner = SurrogateJoiner()
         self._length = 0
         self._reason = ""
@@ -85,10 +106,38 @@ class Turn:
             with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
                 self._loop.call_soon_threadsafe(lambda: self._stop(self._cancelled()))
 
+    @property
+    def thread(self) -> str:
+        """See Source.thread."""
+        return self.record.thread
+
+    @property
+    def ends_with_reader(self) -> bool:
+        """See Source.ends_with_reader. Nobody can come back to a turn that has no conversation."""
+        return not self.thread
+
+    def had(self) -> str:
+        """See Source.had(). The first reader has nothing."""
+        return ""
+
+    def close(self) -> None:
+        """See Source.close()."""
+        if self.ends_with_reader:
+            self.cancel()
+        elif self._loop is not None:
+            with suppress(RuntimeError):  # See cancel().
+                self._loop.call_soon_threadsafe(self._leave)
+
+    def drop(self) -> None:
+        """See Source.drop(). What was written of it must have its end, like that of a turn whose reader leaves."""
+        if self._keeper:
+            self.start(background.loop())
+            self.close()
+
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
-        await self._channel.wait()
-        match event := self._channel.peek():
+        await self._source.wait()
+        match event := self._source.peek():
             case Failed(error=error):
                 raise error
             case Cancelled():
@@ -98,10 +147,10 @@ class Turn:
 
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
-        await self._channel.wait(timeout)
-        if self._channel.is_full:  # The provider could say nothing until now.
+        await self._source.wait(timeout)
+        if self._sink.is_full:  # The provider could say nothing until now.
             self._heard_at = self._running_loop.time()
-        return self._channel.take()
+        return self._source.take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
         """See take(); for threads other than that of the turn's event loop."""
@@ -113,6 +162,47 @@ class Turn:
         if self._shutdown_timer is None:
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
             self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
+
+    def _leave(self) -> None:
+        """The first reader has gone."""
+        assert isinstance(self._source, LogReader)  # See ends_with_reader.
+        self._source.close()
+        self.be_left()
+
+    def be_left(self) -> None:
+        """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
+        seconds = self.settings.finish_seconds
+        self._hold_if_left()
+        if seconds is not None and self._terminal is None and not self._is_read() and self._leaving_timer is None:
+            self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_left)
+
+    def _hold_if_left(self) -> None:
+        """Let the server wait, as it would for a reader: nobody else keeps it until the turn has ended and is kept."""
+        for task in (self._task, self._keeping):
+            if task and not task.done() and not self._is_read():
+                running.hold(task)
+
+    def _stop_if_left(self) -> None:
+        self._leaving_timer = None
+        if not self._is_read() and self._terminal is None:
+            self._stop(self._cancelled())
+
+    def _is_read(self) -> bool:
+        return self.log is None or self.log.readers > 0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it runs on; None before it was started."""
+        return self._loop
+
+    @property
+    def text(self) -> str:
+        """What was answered so far; nothing where nobody keeps it."""
+        return self.log.text.since(0) if self.log else ""
+
+    def used(self) -> Usage | None:
+        """The tokens used so far, guessed where the provider has not told yet."""
+        return self._tally.total()
 
     @property
     def age(self) -> float:
@@ -138,6 +228,8 @@ class Turn:
     async def _run(self) -> None:
         running.add(self, self._running_loop)
         reporting.begin(self.record)
+        if self._keeper:
+            self._keeper.start(self)
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
             async with gate_of_process().enter(self.record.user_id, self.settings), self._held_seats():
@@ -148,11 +240,11 @@ class Turn:
             self._settle(self._failed(failure(error)))
         finally:
             running.discard(self, self._running_loop)
-            for timer in (turn_timer, self._silence_timer, self._shutdown_timer):
+            for timer in (turn_timer, self._silence_timer, self._shutdown_timer, self._leaving_timer):
                 if timer:
                     timer.cancel()
             self._settle(self._cancelled())
-            self._tell()
+            self._tell_when_kept()
 
     def _held_seats(self) -> AbstractAsyncContextManager[None]:
         return self._seats(self) if self._seats else nullcontext()
@@ -197,12 +289,21 @@ class Turn:
                 raise AnswerTooLong
             self._tally.hear(event.text)
             await self._be_started()
-            await self._channel.put(event)
+            await self._sink.put(event)
+            self._keep_within_promise()
 
     async def _be_started(self) -> None:
         if self.record.first_event_seconds is None:
             self.record.first_event_seconds = self.age
-            await self._channel.put(Started(turn=self.id))
+            if self._keeper:
+                self._keeper.answer(self)
+            await self._sink.put(Started(turn=self.id, thread=self.record.thread))
+
+    def _keep_within_promise(self) -> None:
+        """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
+        promised = self._keeper.max_output_tokens if self._keeper else None
+        if promised is not None and self._tally.output_tokens >= promised:
+            self._stop(Finished(reason="length", usage=self._tally.total()))
 
     def _listen_anew(self) -> None:
         if self._silence_timer:
@@ -215,7 +316,7 @@ class Turn:
 
         One that is silent after it has said why it stopped has said everything.
         """
-        left = self._patience if self._channel.is_full else self._heard_at + self._patience - self._running_loop.time()
+        left = self._patience if self._sink.is_full else self._heard_at + self._patience - self._running_loop.time()
         if left > 0:
             self._silence_timer = self._running_loop.call_later(left, self._listen)
         else:
@@ -237,13 +338,26 @@ class Turn:
         """How the turn ends is known; what comes first counts. Its reader waits while all is closed, but not long."""
         if self._terminal is None:
             self._terminal = terminal
-            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell)
+            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_kept)
+            if self._keeper:
+                self._keeping = self._running_loop.create_task(self._keep(self._keeper, terminal))
+                self._hold_if_left()
+
+    async def _keep(self, keeper: Keeper, terminal: Terminal) -> None:
+        """Keep what the turn leaves behind, while its provider is being closed."""
+        self._terminal = replace(terminal, stored=await keeper.end(self, terminal))
+
+    def _tell_when_kept(self) -> None:
+        assert self._closing_timer is not None
+        self._closing_timer.cancel()
+        if self._keeping is None or self._keeping.done():
+            self._tell()
+        else:
+            self._keeping.add_done_callback(lambda _: self._tell())
 
     def _tell(self) -> None:
         """Tell how the turn ended: its reader and the log."""
         assert self._terminal is not None
-        assert self._closing_timer is not None
-        self._closing_timer.cancel()
         if self.record.status == "running":
-            self._channel.end(self._terminal)
+            self._sink.end(self._terminal)
             reporting.end(self.record, self._terminal, self.age)

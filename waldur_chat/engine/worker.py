@@ -7,6 +7,7 @@ process exits, when executors take nothing more.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -15,16 +16,20 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import close_old_connections, connections
 
 T = TypeVar("T")
 
+DRAIN_SECONDS = 5.0
+"""How long a process that exits may take to do what was asked for."""
+
 
 class Worker:
-    """One thread. It keeps no connection of the database."""
+    """One thread. It keeps a connection of the database only while there is something to do."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+        atexit.register(self.drain)  # Before the background loop does: what its turns leave behind is asked for last.
         self._process = 0
         self._acts: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
@@ -38,19 +43,27 @@ class Worker:
         self._acts.put(partial(_do, loop, future, act, *args))
         return future
 
+    def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Wait until everything that was asked for is done; for a process that exits."""
+        if self._process == os.getpid():
+            done = threading.Event()
+            self._acts.put(done.set)
+            done.wait(seconds)
+
     @staticmethod
     def _run(acts: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             acts.get()()
+            if acts.empty():
+                connections.close_all()
 
 
 def _do(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Callable[..., Any], *args: object) -> None:
     try:
+        close_old_connections()
         result = partial(_set, future, act(*args), None)
     except Exception as error:
         result = partial(_set, future, None, error)
-    finally:
-        connections.close_all()
     with suppress(RuntimeError):  # The loop is closed: nobody waits.
         loop.call_soon_threadsafe(result)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from typing import ClassVar
 
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
@@ -19,6 +20,12 @@ class Provider(ABC):
 
     model = ""
     """What is asked, for the log; empty where there is no such thing."""
+
+    max_output_tokens: int | None = None
+    """The most that an answer can have; None where nothing is known of a limit."""
+
+    writes_titles: ClassVar[bool] = True
+    """Whether it can be asked for the title of a conversation; else the first words of the question are taken."""
 
     @abstractmethod
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:

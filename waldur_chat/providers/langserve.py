@@ -18,6 +18,8 @@ from waldur_chat.providers.langserve_events import LangServeReader
 class LangServeProvider(Provider):
     """Asks a stream endpoint of LangServe: `url` is its full address, `token` may be empty."""
 
+    writes_titles = False
+
     def __init__(self, *, url: str, token: str = "") -> None:
         transport.check_address("url", url)
         transport.check_key("token", token)
@@ -29,16 +31,16 @@ class LangServeProvider(Provider):
         self._connecting = asyncio.Lock()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream(). The service takes one text: all messages, a blank line between them."""
+        """See Provider.stream(). The service takes one text."""
         transport.be_quiet()
         client = await self._connect()
-        body = {"input": "\n\n".join(message.text for message in prompt.messages)}
+        body = {"input": prompt.transcript}
         headers = {**self._headers, **transport.request_id(prompt)}
         request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
         async with AsyncExitStack() as stack:
             response = await _send(client, request)
             stack.push_async_callback(response.aclose)
-            relayed = transport.relay(response.aiter_bytes(), LangServeReader())
+            relayed = transport.relay(response.stream, LangServeReader())
             async for event in await stack.enter_async_context(aclosing(relayed)):
                 yield event
 

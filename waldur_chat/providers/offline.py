@@ -22,6 +22,8 @@ QUOTED_CHARACTERS = 200
 class OfflineProvider(Provider):
     """Answers every prompt with what it is and the end of the question, word by word, `delay` seconds apart."""
 
+    writes_titles = False
+
     def __init__(self, *, delay: float = 0.01) -> None:
         if not (isinstance(delay, (int, float)) and delay >= 0):
             raise ImproperlyConfigured("delay must be a number of seconds.")

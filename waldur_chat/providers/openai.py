@@ -1,7 +1,8 @@
 """Everything that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others.
 
-The SDK is used for its client (addresses, keys, Azure); its stream is read raw, since its object for every chunk costs
-more than all the rest of a turn.
+The SDK is used for its client (addresses, keys, Azure), by the call that it has for requests it does not know. What it
+knows of this one would cost more than all the rest of a turn: it looks at each field of each message, and makes an
+object of each chunk.
 """
 
 from __future__ import annotations
@@ -68,12 +69,9 @@ class OpenAIProvider(Provider):
         self.model = model
         self._base_url = base_url
         self._api_key = api_key
-        self._completion = {
-            "model": model,
-            "stream": True,
-            max_tokens_field or self._usual_max_tokens_field(): max_output_tokens,
-            **_completion(completion or {}),
-        }
+        self.max_output_tokens = self._limit = max_output_tokens
+        self._max_tokens_field = max_tokens_field or self._usual_max_tokens_field()
+        self._completion = {"model": model, "stream": True, **_completion(completion or {})}
         self._asks_usage = stream_options
         self._takes_usage = False
         self._client: Any = None
@@ -86,7 +84,7 @@ class OpenAIProvider(Provider):
         openai = import_module("openai")
         async with AsyncExitStack() as stack:
             response = await self._ask(openai, client, prompt, stack)
-            relayed = transport.relay(response.iter_bytes(), ChunkReader())
+            relayed = transport.relay(response.stream, ChunkReader())
             async for event in await stack.enter_async_context(aclosing(relayed)):
                 yield event
 
@@ -114,7 +112,7 @@ class OpenAIProvider(Provider):
             raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
 
     async def _ask(self, openai: Any, client: Any, prompt: Prompt, stack: AsyncExitStack) -> Any:
-        """Send the prompt; give the response, whose body was not read yet.
+        """Send the prompt; give the response, whose body was not read yet, and which the stack closes.
 
         A service that refuses the request is asked again without being asked for usage, until it is known to take that.
         """
@@ -136,12 +134,20 @@ class OpenAIProvider(Provider):
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
+        limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
-        request = client.chat.completions.with_streaming_response.create(
-            messages=messages, extra_headers=headers, timeout=transport.timeout(prompt), **usage, **self._completion
+        request = client.post(
+            "/chat/completions",
+            body={"messages": messages, **usage, **limit, **self._completion},
+            cast_to=transport.response_class(),
+            options={"headers": headers, "timeout": transport.timeout(prompt)},
+            stream=True,
+            stream_cls=openai.AsyncStream,
         )
         try:
-            return await stack.enter_async_context(request)
+            response = await request
+            stack.push_async_callback(response.aclose)
+            return response
         except ChatError:
             raise
         except openai.OpenAIError as error:
@@ -167,10 +173,7 @@ def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := set(options) - COMPLETION_OPTIONS - FURTHER_COMPLETION_OPTIONS:
         allowed = ", ".join(sorted(COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS))
         raise ImproperlyConfigured(f"completion: {min(unknown, key=str)!r} is not allowed. It takes {allowed}.")
-    parameters = {name: value for name, value in options.items() if name in COMPLETION_OPTIONS}
-    if further := {name: value for name, value in options.items() if name in FURTHER_COMPLETION_OPTIONS}:
-        parameters["extra_body"] = further
-    return parameters
+    return dict(options)
 
 
 def _translated(openai: Any, error: Exception) -> ChatError:

@@ -14,7 +14,14 @@ from typing import Any
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped
 from waldur_chat.providers import untrusted
+from waldur_chat.providers.alike import END, Alike, learn
 from waldur_chat.wire.sse_decoder import SSEDecoder
+
+MOST_HELD = 8 * 1024
+"""Bytes of a chunk that has begun, and is like those before: longer ones are read as they come."""
+
+PATIENCE, PRICE = 32, 4
+"""How often, and at what price, the shape of chunks is learned: each time that it helps, one is earned."""
 
 
 class ChunkReader:
@@ -22,22 +29,31 @@ class ChunkReader:
 
     def __init__(self) -> None:
         self._decoder = SSEDecoder()
+        self._alike: Alike | None = None
+        self._patience = PATIENCE
+        self._held = b""
         self._complete = False
         self.done = False
         """Whether the stream has said that nothing follows."""
 
     def feed(self, data: bytes) -> Iterator[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
-        if self.done:
-            return
-        for event in self._decoder.feed(data):
-            if event.data.strip() == b"[DONE]":
-                self._complete = self.done = True
+        data, self._held = self._held + data, b""
+        while data and not self.done:
+            if not self._decoder.is_between_events:
+                size = _whole(data)
+            elif found := self._alike and self._alike.read(data):
+                self._patience = min(self._patience + 1, PATIENCE)
+                event, data = found
+                if event.text:
+                    yield event
+                continue
+            elif self._holds(data):
                 return
-            if event.name == "error":
-                raise _failure(_object(event.data))
-            if event.data:
-                yield from self._read(_object(event.data))
+            else:
+                size = self._learn(data)
+            yield from self._read(data[:size])
+            data = data[size:]
 
     def finish(self) -> list[ProviderEvent]:
         """The bytes have ended; the last event may lack its blank line.
@@ -47,22 +63,61 @@ class ChunkReader:
         last: list[ProviderEvent] = []
         if not self.done:
             with suppress(ProviderFailed):
-                last = list(self.feed(b"\n\n"))
+                last = list(self._read(self._held + END))
         if not self._complete:
             raise ProviderIncomplete("The stream ended without [DONE] and without a finish reason.")
         return last
 
-    def _read(self, chunk: Mapping[str, Any]) -> Iterator[ProviderEvent]:
-        if chunk.get("error") or chunk.get("object") == "error":
-            raise _failure(chunk)
-        for choice in _mappings(chunk.get("choices"))[:1]:
-            yield from _texts(untrusted.mapping(choice.get("delta")))
-            if (reason := choice.get("finish_reason")) and isinstance(reason, str):
-                self._complete = True
-                yield Stopped(reason=untrusted.word(reason))
-        reported = untrusted.mapping(chunk.get("usage"))
-        if usage := untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens")):
-            yield usage
+    def _holds(self, data: bytes) -> bool:
+        """Keep the beginning of a chunk that is like those before, until the rest of it has come."""
+        if self._alike and len(data) <= MOST_HELD and END not in data and self._alike.begins_in(data):
+            self._held = data
+        return bool(self._held)
+
+    def _learn(self, data: bytes) -> int:
+        """Learn the shape of the next event; or give the bytes that are to be read one by one before it is tried again.
+
+        Where that does not help it is given up.
+        """
+        self._patience -= PRICE
+        if self._patience < 0:
+            self._alike = None
+            return len(data)
+        size = _whole(data)
+        learned = learn(data[:size], lambda event: list(_meaning(event)))
+        self._alike = learned or self._alike
+        return 0 if learned else size
+
+    def _read(self, data: bytes) -> Iterator[ProviderEvent]:
+        """The events of these bytes, read one by one."""
+        for event in self._decoder.feed(data):
+            if event.data.strip() == b"[DONE]":
+                self._complete = self.done = True
+                return
+            if event.name == "error":
+                raise _failure(_object(event.data))
+            for found in _meaning(event.data) if event.data else ():
+                self._complete = self._complete or isinstance(found, Stopped)
+                yield found
+
+
+def _whole(data: bytes) -> int:
+    """The size of the first event, or of all where none ends."""
+    return data.find(END) + len(END) if END in data else len(data)
+
+
+def _meaning(data: bytes) -> Iterator[ProviderEvent]:
+    """What the data of one event says."""
+    chunk = _object(data)
+    if chunk.get("error") or chunk.get("object") == "error":
+        raise _failure(chunk)
+    for choice in _mappings(chunk.get("choices"))[:1]:
+        yield from _texts(untrusted.mapping(choice.get("delta")))
+        if (reason := choice.get("finish_reason")) and isinstance(reason, str):
+            yield Stopped(reason=untrusted.word(reason))
+    reported = untrusted.mapping(chunk.get("usage"))
+    if usage := untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens")):
+        yield usage
 
 
 def _texts(delta: Mapping[str, Any]) -> Iterator[ProviderEvent]:

@@ -21,6 +21,8 @@ from waldur_chat.providers.base import Provider
 class ProbeProvider(Provider):
     """One probe: the doctor's address, its nonce, and the facts that the site tells him."""
 
+    writes_titles = False
+
     def __init__(self, *, host: str, port: int, nonce: str, facts: Mapping[str, Any]) -> None:
         self._address = (host, port)
         self._hello = json.dumps({"nonce": nonce, **facts}).encode() + b"\n"

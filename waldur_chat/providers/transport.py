@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -86,6 +87,13 @@ def _read_little_ahead(transport: Any) -> None:
     transport.client = session
 
 
+@cache
+def response_class() -> Any:
+    """The class of the client's responses; the SDK gives a response as it is to whoever asks for this."""
+    limits = type(import_module("openai").DEFAULT_CONNECTION_LIMITS)
+    return import_module(limits.__module__.partition(".")[0]).Response
+
+
 def timeout(prompt: Prompt) -> Any:
     """The time limit of a request: that of connecting. All others are the turn's own."""
     return import_module("openai").Timeout(None, connect=prompt.connect_seconds, pool=prompt.connect_seconds)
@@ -148,10 +156,13 @@ class Reader(Protocol):
     def finish(self) -> Iterable[ProviderEvent]: ...
 
 
-async def relay(body: AsyncGenerator[bytes, None], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
-    """The events of a whole body. A connection that breaks after the answer was said to be complete does no harm."""
+async def relay(body: AsyncIterable[bytes], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
+    """The events of a whole body. A connection that breaks after the answer was said to be complete does no harm.
+
+    The body is that of a response as it came, for which the client's own methods have two more layers of generators.
+    """
     broken: ProviderUnreachable | None = None
-    async with aclosing(read(body)) as chunks:
+    async with aclosing(read(cast("AsyncGenerator[bytes, None]", aiter(body)))) as chunks:
         try:
             async for data in chunks:
                 for event in reader.feed(data):

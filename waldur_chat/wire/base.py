@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from waldur_chat.errors import ChatError
-from waldur_chat.events import Event, Usage
+from waldur_chat.events import Event, Stored, Usage
 
 # ASCII only, so that no reader that splits at U+0085, U+2028 or U+2029 can cut a payload in two.
 _compact = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
@@ -31,9 +31,24 @@ class Encoder(ABC):
         """What the reader may know of the error, in his language."""
         return self._translate(error.sentence)
 
+    def skip(self, text: str) -> None:
+        """The reader has this beginning of the answer already; most formats do not mind."""
+        return
+
     @abstractmethod
-    def encode(self, number: int, event: Event) -> bytes:
-        """The bytes of one event, whole; `number` counts the events of the turn from 1. Empty: not shown."""
+    def encode(self, position: int, event: Event) -> bytes:
+        """The bytes of one event, whole; `position` is how much of the answer the reader has then, in characters.
+
+        Empty: not shown.
+        """
+
+
+def stored_fields(stored: Stored | None) -> dict[str, str]:
+    """The ids of the messages that the turn left behind; empty where there are none."""
+    if stored is None:
+        return {}
+    fields = {"user_message_uuid": stored.question, "assistant_message_uuid": stored.answer}
+    return {name: uuid for name, uuid in fields.items() if uuid}
 
 
 def dump(payload: object) -> bytes:

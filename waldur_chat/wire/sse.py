@@ -2,13 +2,20 @@
 
 Each event is right for a standards parser and for clients of 2025, which split at line feeds and read `c` from the
 JSON of every line that begins with `data: ` (contract section 1). Every stream ends with `end`, `error` or `cancelled`.
+The id of an event is the number of characters of the answer that a reader has with it.
 """
 
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Usage
-from waldur_chat.wire.base import Encoder, dump, usage_fields
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.wire.base import Encoder, dump, stored_fields, usage_fields
+
+END = b"end"
+"""The id of the last event: who has that has everything."""
+
+RETRY = b"retry: 1000\n"
+"""After so many milliseconds a reader whose connection broke comes back, where there is something to come back to."""
 
 
 class SSEEncoder(Encoder):
@@ -17,32 +24,33 @@ class SSEEncoder(Encoder):
     media_type = "text/event-stream"
     heartbeat = b":\n\n"
 
-    def encode(self, number: int, event: Event) -> bytes:
+    def encode(self, position: int, event: Event) -> bytes:
         """See Encoder.encode()."""
         match event:
             case Delta(text=text):
-                return b"id: %d\ndata: %b\n\n" % (number, dump({"c": text}))
+                return b"id: %d\ndata: %b\n\n" % (position, dump({"c": text}))
             case Reasoning(text=text):
-                return _named(number, b"reasoning", {"reasoning": text})
-            case Started(turn=turn):
-                return _named(number, b"start", {"turn_uuid": turn})
-            case Finished(reason=reason, usage=usage):
-                return _named(
-                    number, b"end", {"c": "", "additional_kwargs": {}, "finish_reason": reason, **_metadata(usage)}
-                )
-            case Failed(error=error, usage=usage):
-                return _named(number, b"error", self._problem(error, usage))
-            case Cancelled(usage=usage):
-                return _named(number, b"cancelled", self._problem(TurnCancelled(), usage))
+                return _named(b"%d" % position, b"reasoning", {"reasoning": text})
+            case Started(turn=turn, thread=thread):
+                ids = {"turn_uuid": turn, "thread_uuid": thread}
+                start = _named(b"%d" % position, b"start", {name: uuid for name, uuid in ids.items() if uuid})
+                return RETRY + start if thread else start
+            case Finished(reason=reason, usage=usage, stored=stored):
+                whole = {"c": "", "additional_kwargs": {}, "finish_reason": reason}
+                return _named(END, b"end", {**whole, **_metadata(usage), **stored_fields(stored)})
+            case Failed(error=error, usage=usage, stored=stored):
+                return _named(END, b"error", self._problem(error, usage, stored))
+            case Cancelled(usage=usage, stored=stored):
+                return _named(END, b"cancelled", self._problem(TurnCancelled(), usage, stored))
 
-    def _problem(self, error: ChatError, usage: Usage | None) -> dict[str, object]:
+    def _problem(self, error: ChatError, usage: Usage | None, stored: Stored | None) -> dict[str, object]:
         words = {"detail": self.sentence(error), "code": error.code, "retryable": error.retryable}
-        return {**words, **_metadata(usage)}
+        return {**words, **_metadata(usage), **stored_fields(stored)}
 
 
 def _metadata(usage: Usage | None) -> dict[str, object]:
     return {"additional_kwargs": {"usage_metadata": usage_fields(usage)}} if usage else {}
 
 
-def _named(number: int, name: bytes, payload: dict[str, object]) -> bytes:
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name, dump(payload))
+def _named(event_id: bytes, name: bytes, payload: dict[str, object]) -> bytes:
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id, name, dump(payload))

@@ -1,8 +1,7 @@
 """Reads server-sent events from bytes, however these are cut.
 
 The rules are those of https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation,
-without ids and retry times, which no provider's stream needs, and with one addition: an event that has a name but no
-data is given too, since LangServe ends its streams with one.
+with one addition: an event that has a name but no data is given too, since LangServe ends its streams with one.
 """
 
 from __future__ import annotations
@@ -14,6 +13,9 @@ from waldur_chat.errors import ProviderFailed
 
 MAX_EVENT_BYTES = 128 * 1024
 """Of one event, all that has to be kept: its lines of data, its name, and the line that has not ended."""
+
+MAX_DIGITS = 9
+"""Of a retry time, those that are read."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -27,9 +29,16 @@ class ServerSentEvent:
 
 
 class SSEDecoder:
-    """Collects bytes and gives whole events. An event that no blank line ended is never given, as the standard asks."""
+    """Collects bytes and gives whole events. An event that no blank line ended is never given, as the standard asks.
 
-    def __init__(self) -> None:
+    `last_id` is the id of the event that was given last, `retry` the milliseconds after which the sender wants its
+    readers to come back; None where it did not say. An event has at most `max_bytes`.
+    """
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.last_id = ""
+        self.retry: int | None = None
+        self._max_bytes = max_bytes
         self._rest = bytearray()
         self._after_return = False
         self._begun = False
@@ -37,10 +46,15 @@ class SSEDecoder:
         self._data: list[bytes] = []
         self._size = 0
 
+    @property
+    def is_between_events(self) -> bool:
+        """Whether nothing is kept of an event that has begun, so that one may as well be read by somebody else."""
+        return not (self._rest or self._data or self._name or self._after_return)
+
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes; give the events that they complete.
 
-        An event larger than `MAX_EVENT_BYTES` raises `ProviderFailed`: nobody sends tokens of that size.
+        An event that is too large raises `ProviderFailed`: nobody sends tokens of that size.
         """
         # A carriage return ends its line at once; the line feed that may follow in the next bytes belongs to it.
         text = chunk.removeprefix(b"\n") if self._after_return else chunk
@@ -58,7 +72,7 @@ class SSEDecoder:
         self._check_size(self._rest)
 
     def _check_size(self, line: bytes | bytearray) -> None:
-        if self._size + len(line) > MAX_EVENT_BYTES:
+        if self._size + len(line) > self._max_bytes:
             raise ProviderFailed("The provider sent an endless event.")
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
@@ -75,6 +89,10 @@ class SSEDecoder:
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
             self._size += len(line)
+        elif field == b"id" and b"\0" not in value:
+            self.last_id = value.decode("utf-8", "replace")
+        elif field == b"retry" and value.isdigit():
+            self.retry = int(value[:MAX_DIGITS])
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:

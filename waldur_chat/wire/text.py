@@ -12,7 +12,7 @@ class TextEncoder(Encoder):
 
     media_type = "text/plain"
 
-    def encode(self, number: int, event: Event) -> bytes:
+    def encode(self, position: int, event: Event) -> bytes:
         """See Encoder.encode()."""
         match event:
             case Delta(text=text):

@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from tests.acceptance.needs import program
+from tests.acceptance.needs import nginx as program_of_nginx
 from tests.processes import ROOT, SERVERS, TOKEN, Running, free_port, process
 
 # Short times, so that holding answers to their limits takes seconds.
@@ -114,7 +114,15 @@ def nginx(
     )
     configuration = directory / "nginx.conf"
     configuration.write_text(text)
-    command = [_nginx(), "-p", str(directory), "-c", str(configuration), "-e", str(directory / "nginx-start.log")]
+    command = [
+        program_of_nginx(),
+        "-p",
+        str(directory),
+        "-c",
+        str(configuration),
+        "-e",
+        str(directory / "nginx-start.log"),
+    ]
     with process(command, port, directory / "nginx.log", {}) as running:
         yield running
 
@@ -144,9 +152,3 @@ def quick(url: str, home: Path, *arguments: str) -> Examined:
 def chat(running: Running, scheme: str = "http") -> str:
     """The address of the API there."""
     return f"{scheme}://127.0.0.1:{running.port}/api/chat/"
-
-
-def _nginx() -> str:
-    """Debian has it where only root looks for programs."""
-    debian = Path("/usr/sbin/nginx")
-    return str(debian) if debian.exists() else program("nginx")

@@ -16,6 +16,7 @@ SETTINGS = {
     "QUEUE_SECONDS": 1.0,
     "SHUTDOWN_SECONDS": 2.0,
     "ATTEMPTS": 2,
+    "TITLES": False,
     "BREAKER_FAILURES": 1_000_000,
     "ANSWER_MAX_LENGTH": 8_000_000,
 }
@@ -97,9 +98,10 @@ def _at(name: str, address: str, outcome: str, limit: float = RETRIED) -> Row:
     return Row(name=name, question=f"at:{address}/v1", outcome=outcome, limit=limit, asked=0)
 
 
-def _leaving(name: str, client: str, behaviour: str, whole: str = "") -> Row:
+def _leaving(name: str, client: str, behaviour: str, whole: str = "", site: str = "usual") -> Row:
     """A client that leaves; the limit is the time until the provider's connection is closed."""
-    return Row(name=name, question=f"fake:{behaviour}", outcome=GONE, limit=1.0, client=client, whole=whole)
+    question = f"fake:{behaviour}"
+    return Row(name=name, question=question, outcome=GONE, limit=1.0, client=client, whole=whole, site=site)
 
 
 def _breaking(name: str, breaks: str, outcome: str, behaviour: str = "", site: str = "usual") -> Row:
@@ -189,6 +191,7 @@ ROWS = [
         "leaves during a write",
         "at=2&say=endless-tokens",
         whole="fake:at=2&say=many-tokens",
+        site="unstored",
     ),
     _leaving("the client closes its writing half, and is taken for gone", "half-closes", "tokens=100&delay=0.3"),
     _breaking("the database (SQLite) gone", "database before", "500"),

@@ -116,6 +116,7 @@ def site(
         credentials = address.netloc.rpartition("@")[0]
         database = address._replace(netloc=f"{credentials}@127.0.0.1:{relay.port}").geturl()
     provider = {"base_url": f"{fake.address}/v1", "api_key": "sk-test", "model": "usual"}
+    stores = {"STORAGE": kind != "unstored"}
     entry = {"BACKEND": "tests.fake.provider.AddressedProvider", "OPTIONS": provider}
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.acceptance.faults.settings",
@@ -125,7 +126,7 @@ def site(
     with host(
         server,
         directory,
-        settings={**SETTINGS, **(SHARED_LIMITS if database else {}), "PROVIDERS": {"default": entry}},
+        settings={**SETTINGS, **(SHARED_LIMITS if database else {}), **stores, "PROVIDERS": {"default": entry}},
         database=database,
         environment=environment,
         log=Path("/dev/full") if kind == "full disk" else None,

@@ -11,7 +11,9 @@ import pytest
 from django.test import override_settings
 
 from tests.acceptance import needs
-from tests.acceptance.page.server import Answer, PageServer, running
+from tests.acceptance.page.answers import Answer
+from tests.acceptance.page.keeping import Keeping
+from tests.acceptance.page.server import PageServer, running
 
 try:
     from playwright.sync_api import expect
@@ -21,7 +23,7 @@ except ImportError:
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-__all__ = ["Reader", "chromium", "expect", "page_server", "reader", "serving", "visit"]
+__all__ = ["Reader", "chromium", "expect", "keeper", "page_server", "reader", "serving", "visit"]
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -81,6 +83,15 @@ class Reader:
         self.page.goto(self.server.url + path)
         return self
 
+    def open_kept(self, thread: str = "") -> Reader:
+        """Open the page whose server keeps conversations, at one of these."""
+        return self.open("/kept/#token=key" + (thread and f"&thread={thread}"))
+
+    @property
+    def kept(self) -> Keeping:
+        """The conversations of the server."""
+        return self.server.kept
+
     @property
     def box(self) -> Locator:
         return self.page.get_by_role("textbox", name="Your question")
@@ -99,7 +110,17 @@ class Reader:
         return self.page.locator(".markdown").last
 
     def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name)
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    @property
+    def threads(self) -> Locator:
+        """The links to the threads in the list."""
+        return self.page.locator("#threads a")
+
+    def menu(self, name: str, act: str) -> None:
+        """Choose something in the menu of a thread."""
+        self.button(f"Options for {name}").click()
+        self.button(act).click()
 
     def ask(self, question: str, *answers: Answer) -> None:
         self.server.answer(*answers)
@@ -109,6 +130,14 @@ class Reader:
     def ask_and_wait(self, question: str, *answers: Answer) -> None:
         self.ask(question, *answers)
         expect(self.log.locator("[aria-busy]")).to_have_count(0)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for what the page does behind the scenes."""
+        for _ in range(200):
+            if holds():
+                return
+            self.page.wait_for_timeout(25)
+        raise AssertionError("it did not come")
 
     def hears(self, sentence: str) -> None:
         expect(self.page.get_by_role("status")).to_have_text(sentence)
@@ -133,3 +162,9 @@ def visit(chromium: Browser, page_server: PageServer) -> Iterator[Callable[..., 
 @pytest.fixture
 def reader(visit: Callable[..., Reader]) -> Reader:
     return visit().open()
+
+
+@pytest.fixture
+def keeper(visit: Callable[..., Reader]) -> Reader:
+    """Somebody at a page whose server keeps conversations; it is opened by the test, which first says what is kept."""
+    return visit()

@@ -6,65 +6,15 @@ import json
 import select
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from django.test import Client
 
-
-class Step(Enum):
-    WAIT = "until the test says go() or the browser hangs up"
-    BREAK = "the connection, without its proper end"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    body: tuple[bytes | Step, ...]
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/event-stream"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request that the stream received."""
-
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-    @property
-    def input(self) -> str:
-        return str(self.body["input"])
-
-
-START = b'id: 1\nevent: start\ndata: {"turn_uuid":"%032d"}\n\n' % 7
-END = (
-    b'event: end\ndata: {"c":"","finish_reason":"stop","additional_kwargs":'
-    b'{"usage_metadata":{"input_tokens":3,"output_tokens":9}}}\n\n'
-)
-
-
-def event(name: str, **payload: object) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(payload)}\n\n".encode()
-
-
-def delta(text: str) -> bytes:
-    return f"data: {json.dumps({'c': text}, ensure_ascii=False)}\n\n".encode()
-
-
-def words(*pieces: bytes | Step | str) -> Answer:
-    """An answer of a few pieces; text becomes deltas. Its end must be given, so that a test can leave it out."""
-    return Answer(body=(START, *(delta(piece) if isinstance(piece, str) else piece for piece in pieces)))
-
-
-def refusal(status: int, body: object, **headers: str) -> Answer:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    kind = "text/html" if isinstance(body, bytes) else "application/json"
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=status, body=(content,), headers={"Content-Type": kind, **named})
+from tests.acceptance.page.answers import Answer, Asked, Step
+from tests.acceptance.page.keeping import PREFIX, Keeping
 
 
 class PageServer(ThreadingHTTPServer):
@@ -74,6 +24,9 @@ class PageServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: deque[Answer] = deque()
         self.asked: list[Asked] = []
+        self.rests: deque[Answer] = deque()
+        self.rejoined: list[Asked] = []
+        self.kept = Keeping()
         self.hung_up = threading.Event()
         self._go = threading.Semaphore(0)
 
@@ -83,6 +36,10 @@ class PageServer(ThreadingHTTPServer):
 
     def answer(self, *answers: Answer) -> None:
         self.answers.extend(answers)
+
+    def rest(self, *answers: Answer) -> None:
+        """What those get who come back to a turn; when nothing is left, the connection breaks."""
+        self.rests.extend(answers)
 
     def go(self) -> None:
         """Let one WAIT end."""
@@ -103,6 +60,11 @@ class Handler(BaseHTTPRequestHandler):
     server: PageServer
 
     def do_GET(self) -> None:
+        if self.path.startswith(f"{PREFIX}-"):
+            return self._keep()
+        if self.path.startswith(f"{PREFIX}/turns/"):
+            self.server.rejoined.append(Asked(headers=self._names(), body={"path": self.path}))
+            return self._stream(self.server.rests.popleft() if self.server.rests else Answer(body=(Step.BREAK,)))
         response = Client().get(self.path)
         content = b"".join(response) if response.streaming else response.content
         self.send_response(response.status_code)
@@ -114,11 +76,22 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+        return None
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(Asked(headers={k.lower(): v for k, v in self.headers.items()}, body=body))
+        if self.path.startswith(f"{PREFIX}-"):
+            return self._keep()
+        asked = Asked(headers=self._names(), body=self._body())
+        self.server.asked.append(asked)
         answer = self.server.answers.popleft()
+        if self.path.startswith(PREFIX):
+            answer = self.server.kept.answer(asked, answer)
+        return self._stream(answer)
+
+    def _names(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
+
+    def _stream(self, answer: Answer) -> None:
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Transfer-Encoding": "chunked"}.items():
             self.send_header(name, value)
@@ -128,9 +101,29 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
-    def _take(self, step: bytes | Step) -> bool:
+    def _keep(self) -> None:
+        answer = self.server.kept.call(self.command, self.path, self._body())
+        content = b"".join(step for step in answer.body if isinstance(step, bytes))
+        self.send_response(answer.status)
+        for name, value in {**answer.headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_PATCH(self) -> None:
+        self._keep()
+
+    def do_DELETE(self) -> None:
+        self._keep()
+
+    def _body(self) -> Any:
+        return json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+
+    def _take(self, step: bytes | Step | Callable[[], bytes]) -> bool:
         if step is Step.WAIT:
             return self.server.wait(self)
+        if callable(step):
+            step = step()
         if isinstance(step, bytes):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(step), step))
             self.wfile.flush()

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.acceptance.page.answers import END, START, Answer, Step, delta, event, refusal, words
 from tests.acceptance.page.reader import Reader, expect
-from tests.acceptance.page.server import END, START, Answer, Step, delta, event, refusal, words
 
 
 class TestAnswer:

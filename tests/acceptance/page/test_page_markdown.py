@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.page.answers import END, event, words
 from tests.acceptance.page.reader import Reader, expect, serving
-from tests.acceptance.page.server import END, event, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

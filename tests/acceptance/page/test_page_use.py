@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.acceptance.page.answers import END, Step, refusal, words
 from tests.acceptance.page.reader import Reader, expect
-from tests.acceptance.page.server import END, Step, refusal, words
 
 
 class TestBox:

@@ -1,167 +1,186 @@
-// The chat page: what the reader does (ask, stop, start anew, give a token) and what comes of it.
+// The chat page: what the reader does (ask, stop, start anew, open a thread, give a token) and what comes of it.
 
-import { ask, buildInput, countCharacters, Problem } from "./api.js";
-import { adoptToken, keepToken } from "./token.js";
-import { followEnd, Turn } from "./transcript.js";
+import { act } from "./acts.js";
+import { putIntoAddress, threadInAddress } from "./address.js";
+import { box, onEnter, setBox } from "./box.js";
+import { showBudget } from "./budget.js";
+import { Conversation } from "./conversation.js";
+import { sidePanel } from "./drawer.js";
+import { countCharacters } from "./memory.js";
+import { explain, Problem } from "./problems.js";
+import { isStored } from "./store.js";
+import { ThreadList } from "./threads.js";
+import { adoptToken, currentToken, keepToken } from "./token.js";
+import { followEnd } from "./transcript.js";
+import { announce, fill, say, words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;
-const words = Object.fromEntries([...$("words").content.children].map((p) => [p.dataset.word, p.textContent]));
-const box = $("question");
+const title = document.title;
+const NAMED_AFTER = 5000; // milliseconds after which a new thread has probably got its name
 const scrollToEnd = followEnd($("latest"));
+const conversation = new Conversation($("transcript"), {
+  began: showBeginning,
+  ended: showEnd,
+  changed: showState,
+  broke: (isBroken) => announce(isBroken ? words.reconnecting : ""),
+  found: openThread,
+  joined: showNewThread,
+  known: () => threads?.known,
+});
+const closePanel = isStored ? sidePanel() : () => {};
+const threads = isStored && new ThreadList({ deleted: leaveDeleted, named: showName, refused: askIfNeeded });
 
-let turns = [];
-let current = null; // the AbortController of the turn that is being answered
-let token = adoptToken();
+let refused = null; // the turn for which a token is asked
 
 // Asking
 
-function send() {
+async function send() {
+  await conversation.opened;
   const question = box.value.trim();
   if (question === "") return box.focus();
-  if (current) return say(words.busy);
-  const excess = countCharacters(question) - Number(page.maxLength);
-  if (excess > 0) return say(words.long.replace("{count}", excess));
+  if (!check(question)) return;
   setBox("");
   box.focus();
-  return start(question);
+  return conversation.ask(question);
 }
 
-async function start(question) {
-  const input = buildInput(turns, question, Number(page.maxLength));
-  const turn = new Turn(question);
-  const stopping = (current = new AbortController());
-  turns.push(turn);
-  $("transcript").append(turn.element);
+/** Whether this can be asked now; says why not. */
+function check(question) {
+  const excess = countCharacters(question) - Number(page.maxLength);
+  if (conversation.isBusy) say(words.busy);
+  else if (excess > 0) say(fill(words.long, { count: excess }));
+  return !conversation.isBusy && excess <= 0;
+}
+
+function showBeginning() {
   scrollToEnd();
   showState();
   say("");
-  const outcome = await receive(turn, input, stopping.signal);
-  turn.finish(outcome);
-  if (current !== stopping) return; // the reader has begun a new chat
-  current = null;
+}
+
+function showEnd(turn, { sentence, status }) {
   if (document.activeElement === $("stop")) box.focus();
   showState();
-  announce(outcome.sentence || words.complete);
-  turn.wasRefused = [401, 403].includes(outcome.status);
-  if (turn.wasRefused) askForToken(outcome.status);
-}
-
-/** Put what comes into `turn`, and tell how it ended. */
-async function receive(turn, input, signal) {
-  const credentials = { token, csrfHeader: page.csrfHeader, csrfToken: page.csrfToken };
-  try {
-    for await (const event of ask(page.streamUrl, input, credentials, signal)) {
-      if (event.type === "text") turn.addText(event.text);
-      if (event.type === "reasoning") turn.addThought(event.text);
-      if (event.type === "cancelled") return { sentence: event.detail || words.stopped, canRetry: true };
-      if (event.type === "end" && event.reason === "length") return { sentence: words.cut };
-    }
-    return {};
-  } catch (error) {
-    if (signal.aborted) return { sentence: words.stopped, canRetry: true };
-    if (!(error instanceof Problem)) throw error;
-    return { sentence: explain(error), isError: true, canRetry: error.retryable, status: error.status };
-  }
-}
-
-function explain({ kind, detail, status, seconds }) {
-  const own = words[status] ?? words[kind];
-  const sentence = detail || own.replace("{status}", status);
-  if (!seconds || sentence.includes(seconds)) return sentence;
-  const [amount, unit] = seconds > 90 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
-  const when = new Intl.RelativeTimeFormat(document.documentElement.lang).format(amount, unit);
-  return `${sentence} ${words.wait.replace("{when}", when)}`;
+  announce(sentence || words.complete);
+  refused = [401, 403].includes(status) ? turn : null;
+  if (refused) askForToken(status);
+  else showAccount();
 }
 
 function stop() {
-  current?.abort();
+  conversation.stop();
   box.focus();
 }
 
 function startAnew() {
-  current?.abort();
-  current = null;
-  turns = [];
-  $("transcript").replaceChildren();
-  showState();
+  putIntoAddress("", { isNewEntry: true });
+  closePanel();
+  begin();
+}
+
+function begin() {
+  conversation.clear();
+  showAccount();
   say("");
   announce(words.cleared);
   box.focus();
 }
 
-function take(turn) {
-  turns = turns.filter((other) => other !== turn);
-  turn.element.remove();
-  showState();
-  return turn.question;
+// Threads
+
+/** Show what the address names. */
+function openAddressed() {
+  const thread = threadInAddress();
+  closePanel();
+  if (thread === conversation.thread) return;
+  return thread ? openThread(thread) : begin();
 }
 
-const acts = {
-  retry(button, turn) {
-    if (current) return say(words.busy);
-    box.focus();
-    return start(take(turn));
-  },
-  edit(button, turn) {
-    if (turn.element.querySelector("[aria-busy]")) return;
-    setBox([take(turn), box.value].filter(Boolean).join("\n\n"));
-    box.focus();
-  },
-  async copy(button) {
-    await copyText(button.closest(".code").querySelector("code"));
-    announce(words.copied);
-    const label = button.textContent;
-    button.textContent = words.copied;
-    setTimeout(() => (button.textContent = label), 2000);
-  },
-};
-
-async function copyText(node) {
+async function openThread(thread) {
+  say("");
+  $("failure").hidden = true;
   try {
-    await navigator.clipboard.writeText(node.textContent);
-  } catch {
-    getSelection().selectAllChildren(node); // no clipboard without https: the old way, or the reader's own Ctrl+C
-    document.execCommand("copy");
+    const name = await conversation.open(thread);
+    if (name === null) return;
+    scrollToEnd();
+    announce(fill(words.opened, { name }));
+    showName(thread, name);
+    box.focus();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (thread === conversation.thread) showFailure(error);
   }
+}
+
+function showFailure(error) {
+  if (error.status === 404) {
+    putIntoAddress("");
+    conversation.clear();
+    return say(words.gone);
+  }
+  $("failure").hidden = false;
+  $("failure").querySelector("p").textContent = explain(error);
+  askIfNeeded(error.status);
+}
+
+function showNewThread(thread) {
+  putIntoAddress(thread);
+  showState();
+  threads.refresh();
+}
+
+function leaveDeleted(thread) {
+  if (thread !== conversation.thread) return;
+  putIntoAddress("");
+  conversation.clear();
+}
+
+/** What of the reader's account may have changed: the list of threads, and what is left to use. */
+async function showAccount() {
+  if (!isStored || !canAsk()) return;
+  showBudget();
+  await threads.refresh();
+  if (threads.isUnnamed(conversation.thread)) nameSoon();
+}
+
+function nameSoon() {
+  clearTimeout(nameSoon.waiting);
+  nameSoon.waiting = setTimeout(() => threads.refresh(), NAMED_AFTER);
+}
+
+function showName(thread, name) {
+  if (thread === conversation.thread) document.title = `${name} · ${title}`;
 }
 
 // Showing
 
 function showState() {
-  $("welcome").hidden = turns.length > 0;
-  $("send").hidden = current !== null;
-  $("stop").hidden = current === null;
-  $("new").disabled = turns.length === 0;
-  $("other-token").hidden = token === "";
+  const { turns, thread, isBusy } = conversation;
+  $("welcome").hidden = turns.length > 0 || thread !== "";
+  $("failure").hidden ||= thread === "";
+  $("send").hidden = isBusy;
+  $("stop").hidden = !isBusy;
+  $("new").disabled = turns.length === 0 && thread === "";
+  $("other-token").hidden = currentToken() === "";
   $("other-token").setAttribute("aria-expanded", !$("token-form").hidden);
-}
-
-/** Say what keeps a question in the box; the empty text takes it back. */
-function say(sentence) {
-  $("notice").textContent = sentence;
-}
-
-/** Tell those who listen; the same words twice are told twice. */
-function announce(sentence) {
-  $("status").textContent = "";
-  setTimeout(() => ($("status").textContent = sentence), 50);
-}
-
-function setBox(text) {
-  box.value = text;
-  fitBox();
-}
-
-function fitBox() {
-  box.style.height = "auto";
-  box.style.height = `${box.scrollHeight}px`;
+  if (!isStored) return;
+  if (!thread) document.title = title;
+  threads.mark(thread);
 }
 
 // Tokens
 
+function canAsk() {
+  return currentToken() !== "" || page.session === "true";
+}
+
+function askIfNeeded(status) {
+  if (status === 401) askForToken(status);
+}
+
 function askForToken(status) {
-  if (status === 401) token = keepToken("");
+  if (status === 401) keepToken("");
   $("token-form").hidden = false;
   $("token-reason").textContent = words.token;
   showState();
@@ -169,14 +188,23 @@ function askForToken(status) {
 }
 
 function useToken() {
-  token = keepToken($("token").value);
+  keepToken($("token").value);
   $("token").value = "";
-  $("token-form").hidden = token !== "";
-  showState();
-  const last = turns.at(-1);
-  if (token === "") $("token").focus();
-  else if (last?.wasRefused) acts.retry(null, last);
+  if (currentToken() === "") return $("token").focus();
+  signIn();
+  if (refused && refused === conversation.turns.at(-1)) conversation.again(refused);
   else box.focus();
+}
+
+/** Show what a token, or a session, makes available. */
+function signIn() {
+  $("token-form").hidden = canAsk();
+  showState();
+  if (!isStored || !canAsk()) return;
+  showAccount();
+  if ($("failure").hidden) openAddressed();
+  else openThread(conversation.thread);
+  if (conversation.thread === "") conversation.resume();
 }
 
 // Wiring
@@ -193,6 +221,7 @@ $("stop").addEventListener("click", ({ detail }) => {
   if (detail < 2) stop(); // the second half of a double click was meant for Send, which stood here before
 });
 $("new").addEventListener("click", startAnew);
+$("reopen").addEventListener("click", () => openThread(conversation.thread));
 $("other-token").addEventListener("click", () => {
   $("token-form").hidden = !$("token-form").hidden;
   showState();
@@ -200,29 +229,22 @@ $("other-token").addEventListener("click", () => {
 });
 $("transcript").addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-act]");
-  const turn = turns.find(({ element }) => element.contains(button));
-  if (button && turn) acts[button.dataset.act](button, turn);
+  if (button) act(button, conversation, check);
 });
-box.addEventListener("input", () => {
-  fitBox();
-  say("");
-});
-box.addEventListener("keydown", (event) => {
-  const isComposing = event.isComposing || event.keyCode === 229; // Enter then chooses a word
-  if (event.key !== "Enter" || event.shiftKey || isComposing) return;
-  event.preventDefault();
-  send();
-});
+box.addEventListener("input", () => say(""));
+onEnter(send);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && current && !event.isComposing) stop();
+  const isForOther = event.defaultPrevented || event.isComposing || event.target.closest?.("dialog");
+  if (event.key === "Escape" && conversation.isBusy && !isForOther) stop();
 });
 addEventListener("hashchange", () => {
-  token = adoptToken();
-  $("token-form").hidden = token !== "" || page.session === "true";
-  showState();
+  if (adoptToken()) {
+    putIntoAddress(conversation.thread);
+    signIn();
+  } else if (isStored) openAddressed();
 });
 
-$("token-form").hidden = token !== "" || page.session === "true";
-showState();
-fitBox();
+adoptToken();
+signIn();
+setBox(box.value); // what the browser has kept
 box.focus();

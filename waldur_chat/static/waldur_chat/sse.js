@@ -2,6 +2,7 @@
 // https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
 export class EventParser {
+  retry; // milliseconds before coming back, once the stream has said so
   #decoder = new TextDecoder(); // holds back half a character, drops a leading byte order mark
   #line = "";
   #afterReturn = false; // the last piece ended in CR: a LF now belongs to it
@@ -32,6 +33,7 @@ export class EventParser {
     if (name === "data") this.#data.push(value);
     else if (name === "event") this.#type = value;
     else if (name === "id" && !value.includes("\0")) this.#id = value;
+    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
   }
 
   #event() {

@@ -1,26 +1,26 @@
 // The API token of a reader without a session. It lives as long as the browser tab, and never in an address.
 
+import { takeFromAddress } from "./address.js";
+import { storage } from "./session.js";
+
 const NAME = "waldur-chat-token";
 
-/** The token of "#token=KEY", which leaves the address bar at once, or the one kept earlier, or "". */
-export function adoptToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given === null) return storage().getItem(NAME) ?? "";
-  history.replaceState(null, "", location.pathname + location.search);
-  return keepToken(given);
-}
+let token = "";
 
-/** Keep what a header can carry, which is returned. */
-export function keepToken(text) {
-  const token = /^[\x21-\x7e]+$/.test(text.trim()) ? text.trim() : "";
-  storage().setItem(NAME, token);
+export function currentToken() {
   return token;
 }
 
-function storage() {
-  try {
-    return sessionStorage;
-  } catch {
-    return { getItem: () => null, setItem: () => {} }; // forbidden by the browser's settings
-  }
+/** Whether "#token=KEY" gave a token, which leaves the address bar at once; if not, one kept earlier is used. */
+export function adoptToken() {
+  const given = takeFromAddress("token");
+  if (given === null) token = storage().getItem(NAME) ?? token;
+  else keepToken(given);
+  return given !== null;
+}
+
+/** Keep what a header can carry. */
+export function keepToken(text) {
+  token = /^[\x21-\x7e]+$/.test(text.trim()) ? text.trim() : "";
+  storage().setItem(NAME, token);
 }

@@ -40,11 +40,14 @@ CONSTANCE_CONFIG = {
     **{name: tuple(value) for name, value in json.loads(os.environ.get("WALDUR_HOST_CONSTANCE", "{}")).items()},
 }
 
+CELERY_BEAT_SCHEDULE = {}
+
 for extension in WaldurExtension.get_extensions():
     INSTALLED_APPS += (extension.django_app(),)
     for name, value in vars(extension.Settings).items():
         if not name.startswith("_"):
             globals()[name] = value
+    CELERY_BEAT_SCHEDULE.update(extension.celery_tasks())
     extension.update_settings(globals())
 
 WALDUR_CHAT = {**WALDUR_CHAT, **json.loads(os.environ.get("WALDUR_CHAT_SETTINGS", "{}"))}  # noqa: F821  # the plugin's

@@ -1,4 +1,4 @@
-"""What is stored."""
+"""Places among the turns that run at once."""
 
 from __future__ import annotations
 

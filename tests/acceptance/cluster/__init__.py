@@ -1,0 +1,1 @@
+"""Several processes of the host project behind nginx on one database, and readers who come back."""

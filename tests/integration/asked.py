@@ -1,0 +1,45 @@
+"""Begins and ends turns in the store, as a process does that asks no model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waldur_chat import conf
+from waldur_chat.events import Stored, Usage
+from waldur_chat.messages import Question
+from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.store import budgets, endings, turns
+from waldur_chat.store.turns import Begun, Promise, Told
+
+USED = Usage(input_tokens=3, output_tokens=4)
+
+
+def begin(user: Any, text: str | None = "Hello", *, promise: Promise | None = None, **question: Any) -> Begun:
+    """Write a question and its turn, under the settings of the site."""
+    settings = conf.load()
+    limited = budgets.accounts(user, settings)
+    return turns.begin(
+        user, Question(text=text, **question), settings, promise or Promise(), limited, Told(), turns.Request()
+    )
+
+
+def end(begun: Begun, text: str = "An answer", status: str = "finished", **fields: Any) -> Stored | None:
+    """End that turn."""
+    return endings.end(begun.turn, endings.Ending(status=status, text=text, **{"usage": USED, "model": "m", **fields}))
+
+
+def row_of(begun: Begun) -> Turn:
+    """The turn in the database."""
+    found: Turn = Turn.objects.get(uuid=begun.turn)
+    return found
+
+
+def told(begun: Begun) -> list[tuple[str, str]]:
+    """What the model is told: who spoke, and what."""
+    return [(message.role, message.text) for message in begun.messages]
+
+
+def standing(thread: Thread) -> list[str]:
+    """The texts of a conversation that are in force."""
+    current = Message.objects.filter(thread=thread, is_current=True)
+    return list(current.order_by("sequence_index").values_list("text", flat=True))

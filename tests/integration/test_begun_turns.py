@@ -1,0 +1,208 @@
+"""Turns in the store before a model is asked, and while they run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, connection
+from django.utils import timezone
+
+from tests.integration.asked import begin, end, row_of
+from tests.integration.conftest import Caller
+from tests.integration.rest import Person, running_in
+from tests.integration.stored import thread_of, turn_in
+from waldur_chat import conf
+from waldur_chat.errors import BudgetExhausted, ThreadBusy, ThreadNotFound
+from waldur_chat.events import Delta, ProviderEvent, Usage
+from waldur_chat.messages import Message as Said
+from waldur_chat.messages import Prompt, Question
+from waldur_chat.models import Budget, Message, Thread, Turn
+from waldur_chat.providers.base import Provider
+from waldur_chat.store import turns
+from waldur_chat.store.turns import Promise, Told
+
+pytestmark = pytest.mark.django_db
+ASKED = (Said(role="user", text="Hello"),)
+
+
+class LookingProvider(Provider):
+    """Looks into the database when it is asked."""
+
+    writes_titles = False
+    seen: ClassVar[list[tuple[str, str, str]]] = []
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        self.seen.extend(await sync_to_async(_running, thread_sensitive=False)())
+        yield Delta(text="Hello")
+
+
+def _running() -> list[tuple[str, str, str]]:
+    try:
+        return list(Turn.objects.values_list("status", "question__text", "thread__name"))
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("operation", ["invoke", "stream"])
+def test_question_and_turn_are_stored_when_the_model_is_asked(call: Caller, settings: Any, operation: str) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": f"{__name__}.LookingProvider"}}}
+    LookingProvider.seen.clear()
+    assert call.post(f"/api/chat/{operation}/", {"input": "Cats?"}).status == 200
+    assert LookingProvider.seen == [("running", "Cats?", "Cats?")]
+
+
+def test_a_turn_that_begins_runs_and_has_an_end_of_its_lease(alice: Person) -> None:
+    turn = row_of(begin(alice.user))
+    assert (turn.status, turn.user, turn.expires > timezone.now()) == ("running", alice.user, True)
+
+
+def test_a_question_counts_as_a_message_at_once(alice: Person) -> None:
+    assert Thread.objects.get(uuid=begin(alice.user).thread).message_count == 1
+
+
+def test_an_edited_question_does_not_count_again(alice: Person) -> None:
+    begun = begin(alice.user)
+    end(begun)
+    asked = Message.objects.get(uuid=begun.question)
+    begin(alice.user, "New", thread=UUID(begun.thread), mode="edit", edited=asked.uuid)
+    assert Thread.objects.get().message_count == 2
+
+
+def test_the_first_words_name_a_new_conversation(alice: Person) -> None:
+    begin(alice.user, promise=Promise(first_words="Cats"))
+    assert Thread.objects.get().name == "Cats"
+
+
+@pytest.mark.parametrize("fields", [{"name": "Dogs"}, {"is_named": True}])
+def test_the_first_words_replace_no_name(alice: Person, fields: dict[str, Any]) -> None:
+    thread = thread_of(alice.user, **fields)
+    begin(alice.user, thread=thread.uuid, promise=Promise(first_words="Cats"))
+    assert Thread.objects.get().name == thread.name
+
+
+def test_a_title_is_a_turn_beside_the_answers(alice: Person) -> None:
+    begun = begin(alice.user, promise=Promise(title_tokens=10))
+    assert Turn.objects.get(uuid=begun.title_turn).purpose == "title"
+
+
+@pytest.mark.parametrize("fields", [{"name": "Dogs"}, {"is_named": True}])
+def test_a_conversation_with_a_name_gets_no_title(alice: Person, fields: dict[str, Any]) -> None:
+    thread = thread_of(alice.user, **fields)
+    assert begin(alice.user, thread=thread.uuid, promise=Promise(title_tokens=10)).title_turn == ""
+
+
+def test_an_opening_gets_no_title(alice: Person) -> None:
+    assert begin(alice.user, None, promise=Promise(title_tokens=10)).title_turn == ""
+
+
+def test_the_system_prompt_comes_first(alice: Person) -> None:
+    begun = turns.begin(
+        alice.user, Question(text="Hello"), conf.load(), Promise(), [], Told(text="Be kind."), turns.Request()
+    )
+    assert [message.role for message in begun.messages] == ["system", "user"]
+
+
+@pytest.mark.parametrize(("is_kept", "limit"), [(True, None), (False, 50)])
+def test_an_answer_is_ended_where_no_provider_keeps_to_its_limit(
+    alice: Person, settings: Any, is_kept: bool, limit: int | None
+) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
+    assert begin(alice.user, promise=Promise(output_tokens=50, is_kept=is_kept)).max_output_tokens == limit
+
+
+def test_each_turn_holds_its_own_worst_case(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
+    begun = begin(alice.user, "Hello", promise=Promise(output_tokens=50, title_tokens=10))
+    held = len("Hello") + turns.MESSAGE_TOKENS + 50
+    assert (row_of(begun).reserved, Turn.objects.get(uuid=begun.title_turn).reserved) == (held, 10)
+    assert Budget.objects.get(user=alice.user).reserved == held + 10
+
+
+def test_what_cannot_be_paid_for_leaves_nothing_behind(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
+    with pytest.raises(BudgetExhausted):
+        begin(alice.user)
+    assert (Thread.objects.count(), Message.objects.count(), Turn.objects.count()) == (0, 0, 0)
+
+
+def test_a_conversation_has_one_running_answer(alice: Person) -> None:
+    begun = begin(alice.user)
+    with pytest.raises(ThreadBusy) as busy:
+        begin(alice.user, thread=UUID(begun.thread))
+    assert (busy.value.turn, Message.objects.count()) == (begun.turn, 1)
+
+
+def test_what_was_in_the_way_may_have_ended_meanwhile(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def collide(*args: Any, **options: Any) -> None:
+        raise IntegrityError
+
+    monkeypatch.setattr(turns, "place", collide)
+    with pytest.raises(ThreadBusy) as busy:
+        begin(alice.user)
+    assert busy.value.turn == ""
+
+
+def test_a_conversation_that_is_deleted_meanwhile_is_not_found(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = thread_of(alice.user)
+    monkeypatch.setattr(turns, "_own_thread", lambda user, uuid: thread)
+    Thread.objects.all().delete()
+    thread.pk = 1
+    with pytest.raises(ThreadNotFound):
+        begin(alice.user, thread=thread.uuid)
+
+
+def test_a_turn_without_a_conversation_leaves_no_message(alice: Person) -> None:
+    begun = turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [])
+    assert (begun.is_title, row_of(begun).thread, Message.objects.count()) == (False, None, 0)
+
+
+def test_a_turn_that_names_a_conversation_is_its_title(alice: Person) -> None:
+    thread = thread_of(alice.user)
+    begun = turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread.uuid)
+    end(begun, "Cats")
+    assert (begun.is_title, Thread.objects.get().name, Message.objects.count()) == (True, "Cats", 0)
+
+
+def test_only_ones_own_conversation_can_be_named(alice: Person, bob: Person) -> None:
+    with pytest.raises(ThreadNotFound):
+        turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread_of(bob.user).uuid)
+
+
+def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
+    turn = turn_in(thread_of(alice.user))
+    turns.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6)})
+    turn.refresh_from_db()
+    assert (turn.input_tokens, turn.output_tokens) == (5, 6)
+    assert turn.expires > timezone.now() + timedelta(seconds=turns.LEASE_SECONDS / 2)
+
+
+def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> None:
+    turn = turn_in(thread_of(alice.user), input_tokens=5)
+    turns.renew({turn.uuid.hex: None})
+    turn.refresh_from_db()
+    assert (turn.input_tokens, turn.expires > timezone.now()) == (5, True)
+
+
+def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
+    turn = turn_in(None, ended=timezone.now())
+    turns.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6), uuid4().hex: None})
+    turn.refresh_from_db()
+    assert turn.input_tokens == 0
+
+
+def test_a_turn_can_be_stopped_from_anywhere(alice: Person) -> None:
+    turn, other = running_in(thread_of(alice.user)), running_in(thread_of(alice.user))
+    turns.ask_to_cancel_turn(turn.uuid.hex)
+    assert turns.cancelled() == [turn.uuid.hex]
+    assert turns.ask_to_cancel(other.thread) == [other.uuid.hex]
+    assert set(turns.cancelled()) == {turn.uuid.hex, other.uuid.hex}
+
+
+def test_nothing_is_stopped_where_nothing_runs(alice: Person) -> None:
+    assert turns.ask_to_cancel(thread_of(alice.user)) == []

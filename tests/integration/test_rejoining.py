@@ -1,0 +1,350 @@
+"""Who comes back to an answer gets exactly what he has not: while it is written, in any process, and ever after."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.integration.chatting import settled, until
+from tests.integration.conftest import Caller, Reply
+from tests.integration.stored import thread_of, turn_in
+from tests.integration.turning import begin, finish, stores  # noqa: F401  # A fixture.
+from waldur_chat import bell, chat, follow
+from waldur_chat.engine import background, running
+from waldur_chat.engine.turn import Turn
+from waldur_chat.errors import ProviderBusy, ServerStopping
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Stopped, Usage
+from waldur_chat.models import Message, Piece, Thread
+from waldur_chat.models import Turn as Row
+from waldur_chat.store import endings, pieces, replays
+from waldur_chat.store.endings import Ending
+from waldur_chat.store.pieces import Written
+from waldur_chat.testing import scripted
+from waldur_chat.viewing import Viewing
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+ANSWER = "Hello, wörld. 🙂"
+
+
+def events_of(call: Caller, turn: Any, **headers: str) -> Reply:
+    """GET its events; `after` goes into the address."""
+    after = headers.pop("after", "")
+    return call.get(f"/api/chat/turns/{turn}/events/{'?after=' + after if after else ''}", **headers)
+
+
+def text(reply: Reply) -> str:
+    """The words of a stream of server-sent events."""
+    assert reply.status == 200, reply.body
+    data = [json.loads(line[6:]) for line in reply.body.split(b"\n") if line.startswith(b"data: ")]
+    return "".join(one.get("c", "") for one in data)
+
+
+def ids(reply: Reply) -> list[str]:
+    return re.findall(r"^id: (.*)$", reply.body.decode(), re.MULTILINE)
+
+
+def told(viewing: Viewing) -> list[Event]:
+    """All that a view tells, on the loop of this process."""
+    viewing.start(background.loop())
+    events: list[Event] = []
+    while not chat.ended(events):
+        events += viewing.take_blocking(10)
+    viewing.close()
+    return events
+
+
+def words(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+@pytest.fixture
+def finished(user: Any) -> Row:
+    """A turn that has ended."""
+    with scripted(ANSWER, Usage(input_tokens=7, output_tokens=5), Stopped(reason="length")):
+        chat.invoke("Hi", user=user)
+    return Row.objects.get()
+
+
+@pytest.fixture
+def elsewhere(user: Any) -> Iterator[Row]:
+    """A turn that runs in another process."""
+    thread = thread_of(user, "Hi")
+    row = turn_in(thread, user=user, answer_index=1, question=Message.objects.get())
+    row.expires = row.expires.replace(year=row.expires.year + 1)
+    row.save()
+    yield row
+    Row.objects.filter(pk=row.pk).update(status="cancelled")
+
+
+class TestOver:
+    """The turn has ended."""
+
+    def test_it_is_told_whole(self, call: Caller, finished: Row) -> None:
+        reply = events_of(call, finished.uuid)
+        assert text(reply) == ANSWER
+        assert ids(reply) == ["0", str(len(ANSWER)), "end"]
+        assert reply.headers["X-Chat-Turn"] == finished.uuid.hex
+        end = json.loads(reply.body.split(b"data: ")[-1])
+        assert end["additional_kwargs"]["usage_metadata"] == {"input_tokens": 7, "output_tokens": 5}
+        assert end["finish_reason"] == "length"
+
+    @pytest.mark.parametrize("position", [1, 8, len(ANSWER), len(ANSWER) + 5])
+    def test_from_a_position_it_is_told_to_the_end(self, call: Caller, finished: Row, position: int) -> None:
+        for reply in (
+            events_of(call, finished.uuid.hex, Last_Event_ID=str(position)),
+            events_of(call, finished.uuid, after=str(position)),
+            events_of(call, finished.uuid, after=str(position), Last_Event_ID="0"),
+        ):
+            assert text(reply) == ANSWER[position:]
+            assert ids(reply)[-1] == "end"
+
+    def test_it_is_told_in_each_format(self, call: Caller, finished: Row) -> None:
+        assert events_of(call, finished.uuid, after="7", Accept="text/plain").body.decode() == ANSWER[7:]
+        lines = events_of(call, finished.uuid, Accept="application/x-ndjson").body.splitlines()
+        assert json.loads(lines[1]) == {"k": "markdown", "c": ANSWER}
+
+    def test_there_is_nothing_after_the_end(self, call: Caller, finished: Row) -> None:
+        reply = events_of(call, finished.uuid, Last_Event_ID="end")
+        assert (reply.status, reply.body) == (204, b"")
+
+    @pytest.mark.parametrize("given", ["-1", "1.5", "x", "٣", "1" * 10])
+    def test_a_position_that_is_none_is_refused(self, call: Caller, finished: Row, given: str) -> None:
+        reply = events_of(call, finished.uuid, after=given)
+        assert (reply.status, list(reply.json)) == (400, ["after", "code"])
+
+    @pytest.mark.parametrize("uuid", ["7" * 32, "7" * 31, "x"])
+    def test_a_turn_that_is_not_there_is_not_found(self, call: Caller, uuid: str) -> None:
+        reply = events_of(call, uuid)
+        assert (reply.status, reply.json["code"]) == (404, "turn_not_found")
+
+    def test_a_turn_of_a_title_is_nobodys(self, call: Caller, finished: Row) -> None:
+        Row.objects.update(purpose="title")
+        assert events_of(call, finished.uuid).status == 404
+
+    def test_a_turn_whose_conversation_was_deleted_is_gone(self, call: Caller, finished: Row) -> None:
+        Row.objects.update(thread=None)
+        assert events_of(call, finished.uuid).status == 404
+
+    def test_one_that_failed_fails_again(self, call: Caller, user: Any) -> None:
+        with scripted("Hel", ProviderBusy()):
+            list(chat.stream("Hi", user=user))
+        reply = events_of(call, Row.objects.get().uuid)
+        assert b"event: error" in reply.body
+        assert b'"code":"provider_busy"' in reply.body
+        assert b'"Hel"' in reply.body
+
+    def test_one_that_failed_before_it_began_tells_that(self, call: Caller, user: Any) -> None:
+        with scripted(ProviderBusy()):
+            list(chat.stream("Hi", user=user))
+        reply = events_of(call, Row.objects.get().uuid)
+        assert ids(reply) == ["end"]
+        assert b"event: error" in reply.body
+
+    def test_one_of_an_error_that_is_known_no_more_fails_too(self, call: Caller, finished: Row) -> None:
+        Row.objects.update(status="failed", code="forgotten")
+        assert b"event: error" in events_of(call, finished.uuid).body
+
+    def test_one_that_was_cancelled_tells_that(self, call: Caller, finished: Row) -> None:
+        Row.objects.update(status="cancelled")
+        assert b"event: cancelled" in events_of(call, finished.uuid).body
+
+    def test_what_ended_is_told_when_the_chat_is_switched_off(self, call: Caller, finished: Row, settings: Any) -> None:
+        settings.WALDUR_CHAT = {"STORAGE": True, "ENABLED": False}
+        assert text(events_of(call, finished.uuid)) == ANSWER
+
+
+class TestHere:
+    """The turn runs in this process."""
+
+    def test_it_is_told_from_the_beginning_and_as_it_is_written(self, call: Caller, user: Any) -> None:
+        with scripted("Hel", 0.4, "lo"):
+            turn = begin(user, "Hi")
+            assert text(events_of(call, turn.id)) == "Hello"
+            assert words(finish(turn)) in ("lo", "Hello")
+
+    def test_from_a_position_only_the_rest_is_told(self, call: Caller, user: Any) -> None:
+        with scripted("Hel", 0.4, "lo"):
+            turn = begin(user, "Hi")
+            assert text(events_of(call, turn.id, after="2")) == "llo"
+            finish(turn)
+
+    def test_blocks_go_on_where_they_were(self, call: Caller, user: Any) -> None:
+        with scripted("```python\nprint(", 0.4, "1)\n```\n"):
+            turn = begin(user, "Hi")
+            lines = events_of(call, turn.id, after="16", Accept="application/x-ndjson").body.splitlines()
+            assert {"k": "code", "c": "print(1)"}.items() <= json.loads(lines[1]).items()
+            finish(turn)
+
+    def test_any_number_may_read(self, user: Any) -> None:
+        with scripted("Hel", 0.3, "lo"):
+            turn = begin(user, "Hi")
+            views = [Viewing(replays.of_user(user, Row.objects.get().uuid)) for _ in range(5)]
+            for view in views:
+                view.start(background.loop())
+            assert [words(told(view)) for view in views] == ["Hello"] * 5
+            finish(turn)
+
+    def test_its_error_is_that_of_the_view(self, user: Any) -> None:
+        with scripted(0.3, ProviderBusy()):
+            turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
+            turn.start(background.loop())
+            until(lambda: running.find(turn.id))
+            view = Viewing(replays.of_user(user, Row.objects.get().uuid))
+            assert isinstance(told(view)[-1], Failed)
+            assert isinstance(turn, Turn)
+            finish(turn)
+
+
+class TestElsewhere:
+    """The turn runs in another process, of which only the database is seen."""
+
+    def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
+        pieces.write([Written(row=elsewhere.pk, position=0, text="Hel")])
+        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view.start(background.loop())
+        assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
+        pieces.write(
+            [Written(row=elsewhere.pk, position=3, text="lo,"), Written(row=elsewhere.pk, position=6, text=" ")]
+        )
+        assert words(view.take_blocking(10)) == "lo, "
+        endings.end(elsewhere.uuid.hex, Ending(status="finished", reason="stop", text="Hello, you"))
+        assert [type(event) for event in told(view)] == [Delta, Finished]
+        assert not Piece.objects.exists()
+
+    def test_what_a_reader_has_is_not_told_again(self, user: Any, elsewhere: Row) -> None:
+        pieces.write([Written(row=elsewhere.pk, position=0, text="Hello")])
+        view = Viewing(replays.of_user(user, elsewhere.uuid), 3)
+        view.start(background.loop())
+        assert words(view.take_blocking(10)) == "lo"
+        assert view.had() == "Hel"
+        endings.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        assert isinstance(told(view)[-1], Finished)
+
+    def test_readers_share_one_log(self, user: Any, elsewhere: Row) -> None:
+        views = [Viewing(replays.of_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
+        for view in views:
+            view.start(background.loop())
+            view.take_blocking(0)
+        assert len({id(view._reader.log) for view in views if view._reader}) == 1
+        endings.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        assert [words(told(view)) for view in views] == ["Hello", "ello", "llo"]
+
+    def test_when_its_process_dies_it_is_interrupted_and_keeps_what_was_written(
+        self, user: Any, elsewhere: Row
+    ) -> None:
+        pieces.write([Written(row=elsewhere.pk, position=0, text="Hel")])
+        Row.objects.update(expires=elsewhere.started)
+        events = told(Viewing(replays.of_user(user, elsewhere.uuid)))
+        assert words(events) == "Hel"
+        assert isinstance(events[-1], Failed)
+        assert events[-1].error.code == "interrupted"
+        assert Message.objects.get(role="assistant").text == "Hel"
+
+    def test_when_its_conversation_is_deleted_it_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
+        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view.start(background.loop())
+        view.take_blocking(0)
+        Row.objects.update(thread=None)
+        assert isinstance(told(view)[-1], Failed)
+
+    def test_a_cancelled_one_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
+        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view.start(background.loop())
+        view.take_blocking(0)
+        endings.end(elsewhere.uuid.hex, Ending(status="cancelled"))
+        assert [type(event) for event in told(view)] == [Cancelled]
+
+    def test_a_server_that_stops_sends_its_readers_elsewhere(
+        self, call: Caller, elsewhere: Row, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(running, "server_is_stopping", lambda: True)
+        pieces.write([Written(row=elsewhere.pk, position=0, text="Hel")])
+        reply = events_of(call, elsewhere.uuid)
+        assert reply.status == 200
+        assert b"event: e" not in reply.body
+
+    def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
+        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view.start(background.loop())
+        view.wind_down(0.0)
+        with pytest.raises(ServerStopping):
+            view.take_blocking(10)
+
+    def test_a_database_that_fails_is_asked_again(
+        self, user: Any, elsewhere: Row, monkeypatch: Any, caplog: Any
+    ) -> None:
+        calls: list[None] = []
+        found = replays.of_rows
+
+        def failing(rows: Any) -> Any:
+            calls.append(None)
+            if len(calls) < 3:
+                raise ValueError
+            return found(rows)
+
+        monkeypatch.setattr(replays, "of_rows", failing)
+        endings.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        view = Viewing(replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2")))
+        assert words(told(view)) == "Hello"
+        assert "Turns of other processes could not be followed: ValueError" in caplog.messages
+
+
+def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished: Row) -> None:
+    view = Viewing(replays.of_user(user, finished.uuid))
+    view.close()
+    view.start(background.loop())
+    view.close()
+    assert words(told(view)) == ANSWER
+
+
+def test_the_notifications_of_psycopg_2_are_not_kept_either() -> None:
+    connection: Any = SimpleNamespace(notifies=[])
+    bell._keep_no_notifications(connection)
+    for number in range(3):
+        connection.notifies.append(number)
+    assert list(connection.notifies) == [2]
+
+
+def test_a_forked_process_follows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = follow.follower_of_process()
+    monkeypatch.setattr(follow, "_follower", before)
+    follow._forget()
+    assert follow.follower_of_process() is not before
+
+
+def test_turns_and_pieces_have_names(elsewhere: Row) -> None:
+    assert str(Piece(turn=elsewhere, position=3)) == f"{elsewhere.uuid.hex}, 3"
+
+
+def test_what_is_missing_in_between_is_waited_for(elsewhere: Row) -> None:
+    pieces.write([Written(row=elsewhere.pk, position=3, text="lo")])
+    assert pieces.after({elsewhere.pk: 0}) == {}
+    pieces.write([Written(row=elsewhere.pk, position=0, text="Hell")])
+    assert pieces.after({elsewhere.pk: 0})[elsewhere.pk].text == "Hello"
+    assert pieces.text_of(elsewhere) == "Hello"
+
+
+def test_many_turns_are_written_and_read_at_once(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "ROWS_PER_QUERY", 3)
+    rows = [turn_in(None, user=user) for _ in range(10)]
+    pieces.write([Written(row=row.pk, position=0, text=str(row.pk)) for row in rows])
+    assert {row: one.text for row, one in pieces.after({row.pk: 0 for row in rows}).items()} == {
+        row.pk: str(row.pk) for row in rows
+    }
+    assert Thread.objects.count() == 0
+
+
+def test_a_turn_that_ended_leaves_no_pieces(user: Any) -> None:
+    with scripted("Hel", 0.6, "lo"):
+        turn = begin(user, "Hi")
+        until(Piece.objects.exists)
+        finish(turn)
+    settled()
+    assert not Piece.objects.exists()
+    assert replays.of_user(user, Row.objects.get().uuid).text == "Hello"

@@ -1,0 +1,105 @@
+"""Users of every host: by UUID, whatever their keys are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, models
+from django.test.utils import isolate_apps
+
+from waldur_chat import users
+from waldur_chat.users import NAMESPACE, find, full_name_of, sees_all, uuid_of
+
+Host = Callable[..., Any]
+
+
+@pytest.fixture
+def host(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Makes the users of a host that has these fields."""
+    made: list[Any] = []
+
+    def make(**fields: Any) -> Any:
+        meta = type("Meta", (), {"app_label": "host"})
+        with isolate_apps("tests.host"):
+            made.append(type("Person", (models.Model,), {"__module__": __name__, "Meta": meta, **fields}))
+        with connection.schema_editor() as editor:
+            editor.create_model(made[-1])
+        monkeypatch.setattr(users, "get_user_model", lambda: made[-1])
+        return made[-1].objects
+
+    yield make
+    for model in made:
+        with connection.schema_editor() as editor:
+            editor.delete_model(model)
+
+
+def test_a_user_is_found_by_his_uuid(user: Any) -> None:
+    assert find(uuid_of(user)) == user
+
+
+def test_a_number_stands_in_the_uuid_as_it_is() -> None:
+    uuid = uuid_of(get_user_model()(pk=255))
+    assert (str(uuid), uuid.version) == ("57a1d0c4-0000-8000-8000-0000000000ff", 8)
+
+
+@pytest.mark.parametrize("key", [-1, 1 << 62])
+def test_a_number_that_does_not_fit_makes_a_uuid(key: int) -> None:
+    assert uuid_of(get_user_model()(pk=key)) == uuid5(NAMESPACE, str(key))
+
+
+@pytest.mark.parametrize("uuid", [UUID(int=0), uuid4(), UUID(int=NAMESPACE.int | 999)])
+def test_nobody_has_a_uuid_that_was_made_up(user: Any, uuid: UUID) -> None:
+    assert find(uuid) is None
+
+
+def test_a_host_may_have_uuids_of_its_own(host: Host) -> None:
+    user = host(uuid=models.UUIDField(default=uuid4)).create()
+    assert uuid_of(user) == user.uuid
+    assert find(user.uuid) == user
+
+
+def test_a_host_may_write_its_uuids_as_text(host: Host) -> None:
+    user = host(uuid=models.CharField(max_length=32)).create(uuid=uuid4().hex)
+    assert uuid_of(user) == UUID(user.uuid)
+    assert find(UUID(user.uuid)) == user
+
+
+def test_a_key_that_is_a_uuid_is_the_users(host: Host) -> None:
+    user = host(id=models.UUIDField(primary_key=True, default=uuid4)).create()
+    assert uuid_of(user) == user.pk
+    assert find(user.pk) == user
+
+
+def test_a_key_of_text_makes_a_uuid(host: Host) -> None:
+    user = host(name=models.CharField(max_length=9, primary_key=True)).create(name="alice")
+    assert uuid_of(user).version == 5
+    assert find(uuid_of(user)) == user
+
+
+def test_nobody_has_a_uuid_that_no_key_makes(host: Host) -> None:
+    host(name=models.CharField(max_length=9, primary_key=True)).create(name="alice")
+    assert find(uuid4()) is None
+
+
+def test_a_name_is_what_the_host_says_it_is() -> None:
+    assert full_name_of(SimpleNamespace(full_name="Alice L.")) == "Alice L."
+    assert full_name_of(get_user_model()(first_name="Alice", last_name="Liddell")) == "Alice Liddell"
+    assert full_name_of(get_user_model()()) == ""
+
+
+@pytest.mark.parametrize(
+    ("who", "sees"),
+    [
+        ({}, False),
+        ({"is_staff": False, "is_support": False}, False),
+        ({"is_staff": True}, True),
+        ({"is_support": True}, True),
+    ],
+)
+def test_staff_and_support_see_all(who: dict[str, bool], sees: bool) -> None:
+    assert sees_all(SimpleNamespace(**who)) is sees

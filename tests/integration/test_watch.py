@@ -1,0 +1,229 @@
+"""Turns of this process are stopped from anywhere and kept alive; those of dead processes are ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from tests.integration.chatting import USAGE, until
+from tests.integration.stored import thread_of, turn_in
+from waldur_chat import abandoned, chat, watch
+from waldur_chat.abandoned import clearing_of_process
+from waldur_chat.engine.log import Log
+from waldur_chat.events import Cancelled, Delta, Started
+from waldur_chat.models import Piece, Turn
+from waldur_chat.store import endings, pieces, turns
+from waldur_chat.testing import scripted
+from waldur_chat.watch import Watch, Watched, watch_of_process
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches that look often."""
+    monkeypatch.setattr(watch, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "RENEW_SECONDS", 0.02)
+
+
+@pytest.fixture
+def watching(user: Any, quick: None) -> Any:
+    """A watch of one stored turn, which has used something."""
+    one = Watch()
+    row = turn_in(thread_of(user), user=user)
+    one.add(row.uuid.hex, running(row))
+    yield SimpleNamespace(watch=one, row=row)
+    one.discard(row.uuid.hex)
+    until(lambda: one._thread is None)
+
+
+def running(row: Turn, log: Log | None = None) -> Any:
+    """What a watch needs of a turn."""
+    return Watched(turn=SimpleNamespace(id=row.uuid.hex, used=lambda: USAGE), log=log, row=row.pk)
+
+
+def lives(row: Turn) -> bool:
+    """Whether the store was told that it still runs."""
+    return bool(Turn.objects.filter(pk=row.pk, status="running", expires__gt=timezone.now()).exists())
+
+
+def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True}
+    with scripted("Hello", 60):
+        events = chat.stream("Hi", user=user)
+        started = next(events)
+        assert isinstance(started, Started)
+        turns.ask_to_cancel_turn(started.turn)
+        began = time.monotonic()
+        assert isinstance(list(events)[-1], Cancelled)
+        assert time.monotonic() < began + 3  # On a busy machine, too.
+    assert Turn.objects.get().status == "cancelled"
+
+
+def test_the_lease_of_a_running_turn_is_renewed(watching: Any) -> None:
+    until(lambda: lives(watching.row))
+    assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=turns.LEASE_SECONDS - 5)
+
+
+def test_what_a_running_turn_has_used_so_far_is_stored(watching: Any) -> None:
+    until(lambda: Turn.objects.get().output_tokens)
+    assert (Turn.objects.get().input_tokens, Turn.objects.get().output_tokens) == (7, 5)
+
+
+def test_the_turn_of_a_title_has_not_used_what_its_answer_has(watching: Any) -> None:
+    title = turn_in(watching.row.thread, purpose="title")
+    watching.watch.add(title.uuid.hex, running(watching.row))
+    until(lambda: lives(title))
+    watching.watch.discard(title.uuid.hex)
+    assert Turn.objects.get(pk=title.pk).output_tokens == 0
+
+
+def test_turns_of_dead_processes_are_ended(watching: Any) -> None:
+    dead = turn_in(None)
+    until(lambda: not Turn.objects.filter(pk=dead.pk, status="running").exists())
+    assert lives(watching.row)
+
+
+def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_after(
+    watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing() -> int:
+        raise OperationalError("gone")
+
+    caplog.set_level(logging.ERROR)
+    monkeypatch.setattr(endings, "end_abandoned", failing)
+    turn_in(None)
+    until(lambda: "Turns whose process died could not be ended: OperationalError" in caplog.messages)
+    until(lambda: lives(watching.row))
+
+
+def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowly, begun = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        begun.set()
+        slowly.wait(10)
+        return 0
+
+    monkeypatch.setattr(endings, "end_abandoned", slow)
+    turn_in(None)
+    try:
+        assert begun.wait(10)
+        Turn.objects.filter(pk=watching.row.pk).update(expires=timezone.now())
+        until(lambda: lives(watching.row))
+    finally:
+        slowly.set()
+
+
+def test_a_forked_process_ends_turns_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = clearing_of_process()
+    monkeypatch.setattr(abandoned, "_clearing", before)
+    abandoned._forget()
+    assert clearing_of_process() is not before
+
+
+def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(lambda: lives(watching.row))
+    monkeypatch.setattr(turns, "LEASE_SECONDS", 0.0)
+    time.sleep(0.1)
+    dead = turn_in(None)
+    time.sleep(0.2)
+    assert Turn.objects.filter(pk=dead.pk, status="running").exists()
+
+
+def test_a_database_that_fails_is_asked_again(
+    watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[None] = []
+    found = turns.cancelled
+
+    def failing() -> list[str]:
+        calls.append(None)
+        if len(calls) < 3:
+            raise OperationalError("gone")
+        return found()
+
+    caplog.set_level(logging.ERROR)
+    monkeypatch.setattr(turns, "cancelled", failing)
+    until(lambda: len(calls) > 3)
+    assert "Stored turns could not be looked after: OperationalError" in caplog.messages
+
+
+def test_a_watch_with_nothing_to_do_ends_its_thread(watching: Any) -> None:
+    thread = watching.watch._thread
+    watching.watch.discard(watching.row.uuid.hex)
+    until(lambda: not thread.is_alive())
+    assert watching.watch._thread is None
+
+
+def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
+    first = watching.watch._thread
+    watching.watch.discard(watching.row.uuid.hex)
+    until(lambda: watching.watch._thread is None)
+    watching.watch.add(watching.row.uuid.hex, running(watching.row))
+    assert watching.watch._thread is not first
+    until(lambda: lives(watching.row))
+
+
+def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
+    row = turn_in(thread_of(user), user=user)
+    endings.end(row.uuid.hex, endings.Ending(status="finished"))
+    turns.renew({row.uuid.hex: USAGE})
+    assert Turn.objects.get().output_tokens == 0
+
+
+def test_a_forked_process_has_a_watch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = watch_of_process()
+    monkeypatch.setattr(watch, "_watch", before)
+    watch._forget()
+    assert watch_of_process() is not before
+
+
+def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
+    one, log = Watch(), Log()
+    row = turn_in(thread_of(user), user=user)
+    log.add(Delta(text="Hel"))
+    one.add(row.uuid.hex, running(row, log))
+    until(lambda: Piece.objects.count() == 1)
+    log.add(Delta(text="lo"))
+    until(lambda: Piece.objects.count() == 2)
+    one.discard(row.uuid.hex)
+    one.finish_flush()
+    log.add(Delta(text="!"))
+    until(lambda: one._thread is None)
+    assert list(Piece.objects.values_list("turn", "position", "text")) == [(row.pk, 0, "Hel"), (row.pk, 3, "lo")]
+
+
+def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, log, calls = Watch(), Log(), []
+    row = turn_in(thread_of(user), user=user)
+    log.add(Delta(text="Hello"))
+    write = pieces.write
+
+    def failing(written: Any) -> None:
+        calls.append(None)
+        if len(calls) < 3:
+            raise OperationalError("gone")
+        write(written)
+
+    monkeypatch.setattr(pieces, "write", failing)
+    one.add(row.uuid.hex, running(row, log))
+    until(Piece.objects.exists)
+    one.discard(row.uuid.hex)
+    until(lambda: one._thread is None)
+    assert Piece.objects.get().text == "Hello"
+
+
+def test_a_process_without_turns_ends_those_of_dead_ones_for_a_while(watching: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(watch, "LINGER_SECONDS", 60.0)
+    watching.watch.discard(watching.row.uuid.hex)
+    dead = turn_in(None)
+    until(lambda: not Turn.objects.filter(pk=dead.pk, status="running").exists())
+    monkeypatch.setattr(watch, "LINGER_SECONDS", 0.0)

@@ -1,0 +1,93 @@
+"""The log of a turn: whoever comes, whenever, gets everything from where he is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.aio import run
+from waldur_chat.engine.log import Growing, Log, LogReader
+from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
+
+START = Started(turn="1")
+END = Cancelled(usage=None)
+
+
+def log_of(*events: Event) -> Log:
+    log = Log()
+    for event in events:
+        log.add(event)
+    return log
+
+
+@given(st.lists(st.text(min_size=1, max_size=20)), st.integers(0, 60))
+def test_a_growing_text_is_all_that_was_added(pieces: list[str], position: int) -> None:
+    text = Growing()
+    for piece in pieces:
+        text.add(piece)
+    assert text.length == len("".join(pieces))
+    assert text.since(position) == "".join(pieces)[position:]
+
+
+def test_a_long_text_is_kept_in_few_pieces() -> None:
+    text = Growing()
+    for _ in range(100_000):
+        text.add("word ")
+    assert len(text._pieces) < 20
+
+
+def test_a_reader_gets_what_came_in_the_meantime_in_one_piece() -> None:
+    log = log_of(START, Reasoning(text="H"), Reasoning(text="m."), Delta(text="a"), Delta(text="b"))
+    reader = LogReader(log)
+    assert reader.take() == [START, Reasoning(text="Hm."), Delta(text="ab")]
+    assert reader.take() == []
+    log.add(Delta(text="c"))
+    log.end(END)
+    assert reader.take() == [Delta(text="c"), END]
+    assert reader.take() == []
+
+
+@pytest.mark.parametrize(("position", "text"), [(0, "abcd"), (1, "bcd"), (3, "d"), (4, ""), (9, "")])
+def test_a_reader_who_has_something_gets_the_rest(position: int, text: str) -> None:
+    reader = LogReader(log_of(START, Reasoning(text="Hm."), Delta(text="ab"), Delta(text="cd"), END), position)
+    thoughts = [] if position else [Reasoning(text="Hm.")]
+    assert reader.take() == [START, *thoughts, *([Delta(text=text)] if text else []), END]
+
+
+def test_peeking_takes_nothing() -> None:
+    reader = LogReader(log_of(START, Delta(text="a")))
+    assert reader.peek() == START
+    assert reader.take() == [START, Delta(text="a")]
+
+
+def test_all_readers_are_woken_by_what_comes() -> None:
+    async def main() -> None:
+        log = Log()
+        readers = [LogReader(log), LogReader(log)]
+        waiting = [asyncio.ensure_future(reader.wait()) for reader in readers]
+        await asyncio.sleep(0)
+        await log.put(START)
+        assert await asyncio.gather(*waiting) == [True, True]
+        assert [reader.take() for reader in readers] == [[START], [START]]
+
+    run(main())
+
+
+def test_a_reader_waits_no_longer_than_he_wants() -> None:
+    async def main() -> None:
+        reader = LogReader(Log())
+        assert not await reader.wait(0.01)
+        assert reader.take() == []
+
+    run(main())
+
+
+def test_a_reader_who_has_left_counts_no_more() -> None:
+    log = Log()
+    readers = [LogReader(log), LogReader(log)]
+    readers[0].close()
+    readers[0].close()
+    assert log.readers == 1

@@ -1,0 +1,124 @@
+"""Conversations, to be read. Their words are shown as they were written, and each reading leaves a record.
+
+Lists show no words but names: nobody reads a conversation by looking for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from waldur_chat.admin.base import ReadOnlyAdmin
+from waldur_chat.models import Message, Thread
+from waldur_chat.store import readings
+
+MESSAGES_ON_A_PAGE = 100
+
+
+class Conversation(ReadOnlyAdmin):
+    """What shows words of conversations."""
+
+    class Media:
+        """See ModelAdmin.Media."""
+
+        css = {"all": ["waldur_chat/admin.css"]}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """See ModelAdmin.change_view(). Without a record of it nothing is shown."""
+        response = super().change_view(request, object_id, form_url, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            self.show(request, response.context_data)
+        return response
+
+    def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
+        """Record the reading of what stands as `original` in the context of its page."""
+        shown = context["original"]
+        readings.record(request.user, shown if isinstance(shown, Thread) else shown.thread, "admin")
+
+
+@admin.register(Thread)
+class ThreadAdmin(Conversation):
+    """Threads, each with its messages."""
+
+    list_display = ("name", "owner", "message_count", "total_tokens", "models_used", "is_archived", "modified")
+    list_filter = ("is_archived", "is_flagged", "created", "modified")
+    list_select_related = ("session__user",)
+    ordering = ("-modified",)
+    search_fields = ("name",)
+    sortable_by = ("total_tokens", "models_used", "modified")
+    uuid_field = "uuid"
+    user_field = "session__user"
+    fields = (
+        ("name", "owner", "is_archived"),
+        ("created", "modified", "id_on_the_wire"),
+        ("message_count", "input_tokens", "output_tokens", "models_used"),
+        ("positive_feedback", "negative_feedback", "is_flagged", "max_severity"),
+    )
+
+    def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
+        """See Conversation.show(). Adds a page of the messages, replaced ones among them."""
+        super().show(request, context)
+        messages = Message.objects.filter(thread=context["original"]).order_by("sequence_index", "pk")
+        context["page"] = Paginator(messages, MESSAGES_ON_A_PAGE).get_page(request.GET.get("page"))
+
+    @admin.display(description=_("owner"), ordering="session__user")
+    def owner(self, thread: Thread) -> str:
+        """Whose conversation it is."""
+        return str(thread.session.user)
+
+    @admin.display(description="UUID")
+    def id_on_the_wire(self, thread: Thread) -> str:
+        """Its UUID as the API writes it."""
+        return thread.uuid.hex
+
+
+@admin.register(Message)
+class MessageAdmin(Conversation):
+    """Messages of all conversations, to be searched."""
+
+    list_display = (
+        "id_on_the_wire",
+        "thread",
+        "role",
+        "sequence_index",
+        "is_current",
+        "model",
+        "feedback_score",
+        "created",
+    )
+    list_filter = ("role", "feedback_score", "is_flagged")
+    list_select_related = ("thread",)
+    ordering = ("-id",)
+    search_fields = ("text",)
+    sortable_by = ()
+    uuid_field = "uuid"
+    fields = (
+        ("thread", "created", "id_on_the_wire"),
+        ("role", "sequence_index", "is_current", "replaces"),
+        "words",
+        "warning",
+        ("model", "input_tokens", "output_tokens"),
+        ("feedback_score", "feedback_category", "feedback_submitted_at"),
+        "feedback_comment",
+        ("is_flagged", "severity", "action_taken"),
+        ("injection_categories", "pii_categories"),
+    )
+
+    @admin.display(description="UUID")
+    def id_on_the_wire(self, message: Message) -> str:
+        """Its UUID as the API writes it."""
+        return message.uuid.hex
+
+    @admin.display(description=_("text"))
+    def words(self, message: Message) -> SafeString:
+        """The text with its lines and spaces."""
+        return format_html('<pre class="waldur-chat-text">{}</pre>', message.text)

@@ -1,0 +1,44 @@
+"""The ledger of usage: its lines, and the page made of them, which `usage_page` fills."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+
+from waldur_chat.admin import usage_page
+from waldur_chat.admin.base import ReadOnlyAdmin
+from waldur_chat.models import DayOfUsage
+
+
+@admin.register(DayOfUsage)
+class LedgerAdmin(ReadOnlyAdmin):
+    """Lines of the ledger, and what they add up to by day, by user and by model."""
+
+    list_display = ("day", "user", "model", "turns", "input_tokens", "output_tokens")
+    list_filter = ("day",)
+    list_select_related = ("user",)
+    ordering = ("-day",)
+    search_fields = ("model",)
+    sortable_by = ("day",)
+    user_field = "user"
+    fields = ("day", "user", "model", "turns", "input_tokens", "output_tokens")
+
+    def get_urls(self) -> list[URLPattern]:
+        """See ModelAdmin.get_urls()."""
+        return [path("usage/", self.admin_site.admin_view(self.usage), name="waldur_chat_usage"), *super().get_urls()]
+
+    def usage(self, request: HttpRequest) -> HttpResponse:
+        """Show the sums, to those who may see the lines."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found = usage_page.context(request.GET)
+        except (ValueError, ValidationError) as error:  # The address has a user's key that cannot be.
+            raise Http404 from error
+        site = self.admin_site.each_context(request)
+        context = {**site, **found, "title": _("Usage"), "opts": self.opts}
+        return TemplateResponse(request, "admin/waldur_chat/usage.html", context)

@@ -1,0 +1,85 @@
+"""System prompts, to be written and made active."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from waldur_chat.admin.base import AnyModelAdmin
+from waldur_chat.models import SystemPrompt, SystemPromptVersion
+from waldur_chat.store import prompts
+
+if TYPE_CHECKING:
+    AnyInline = admin.TabularInline[Any, Any]
+else:
+    AnyInline = admin.TabularInline
+
+
+class VersionInline(AnyInline):
+    """The instructions as they were."""
+
+    model = SystemPromptVersion
+    fields = readonly_fields = ("number", "custom_instructions", "author", "created")
+    ordering = ("-number",)
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SystemPromptVersion]:
+        """See InlineModelAdmin.get_queryset()."""
+        versions = super().get_queryset(request)
+        shown: QuerySet[SystemPromptVersion] = versions.select_related("author", "prompt")
+        return shown
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See InlineModelAdmin.has_add_permission()."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See InlineModelAdmin.has_change_permission()."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See InlineModelAdmin.has_view_permission(). Who sees the prompt sees what it was."""
+        return True
+
+
+@admin.register(SystemPrompt)
+class SystemPromptAdmin(AnyModelAdmin):
+    """Prompts. Each change of the instructions is kept as a version."""
+
+    list_display = ("name", "is_active", "created", "modified")
+    search_fields = ("name", "description", "custom_instructions")
+    ordering = ("name", "id")
+    fields = ("name", "description", "custom_instructions", "is_active")
+    readonly_fields = ("is_active",)
+    actions = ("activate", "deactivate")
+
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
+        """See ModelAdmin.get_inlines()."""
+        return (VersionInline,) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: SystemPrompt, form: Any, change: bool) -> None:
+        """See ModelAdmin.save_model()."""
+        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        saved = prompts.change(obj, request.user, **values) if change else prompts.create(request.user, **values)
+        obj.pk = saved.pk
+
+    @admin.action(description=_("Make the selected system prompt the active one"), permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[SystemPrompt]) -> None:
+        """Make it active, and no other."""
+        chosen = list(queryset[:2])
+        if len(chosen) == 1:
+            prompts.activate(chosen[0])
+            self.message_user(request, _("%s is active now.") % chosen[0], messages.SUCCESS)
+        else:
+            self.message_user(request, _("Only one system prompt can be active. Select one."), messages.ERROR)
+
+    @admin.action(description=_("Deactivate the selected system prompts"), permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[SystemPrompt]) -> None:
+        """Make them inactive."""
+        for prompt in queryset:
+            prompts.deactivate(prompt)

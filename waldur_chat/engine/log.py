@@ -1,0 +1,152 @@
+"""The whole of one turn so far, for any number of readers on one event loop, who may come late and leave early.
+
+Nobody is waited for: what a reader has not taken yet, he takes in one piece later. A position is the number of
+characters of the answer before it, so that a reader who knows his gets exactly the rest, from the log as from the
+stored answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from waldur_chat.engine.waiting import wake, within
+from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
+
+
+class Growing:
+    """A text that grows. One thread adds, any thread reads.
+
+    Pieces are merged as they double, so that there are few however long the text becomes, and none is copied often.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        """Characters."""
+        self._pieces: tuple[tuple[int, str], ...] = ()
+
+    def add(self, text: str) -> None:
+        """Add to its end."""
+        pieces, start = list(self._pieces), self.length
+        self.length += len(text)
+        while pieces and len(pieces[-1][1]) <= len(text):
+            start, before = pieces.pop()
+            text = before + text
+        self._pieces = (*pieces, (start, text))
+
+    def since(self, position: int) -> str:
+        """All that comes after this many characters."""
+        found: list[str] = []
+        for start, text in reversed(self._pieces):
+            if start + len(text) <= position:
+                break
+            found.append(text[max(0, position - start) :])
+        return "".join(reversed(found))
+
+
+class Log:
+    """What one turn has told. Written on its event loop."""
+
+    is_full = False
+    """See Channel.is_full: it takes everything."""
+
+    def __init__(self) -> None:
+        self.started: Started | None = None
+        self.text = Growing()
+        self.reasoning = Growing()
+        self.terminal: Terminal | None = None
+        self.readers = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def put(self, event: Event) -> None:
+        """Add an event."""
+        self.add(event)
+
+    def end(self, terminal: Terminal) -> None:
+        """Add the last event."""
+        self.add(terminal)
+
+    def add(self, event: Event) -> None:
+        """Add an event, and wake who waits."""
+        match event:
+            case Started():
+                self.started = event
+            case Delta(text=text):
+                self.text.add(text)
+            case Reasoning(text=text):
+                self.reasoning.add(text)
+            case _:
+                self.terminal = event
+        self.wake()
+
+    async def wait(self, timeout: float | None) -> None:
+        """Wait for the next event, at most so many seconds."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        try:
+            await within(timeout, waiter)
+        finally:
+            self._waiting.discard(waiter)
+
+    def wake(self) -> None:
+        """Let everybody look who waits."""
+        for waiter in self._waiting:
+            wake(waiter)
+
+
+class LogReader:
+    """One reader of a log, who has `position` characters already; the one that has more than all has the end too."""
+
+    def __init__(self, log: Log, position: int = 0) -> None:
+        self.log = log
+        self._position = position
+        self._thoughts = log.reasoning.length if position else 0
+        self._is_told_of_start = False
+        self._has_ended = False
+        self._has_left = False
+        log.readers += 1
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
+        if not self._has_news():
+            await self.log.wait(timeout)
+        return self._has_news()
+
+    def peek(self) -> Event:
+        """The first event that was not taken yet; there must be one."""
+        return self._news()[0]
+
+    def take(self) -> list[Event]:
+        """Everything that has come since; a terminal event is the last."""
+        events, log = self._news(), self.log
+        self._is_told_of_start = log.started is not None
+        self._thoughts = log.reasoning.length
+        self._position = max(self._position, log.text.length)
+        self._has_ended = log.terminal is not None
+        return events
+
+    def close(self) -> None:
+        """The reader has gone."""
+        self.log.readers -= not self._has_left
+        self._has_left = True
+
+    def _has_news(self) -> bool:
+        log = self.log
+        return (
+            log.text.length > self._position
+            or (log.started is not None and not self._is_told_of_start)
+            or log.reasoning.length > self._thoughts
+            or (log.terminal is not None and not self._has_ended)
+        )
+
+    def _news(self) -> list[Event]:
+        events: list[Event] = []
+        log = self.log
+        if log.started and not self._is_told_of_start:
+            events.append(log.started)
+        if log.reasoning.length > self._thoughts:
+            events.append(Reasoning(text=log.reasoning.since(self._thoughts)))
+        if log.text.length > self._position:
+            events.append(Delta(text=log.text.since(self._position)))
+        if log.terminal and not self._has_ended:
+            events.append(log.terminal)
+        return events

@@ -1,0 +1,158 @@
+"""Keeps turns in the store: what one leaves behind is there before its reader is told of the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from django.db import Error
+
+from waldur_chat import titles
+from waldur_chat.engine.turn import Turn
+from waldur_chat.engine.worker import Worker
+from waldur_chat.errors import TurnCancelled
+from waldur_chat.events import Cancelled, Failed, Finished, Stored, Terminal
+from waldur_chat.store import endings
+from waldur_chat.store.endings import NOTHING, Ending
+from waldur_chat.store.turns import Begun
+from waldur_chat.watch import Watched, watch_of_process
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+KEEPING_SECONDS = 10.0
+"""How long the reader of a turn waits until its answer is stored; then he is told all the same."""
+
+PAUSES = (0.2, 1.0, 3.0)
+"""Seconds between attempts to store what a database did not take."""
+
+TRIES = 2
+"""How many of them the reader waits for."""
+
+_worker = Worker("waldur-chat-turns")
+
+
+class TurnKeeper:
+    """Keeps one turn, and finds the title of its conversation beside it where that is wanted."""
+
+    def __init__(self, begun: Begun) -> None:
+        self.turn = begun.turn
+        self.thread = begun.thread
+        self.max_output_tokens = begun.max_output_tokens
+        self._begun = begun
+        self._titling: asyncio.Task[None] | None = None
+
+    def start(self, turn: Turn) -> None:
+        """See Keeper.start()."""
+        log = turn.log if self.thread else None
+        watch_of_process().add(self.turn, Watched(turn=turn, log=log, row=self._begun.row))
+        if self._begun.title_turn:
+            watch_of_process().add(self._begun.title_turn, Watched(turn=turn, log=None, row=0))
+
+    def answer(self, turn: Turn) -> None:
+        """See Keeper.answer(). Only now a title is asked for: of a model that answers."""
+        if self._begun.title_turn:
+            self._titling = _go_on(self._find_title(turn))
+
+    async def end(self, turn: Turn, terminal: Terminal) -> Stored | None:
+        """See Keeper.end()."""
+        watch_of_process().discard(self.turn)
+        ending = Ending(
+            status=_status(terminal),
+            code=_code(terminal),
+            reason=terminal.reason if isinstance(terminal, Finished) else "",
+            text=titles.cleaned(turn.text) if self._begun.is_title else turn.text,
+            model=turn.record.model,
+            usage=terminal.usage or NOTHING,
+        )
+        if self._begun.title_turn and self._titling is None:
+            await self._end_title(titles.Title(text="", model="", usage=None))
+        stored = await _within(KEEPING_SECONDS, _stored(self.turn, ending))
+        return replace(stored, question=self._begun.question) if stored else None
+
+    async def _find_title(self, turn: Turn) -> None:
+        question = self._begun.messages[-1].text
+        title = titles.Title(text="", model="", usage=None)
+        try:
+            title = await titles.ask(question, turn.settings, turn.record.request_id)
+        finally:
+            await self._end_title(replace(title, text=title.text or titles.first_words(question)))
+
+    async def _end_title(self, title: titles.Title) -> None:
+        watch_of_process().discard(self._begun.title_turn)
+        ending = Ending(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
+        await _within(KEEPING_SECONDS, _stored(self._begun.title_turn, ending))
+
+
+_kept: set[asyncio.Task[Any]] = set()  # A task that nobody holds may be collected while it runs.
+
+
+async def _stored(turn_id: str, ending: Ending) -> Stored | None:
+    """Store an end. A database that keeps failing is tried again later, when the reader has been told."""
+    for pause in (0.0, *PAUSES[: TRIES - 1]):
+        await asyncio.sleep(pause)
+        with suppress(Error):
+            return await _attempt(turn_id, ending)
+    _go_on(_store_later(turn_id, ending))
+    return None
+
+
+async def _store_later(turn_id: str, ending: Ending) -> None:
+    for pause in PAUSES[TRIES - 1 :]:
+        await asyncio.sleep(pause)
+        with suppress(Error):
+            await _attempt(turn_id, ending)
+            return
+
+
+async def _attempt(turn_id: str, ending: Ending) -> Stored | None:
+    try:
+        return await _worker.do(_end, turn_id, ending)
+    except Error as error:
+        logger.error("The end of turn %s could not be stored: %s", turn_id, type(error).__name__)
+        raise
+
+
+def _end(turn_id: str, ending: Ending) -> Stored | None:
+    watch_of_process().finish_flush()  # What is written of a turn goes with its end; nothing may come after it.
+    return endings.end(turn_id, ending)
+
+
+async def _within(seconds: float, storing: Coroutine[Any, Any, Stored | None]) -> Stored | None:
+    """What it gives, or None when it takes too long: then it goes on all the same."""
+    task = _go_on(storing)
+    await asyncio.wait({task}, timeout=seconds)
+    return task.result() if task.done() and not task.cancelled() else None
+
+
+def _go_on(doing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Do it whoever waits for it."""
+    task = asyncio.get_running_loop().create_task(doing)
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+    return task
+
+
+def _status(terminal: Terminal) -> str:
+    match terminal:
+        case Finished():
+            return "finished"
+        case Cancelled():
+            return "cancelled"
+        case Failed():
+            return "failed"
+
+
+def _code(terminal: Terminal) -> str:
+    match terminal:
+        case Finished():
+            return ""
+        case Cancelled():
+            return TurnCancelled.code
+        case Failed(error=error):
+            return error.code

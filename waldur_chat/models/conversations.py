@@ -1,0 +1,153 @@
+"""Conversations: a user's session holds threads, and these hold messages (contract section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+NAME_MAX_LENGTH = 150
+NEW_CHAT = "New chat"
+
+
+class Severity(models.TextChoices):
+    """How bad what a guard found is."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Session(models.Model):
+    """All conversations of one user."""
+
+    uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    modified = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.uuid.hex
+
+
+class Thread(models.Model):
+    """One conversation. `modified` is its last use.
+
+    What lists show, filter and order by is kept here and changes with the messages, so that no list has to add them
+    up. Tokens are those of all its turns, replaced answers and the title included; 0 means that nothing was recorded.
+    """
+
+    uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="threads")
+    name = models.CharField(max_length=NAME_MAX_LENGTH, default=NEW_CHAT)
+    is_named = models.BooleanField(default=False)
+    """Whether somebody gave it its name; what a model suggests never replaces that."""
+    flags: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
+    is_archived = models.BooleanField(default=False)
+    message_count = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    total_tokens = models.PositiveBigIntegerField(default=0)
+    title_input_tokens = models.PositiveIntegerField(default=0)
+    title_output_tokens = models.PositiveIntegerField(default=0)
+    models_used = models.CharField(max_length=500, default="", blank=True)
+    is_flagged = models.BooleanField(default=False)
+    max_severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.NONE)
+    positive_feedback = models.PositiveIntegerField(default=0)
+    negative_feedback = models.PositiveIntegerField(default=0)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    modified = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=("session", "created", "id"), name="waldur_chat_thread_of_session"),
+            models.Index(fields=("session", "modified", "id"), name="waldur_chat_thread_last_used"),
+            models.Index(fields=("created", "id"), name="waldur_chat_thread_created"),
+            models.Index(fields=("modified", "id"), name="waldur_chat_thread_modified"),
+            models.Index(fields=("input_tokens", "id"), name="waldur_chat_thread_input"),
+            models.Index(fields=("output_tokens", "id"), name="waldur_chat_thread_output"),
+            models.Index(fields=("total_tokens", "id"), name="waldur_chat_thread_total"),
+            models.Index(fields=("models_used", "id"), name="waldur_chat_thread_models"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """What one side said. A version that was replaced stays, and has the `sequence_index` of those that replace it.
+
+    A guard's judgement is in the last five fields; they are empty until there are guards.
+    """
+
+    class Role(models.TextChoices):
+        """Who speaks."""
+
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    class FeedbackCategory(models.TextChoices):
+        """What was wrong with an answer."""
+
+        INACCURATE = "inaccurate"
+        INCOMPLETE = "incomplete"
+        MISUNDERSTOOD = "misunderstood"
+        OTHER = "other"
+        SLOW_OR_FAILED = "slow_or_failed"
+
+    class Action(models.TextChoices):
+        """What a guard did."""
+
+        ALLOW = "allow"
+        FLAG = "flag"
+        WARN = "warn"
+        REDACT = "redact"
+        BLOCK = "block"
+
+    uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
+    role = models.CharField(max_length=9, choices=Role.choices)
+    text = models.TextField()
+    warning = models.TextField(default="", blank=True)
+    sequence_index = models.PositiveIntegerField()
+    replaces = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    is_current = models.BooleanField(default=True)
+    """Whether no later version replaces it."""
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    model = models.CharField(max_length=200, default="", blank=True)
+    input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    feedback_score = models.BooleanField(null=True, blank=True)
+    feedback_comment = models.TextField(default="", blank=True)
+    feedback_category = models.CharField(max_length=14, choices=FeedbackCategory.choices, default="", blank=True)
+    feedback_submitted_at = models.DateTimeField(null=True, blank=True)
+    is_flagged = models.BooleanField(default=False)
+    severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.NONE)
+    injection_categories: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
+    pii_categories: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
+    action_taken = models.CharField(max_length=6, choices=Action.choices, default=Action.ALLOW)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("thread", "sequence_index"),
+                condition=models.Q(is_current=True),
+                name="waldur_chat_message_has_one_current_version",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=("feedback_score", "id"),
+                condition=models.Q(feedback_score__isnull=False),
+                name="waldur_chat_message_feedback",
+            ),
+            models.Index(fields=("id",), condition=models.Q(is_flagged=True), name="waldur_chat_message_flagged"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}, {self.sequence_index}"

@@ -1,0 +1,20 @@
+"""The audit trail: who read a conversation that is not his own."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Reading(models.Model):
+    """Somebody of staff or support has read a conversation of somebody else. It holds no words."""
+
+    reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    thread = models.UUIDField(db_index=True)
+    place = models.CharField(max_length=5, choices=[("api", "API"), ("admin", "Admin")])
+    read = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.reader}, {self.thread.hex}"

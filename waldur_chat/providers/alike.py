@@ -1,0 +1,78 @@
+"""Reads chunks that are alike at once. The chunks of a stream differ in nothing but their text, as a rule.
+
+What stands before and after the text is learned from one chunk, and proved by reading one that is made of it. Between
+two such ends there can be nothing but the inside of a JSON string, since quotation marks within a string are escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from itertools import takewhile
+
+from waldur_chat.errors import ProviderFailed
+from waldur_chat.events import Delta, ProviderEvent, Reasoning
+
+END = b"\n\n"
+"""Of an event, as most services write it; the streams of others are read event by event."""
+
+_INSIDE = rb'(?:[^"\\\x00-\x1f]|\\.)+'
+_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(%b)"' % _INSIDE)
+_NEEDS_JSON = re.compile(rb'["\\\x00-\x1f]')
+_IS_INSIDE = re.compile(_INSIDE)
+_FIELD = b"data:"
+_PROOF = "proof"
+
+
+class Alike:
+    """The chunks of one shape."""
+
+    def __init__(self, before: bytes, after: bytes, kind: type[Delta] | type[Reasoning]) -> None:
+        self.before = before
+        self._after = after
+        self._between = after + before
+        self._kind = kind
+
+    def read(self, data: bytes) -> tuple[Delta | Reasoning, bytes] | None:
+        """The text of the chunks of this shape that the data begins with, and what follows them; None if not at all."""
+        end = data.rfind(self._after, len(self.before))
+        if end < 0 or not data.startswith(self.before):
+            return None
+        texts = data[len(self.before) : end].split(self._between)
+        found = _said(texts)
+        if found is None:  # Others are among them.
+            texts = list(takewhile(_IS_INSIDE.fullmatch, texts))
+            found = _said(texts) if texts else None
+            end = sum(map(len, texts)) + len(texts) * len(self._between) - len(self._after)
+        return None if found is None else (self._kind(text=found), data[end + len(self._after) :])
+
+    def begins_in(self, rest: bytes) -> bool:
+        """Whether the data, which holds no whole chunk of this shape, may be the beginning of one."""
+        return rest.startswith(self.before) or self.before.startswith(rest)
+
+
+def _said(texts: list[bytes]) -> str | None:
+    """What JSON strings of which this is the inside say together; None where it is the inside of none."""
+    try:
+        whole = b"".join(texts)
+        if not _NEEDS_JSON.search(whole):
+            return whole.decode()
+        found: list[str] = json.loads(b'["' + b'","'.join(texts) + b'"]')
+    except (ValueError, RecursionError):
+        return None
+    return "".join(found) if len(found) == len(texts) else None
+
+
+def learn(data: bytes, read: Callable[[bytes], list[ProviderEvent]]) -> Alike | None:
+    """The shape of a whole event, where it has text and nothing else; `read` tells what the data of an event means."""
+    match = _TEXT.search(data)
+    if not (match and data.startswith(_FIELD) and data.endswith(END)) or b"\r" in data or b"\n" in data[: -len(END)]:
+        return None
+    before, after = data[: match.start(1)], data[match.end(1) :]
+    try:
+        proof = read((before + _PROOF.encode() + after)[len(_FIELD) :])
+    except ProviderFailed:
+        return None
+    kinds = (kind for kind in (Delta, Reasoning) if proof == [kind(text=_PROOF)])
+    return next((Alike(before, after, kind) for kind in kinds), None)

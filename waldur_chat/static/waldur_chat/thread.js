@@ -1,0 +1,99 @@
+// One thread in the list: the link to it, its menu, and the field in which it is renamed.
+
+import { hashOf } from "./address.js";
+import { fill, words } from "./words.js";
+
+const UNNAMED = "New chat"; // what the server calls a thread until it has a name
+
+/** Made from the page's <template id="thread">. `rename(item, name)` is called with another name. */
+export class ThreadItem {
+  #rename;
+
+  constructor({ uuid, name }, rename) {
+    this.element = document.getElementById("thread").content.cloneNode(true).firstElementChild;
+    this.uuid = uuid;
+    this.link = this.#find("a");
+    this.link.href = `#${hashOf(uuid)}`;
+    this.#rename = rename;
+    this.setName(name);
+    this.#find("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#saveName();
+    });
+    this.#find("input").addEventListener("blur", () => this.#saveName());
+    this.element.addEventListener("keydown", (event) => this.#leave(event));
+  }
+
+  get isUnnamed() {
+    return this.name === UNNAMED;
+  }
+
+  get title() {
+    return this.isUnnamed ? words.unnamed : this.name;
+  }
+
+  setName(name) {
+    this.name = name;
+    this.link.textContent = this.link.title = this.title;
+    this.#menuButton.setAttribute("aria-label", fill(words.options, { name: this.title }));
+  }
+
+  mark(isActive) {
+    this.element.classList.toggle("active", isActive);
+    if (isActive) this.link.setAttribute("aria-current", "true");
+    else this.link.removeAttribute("aria-current");
+  }
+
+  /** What the menu offers in a list of archived threads, and in the other one. */
+  showActs({ isArchived }) {
+    this.#find("[data-act=archive]").hidden = isArchived;
+    this.#find("[data-act=unarchive]").hidden = !isArchived;
+  }
+
+  toggleMenu(isOpen = this.#find(".menu").hidden) {
+    this.#find(".menu").hidden = !isOpen;
+    this.#menuButton.setAttribute("aria-expanded", isOpen);
+  }
+
+  openName(name = this.title) {
+    const input = this.#find("input");
+    this.toggleMenu(false);
+    this.#showForm(true);
+    input.value = name;
+    input.focus();
+    input.select();
+  }
+
+  #saveName() {
+    if (this.#find("form").hidden) return;
+    const name = this.#find("input").value.trim();
+    this.#showForm(false);
+    if (name && name !== this.title) this.#rename(this, name);
+  }
+
+  #showForm(isShown) {
+    const hadFocus = this.#find("form").contains(document.activeElement);
+    this.#find("form").hidden = !isShown;
+    this.link.hidden = this.#menuButton.hidden = isShown;
+    if (hadFocus) this.#menuButton.focus();
+  }
+
+  /** Escape closes what is open, and nothing else. */
+  #leave(event) {
+    const isMenuOpen = !this.#find(".menu").hidden;
+    if (event.key !== "Escape" || (this.#find("form").hidden && !isMenuOpen)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (isMenuOpen) this.toggleMenu(false);
+    else this.#showForm(false);
+    this.#menuButton.focus();
+  }
+
+  get #menuButton() {
+    return this.#find("[data-act=menu]");
+  }
+
+  #find(selector) {
+    return this.element.querySelector(selector);
+  }
+}

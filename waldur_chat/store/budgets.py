@@ -1,0 +1,141 @@
+"""The tokens of users and of the site: reserved before a model is asked, charged when its turn has ended.
+
+An account's row is locked from its reservation or charge to the end of the transaction, that of the user always before
+that of the site: so no limit is overshot, no update lost, and nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from waldur_chat.conf import Settings
+from waldur_chat.errors import BudgetConflict, BudgetExhausted
+from waldur_chat.events import Usage
+from waldur_chat.models import Budget, DayOfUsage
+from waldur_chat.models.budgets import UNLIMITED
+from waldur_chat.store.periods import first_days, resets
+
+PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
+COME_AGAIN_SECONDS = 5
+"""When there may be room again where running turns hold what is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The row of a user or of the site as it was read, and its limits by period; what has no limit is left out."""
+
+    row: Budget
+    scope: str
+    limits: Mapping[str, int]
+
+
+def limits_of(budget: Budget | None, settings: Settings, scope: str) -> dict[str, int]:
+    """The limits by period: an account's own where it has one, else those of the settings."""
+    limits = {}
+    for period in PERIODS:
+        own = getattr(budget, f"{period}_limit", None)
+        limits[period] = getattr(settings, f"{scope}_tokens_{period}") if own is None else own
+    return {period: limit for period, limit in limits.items() if limit != UNLIMITED}
+
+
+def accounts(user: Any, settings: Settings) -> list[Account]:
+    """The accounts that limit turns of this user: his own, then the site's. One query, where the accounts exist."""
+    rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
+    found = []
+    for scope, owner in (("user", {"user_id": user.pk}), ("site", {"is_site": True})):
+        if limits := limits_of(rows.get(scope), settings, scope):
+            row = rows.get(scope) or Budget.objects.get_or_create(**owner)[0]
+            found.append(Account(row=row, scope=scope, limits=limits))
+    return found
+
+
+def check(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
+    """Raise what `reserve` would raise if all was still as it was read: a crowd is refused without a write.
+
+    Raises `BudgetExhausted`.
+    """
+    for account in limited:
+        _check(account, account.row.reserved + tokens, tokens, settings)
+
+
+def reserve(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
+    """Hold so many tokens in all these accounts; within a transaction that ends without any where one does not fit.
+
+    Raises `BudgetExhausted`.
+    """
+    for account in limited:
+        Budget.objects.filter(pk=account.row.pk).update(reserved=F("reserved") + tokens)
+        locked = replace(account, row=Budget.objects.get(pk=account.row.pk))
+        _check(locked, locked.row.reserved, tokens, settings)
+
+
+def _check(account: Account, reserved: int, tokens: int, settings: Settings) -> None:
+    """Raise `BudgetExhausted` where this would be too much to hold; `tokens` are those of the new turn among it."""
+    used = used_in(account.row, timezone.now())
+    for period, limit in account.limits.items():
+        if used[period] + reserved > limit:
+            error = BudgetExhausted if settings.budget_status == BudgetExhausted.status else BudgetConflict
+            wait = _seconds_to_reset(period) if used[period] + tokens > limit else COME_AGAIN_SECONDS
+            raise error(scope=account.scope, period=period, limit=limit, retry_after=wait)
+
+
+def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
+    """What was used in each period that this moment is in; by a clock that is behind, in the newer one."""
+    begun = asdict(first_days(moment))
+    return {
+        period: getattr(budget, f"{period}_tokens") if (getattr(budget, begin) or date.min) >= begun[begin] else 0
+        for period, begin in PERIODS.items()
+    }
+
+
+def charge(user_id: Any, model: str, usage: Usage, *, turns: int, reserved: int) -> None:
+    """Enter what a turn has used, if anything, and let go what was held for it; within a transaction."""
+    today = first_days(timezone.now())
+    if usage.input_tokens or usage.output_tokens:
+        _enter(today.day, user_id, model, usage, turns)
+    changes = _changes(asdict(today), usage.input_tokens + usage.output_tokens, reserved)
+    for owner in ({"user_id": user_id}, {"is_site": True}):
+        if owner.get("user_id", True) is None:
+            continue  # The user was deleted while his turn ran.
+        if not Budget.objects.filter(**owner).update(**changes):
+            Budget.objects.get_or_create(**owner)
+            Budget.objects.filter(**owner).update(**changes)
+
+
+def _enter(day: date, user_id: Any, model: str, usage: Usage, turns: int) -> None:
+    """Add to the ledger."""
+    line = {"day": day, "user_id": user_id, "model": model[:200]}
+    sums = {"turns": turns, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    more = {name: F(name) + number for name, number in sums.items()}
+    if user_id is not None and DayOfUsage.objects.filter(**line).update(**more):
+        return
+    try:
+        with transaction.atomic():
+            DayOfUsage.objects.create(**line, **sums)
+    except IntegrityError:  # Another turn has made the line meanwhile.
+        DayOfUsage.objects.filter(**line).update(**more)
+
+
+def _changes(today: Mapping[str, date], tokens: int, reserved: int) -> dict[str, Any]:
+    """A charge in one statement. A process whose clock is behind counts into the newer period."""
+    changes: dict[str, Any] = {"reserved": Greatest(F("reserved") - reserved, Value(0))}
+    for period, begin in PERIODS.items():
+        counts = {f"{begin}__gte": today[begin]}
+        changes[f"{period}_tokens"] = Case(When(**counts, then=F(f"{period}_tokens") + tokens), default=Value(tokens))
+        changes[begin] = Case(When(**counts, then=F(begin)), default=Value(today[begin]))
+    return changes
+
+
+def _seconds_to_reset(period: str) -> int:
+    now = timezone.now()
+    reset: datetime = getattr(resets(now), period)
+    return max(1, math.ceil((reset - now).total_seconds()))

@@ -1,0 +1,231 @@
+"""How stored turns end: answer, usage and end are written in one act, whatever the end was.
+
+A turn whose process died is ended by whoever finds it. Should its process live after all, its answer is stored still.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from waldur_chat.engine.tally import estimated_tokens
+from waldur_chat.errors import TurnInterrupted
+from waldur_chat.events import Stored, Usage
+from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
+from waldur_chat.store import budgets, pieces
+
+logger = logging.getLogger(__name__)
+
+SUMS = (
+    "name",
+    "message_count",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "title_input_tokens",
+    "title_output_tokens",
+    "models_used",
+    "modified",
+)
+NOTHING = Usage(input_tokens=0, output_tokens=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn ended: its status and the code of its error, or why the model stopped; with which model, at what cost.
+
+    The text is the answer so far, or the title.
+    """
+
+    status: str
+    code: str = ""
+    reason: str = ""
+    text: str = field(default="", repr=False)
+    model: str = ""
+    usage: Usage = NOTHING
+
+
+def end(turn_id: str, ending: Ending) -> Stored | None:
+    """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
+    found = _turns().filter(uuid=UUID(turn_id)).first()
+    if found is None:
+        return None
+    ending = replace(ending, text=pieces.storable(ending.text))
+    with transaction.atomic():
+        turn = _locked(found)
+        ending = replace(ending, usage=_at_least(turn, ending.usage))
+        if not _may_end(turn, ending) or not _write_end(turn, ending):
+            return None
+        answer = _write_answer(turn, ending) if turn.thread and turn.purpose == Turn.Purpose.ANSWER else None
+        used = _used(turn, ending)
+        if turn.thread:
+            _sum_up(turn.thread, turn, ending, used)
+        pieces.remove(turn.pk)
+        _charge(turn, ending, used)
+        if turn.thread is None:
+            Turn.objects.filter(pk=turn.pk).delete()
+    return Stored(answer=answer.uuid.hex if answer else "") if turn.thread else None
+
+
+def end_abandoned(**where: object) -> int:
+    """End the turns whose process was not heard of for too long; gives how many there were."""
+    found = list(_abandoned().filter(**where))
+    random.shuffle(found)  # Other processes have found them too, and had better begin with others.
+    return sum(_end_interrupted(turn) for turn in found)
+
+
+def are_abandoned() -> bool:
+    """Whether there are such turns."""
+    return bool(_abandoned().exists())
+
+
+def _abandoned() -> QuerySet[Turn]:
+    found: QuerySet[Turn] = Turn.objects.filter(status=Turn.Status.RUNNING, expires__lt=timezone.now())
+    return found
+
+
+def _end_interrupted(turn: Turn) -> bool:
+    """End it with what it was last known to have used; not one that was heard of since, or that somebody has ended."""
+    if not _abandoned().filter(pk=turn.pk).exists():
+        return False
+    text = pieces.text_of(turn)
+    output = max(turn.output_tokens, estimated_tokens(text))
+    usage = Usage(input_tokens=turn.input_tokens, output_tokens=output, estimated=True)
+    code = TurnInterrupted.code
+    end(turn.uuid.hex, Ending(status=Turn.Status.INTERRUPTED, code=code, text=text, usage=usage, model=turn.model))
+    logger.warning("Turn %s was interrupted: its process died.", turn.uuid.hex)
+    return True
+
+
+def _turns() -> QuerySet[Turn]:
+    found: QuerySet[Turn] = Turn.objects.select_related("question", "answer", "thread")
+    return found
+
+
+def _locked(turn: Turn) -> Turn:
+    """The turn as it is once its thread is locked, which goes before all else. The lock is a write, for SQLite."""
+    if turn.thread and Thread.objects.filter(pk=turn.thread.pk).update(modified=timezone.now()):
+        return _turns().get(pk=turn.pk)
+    turn.thread = None
+    return turn
+
+
+def _may_end(turn: Turn, ending: Ending) -> bool:
+    """Whether it runs; an interrupted one that lives after all may end once more."""
+    is_late = turn.status == Turn.Status.INTERRUPTED != ending.status
+    return turn.status == Turn.Status.RUNNING or is_late
+
+
+def _write_end(turn: Turn, ending: Ending) -> bool:
+    """Write the end; False where somebody else has done it."""
+    unchanged = Turn.objects.filter(pk=turn.pk, status=turn.status)
+    return bool(
+        unchanged.update(
+            status=ending.status,
+            code=ending.code,
+            reason=ending.reason[:50],
+            ended=timezone.now(),
+            reserved=0,
+            model=ending.model[:200],
+            input_tokens=ending.usage.input_tokens,
+            output_tokens=ending.usage.output_tokens,
+            is_estimated=ending.usage.estimated,
+        )
+    )
+
+
+def _at_least(turn: Turn, usage: Usage) -> Usage:
+    """What it used; of a turn that was taken for dead not less than what was charged then, which is not given back."""
+    if turn.status == Turn.Status.RUNNING:
+        return usage
+    return replace(
+        usage,
+        input_tokens=max(usage.input_tokens, turn.input_tokens),
+        output_tokens=max(usage.output_tokens, turn.output_tokens),
+    )
+
+
+def _used(turn: Turn, ending: Ending) -> Usage:
+    """What is to be charged: all it used, less what was charged when it was taken for dead."""
+    if turn.status == Turn.Status.RUNNING:
+        return ending.usage
+    return Usage(
+        input_tokens=ending.usage.input_tokens - turn.input_tokens,
+        output_tokens=ending.usage.output_tokens - turn.output_tokens,
+    )
+
+
+def _write_answer(turn: Turn, ending: Ending) -> Message | None:
+    """Write the answer, in the place of an earlier version; one without any text leaves that standing."""
+    assert turn.thread
+    if not ending.text:
+        return None
+    if turn.answer:  # What was known of it when it was taken for dead.
+        return _complete(turn.answer, ending)
+    current = Message.objects.filter(thread=turn.thread, is_current=True)
+    is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
+    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
+        current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
+        Message.objects.filter(pk=turn.question.pk).update(is_current=True)
+    earlier = current.filter(sequence_index=turn.answer_index).first()
+    if is_current and earlier:
+        current.filter(pk=earlier.pk).update(is_current=False)
+    answer: Message = Message.objects.create(
+        thread=turn.thread,
+        role=Message.Role.ASSISTANT,
+        text=ending.text,
+        sequence_index=turn.answer_index,
+        replaces=earlier if is_current else None,
+        is_current=is_current,
+        model=ending.model[:200],
+        input_tokens=ending.usage.input_tokens,
+        output_tokens=ending.usage.output_tokens,
+    )
+    Turn.objects.filter(pk=turn.pk).update(answer=answer)
+    turn.thread.message_count += is_current and not earlier
+    return answer
+
+
+def _complete(answer: Message, ending: Ending) -> Message:
+    answer.text = ending.text
+    answer.input_tokens, answer.output_tokens = ending.usage.input_tokens, ending.usage.output_tokens
+    answer.save(update_fields=("text", "input_tokens", "output_tokens"))
+    return answer
+
+
+def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
+    """Whether the conversation went on without the answer, while its turn was taken for dead."""
+    first = turn.question.sequence_index if turn.question else turn.answer_index
+    newer = current.filter(sequence_index__gte=first, created__gt=turn.started)
+    return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
+
+
+def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
+    """Let the thread, which is locked, show what its turns and messages add up to."""
+    thread.input_tokens += used.input_tokens
+    thread.output_tokens += used.output_tokens
+    thread.total_tokens = thread.input_tokens + thread.output_tokens
+    if turn.purpose == Turn.Purpose.TITLE:
+        thread.title_input_tokens += used.input_tokens
+        thread.title_output_tokens += used.output_tokens
+        if ending.text and thread.name == NEW_CHAT and not thread.is_named:
+            thread.name = ending.text[:NAME_MAX_LENGTH]
+    elif ending.model and ending.model not in thread.models_used.split(", "):
+        thread.models_used = ", ".join(filter(None, [thread.models_used, ending.model]))[:500]
+    thread.modified = timezone.now()
+    thread.save(update_fields=SUMS)
+
+
+def _charge(turn: Turn, ending: Ending, used: Usage) -> None:
+    is_first = turn.status == Turn.Status.RUNNING
+    reserved = turn.reserved if is_first else 0
+    if used.input_tokens or used.output_tokens or reserved:
+        turns = int(is_first and turn.purpose == Turn.Purpose.ANSWER)
+        budgets.charge(turn.user_id, ending.model, used, turns=turns, reserved=reserved)

@@ -1,0 +1,89 @@
+"""What running turns have written so far: for readers in other processes, and for the case that their own dies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+
+from django.db import connection
+from django.db.models import Q
+
+from waldur_chat.models import Piece, Turn
+
+CHANNEL = "waldur_chat_pieces"
+"""Of PostgreSQL's LISTEN and NOTIFY."""
+
+
+ROWS_PER_QUERY = 200
+"""SQLite has a limit to how deep a condition may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a turn, known by its row, has written from a position on."""
+
+    row: int
+    position: int
+    text: str
+
+
+def write(written: Sequence[Written]) -> None:
+    """Write the news of all turns of a process, in one statement, which on PostgreSQL wakes the readers elsewhere."""
+    most = (connection.features.max_query_params or len(written) * 3) // 3
+    for start in range(0, len(written), most):
+        _insert(written[start : start + most])
+
+
+def _insert(written: Sequence[Written]) -> None:
+    places = ", ".join(["(%s, %s, %s)"] * len(written))
+    values = [value for one in written for value in (one.row, one.position, storable(one.text))]
+    _execute(f"INSERT INTO {_table()} (turn_id, position, text) VALUES {places}", values)  # noqa: S608  # No values in it.
+
+
+def remove(row: int) -> None:
+    """Remove what a turn has written; the readers elsewhere are woken when the transaction ends."""
+    _execute(f"DELETE FROM {_table()} WHERE turn_id = %s", [row])  # noqa: S608  # No values in it.
+
+
+def _table() -> str:
+    return str(connection.ops.quote_name(Piece._meta.db_table))
+
+
+def _execute(statement: str, values: Sequence[object]) -> None:
+    if connection.vendor == "postgresql":
+        statement = f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def after(positions: Mapping[int, int]) -> dict[int, Written]:
+    """What turns, by row, have written after these positions; those without news are left out."""
+    rows = list(positions)
+    news: dict[int, Written] = {}
+    for start in range(0, len(rows), ROWS_PER_QUERY):
+        wanted = [Q(turn=row, position__gte=positions[row]) for row in rows[start : start + ROWS_PER_QUERY]]
+        found = Piece.objects.filter(reduce(or_, wanted)).order_by("turn", "position")
+        for row, position, text in found.values_list("turn", "position", "text"):
+            before = news.get(row, Written(row=row, position=positions[row], text=""))
+            news[row] = replace(before, text=_joined(before.text, position - before.position, text))
+    return {row: one for row, one in news.items() if one.text}
+
+
+def text_of(turn: Turn) -> str:
+    """All that a turn has written, as far as it is known here."""
+    text = ""
+    for position, piece in turn.pieces.order_by("position").values_list("position", "text"):
+        text = _joined(text, position, piece)
+    return text
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: PostgreSQL holds no NUL."""
+    return text.replace("\0", "\ufffd")
+
+
+def _joined(text: str, position: int, piece: str) -> str:
+    """A piece is left out where one before it is missing, or has it already."""
+    return text + piece[len(text) - position :] if position <= len(text) else text

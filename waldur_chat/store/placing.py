@@ -1,0 +1,72 @@
+"""Where a question and its answer stand in their conversation; the question is written at once.
+
+A question that is edited stays in its place until its new version is answered: then both new ones replace the old ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_noop
+
+from waldur_chat.errors import QuestionRefused
+from waldur_chat.messages import Question
+from waldur_chat.models import Message, Thread
+
+NOTHING_TO_RELOAD = gettext_noop("There is no answer to replace.")
+NOT_THE_LAST = gettext_noop("This is not the last message of the user in this conversation.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The message that is asked (None where the assistant opens), whether it is new, and the index of its answer."""
+
+    question: Message | None
+    is_new: bool = False
+    answer_index: int
+
+
+def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Place:
+    """Write the question, within a transaction that has locked the thread. Raises `QuestionRefused`.
+
+    `is_empty` says that nothing was said in it yet.
+    """
+    current = Message.objects.filter(thread=thread, is_current=True)
+    newest = [] if is_empty else list(current.order_by("-sequence_index")[:2])
+    match question.mode:
+        case "reload":
+            return _again(newest)
+        case "edit":
+            return _edited(question, thread, newest)
+    index = newest[0].sequence_index + 1 if newest else 0
+    if question.text is None:
+        return Place(question=None, answer_index=index)
+    asked = Message.objects.create(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
+    return Place(question=asked, is_new=True, answer_index=index + 1)
+
+
+def _again(newest: list[Message]) -> Place:
+    """Ask the last question again; one that has no answer yet gets its first."""
+    if not newest:
+        raise QuestionRefused("mode", NOTHING_TO_RELOAD)
+    last = newest[0]
+    if last.role == Message.Role.USER:
+        return Place(question=last, answer_index=last.sequence_index + 1)
+    asked = newest[1] if len(newest) > 1 and newest[1].role == Message.Role.USER else None
+    return Place(question=asked, answer_index=last.sequence_index)
+
+
+def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
+    """Write a new version of the last question, which is not in force yet."""
+    last = next((message for message in newest if message.role == Message.Role.USER), None)
+    if last is None or last.uuid != question.edited:
+        raise QuestionRefused("edit_message_uuid", NOT_THE_LAST)
+    asked = Message.objects.create(
+        thread=thread,
+        role=Message.Role.USER,
+        text=question.text or "",
+        sequence_index=last.sequence_index,
+        replaces=last,
+        is_current=False,
+    )
+    return Place(question=asked, is_new=True, answer_index=last.sequence_index + 1)

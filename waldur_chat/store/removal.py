@@ -1,0 +1,47 @@
+"""Removes conversations with all that belongs to them. What they used stays in the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from waldur_chat.models import Message, Piece, Reading, Session, Thread, Turn
+
+
+@transaction.atomic
+def delete(thread: Thread) -> None:
+    """Delete a conversation, its messages and its turns. That staff read it stays on record."""
+    _remove(Thread.objects.filter(pk=thread.pk))
+
+
+def erase(user: Any) -> None:
+    """Delete all conversations of a user, his session, and the record of who read them."""
+    keys = list(Session.objects.filter(user=user.pk).values_list("pk", flat=True))
+    with transaction.atomic():
+        _delete(Session.objects.filter(pk__in=keys))  # From here on no conversation can begin in it.
+        threads = Thread.objects.filter(session__in=keys)
+        _remove(threads)
+        _delete(Reading.objects.filter(owner=user.pk))
+
+
+def _remove(threads: QuerySet[Thread]) -> None:
+    """Delete these threads within a transaction, at whose end the database looks at foreign keys.
+
+    They are locked first, so that no turn begins in them. Turns that run are left to their processes, which settle
+    them; that they have lost their thread tells these that nobody wants the answer.
+    """
+    threads.update(modified=F("modified"))
+    keys = threads.values("pk")
+    turns = Turn.objects.filter(thread__in=keys)
+    _delete(Piece.objects.filter(turn__in=turns.values("pk")))
+    turns.filter(status=Turn.Status.RUNNING).update(thread=None, question=None, answer=None, is_cancelled=True)
+    _delete(turns)
+    _delete(Message.objects.filter(thread__in=keys))
+    _delete(threads)
+
+
+def _delete(rows: QuerySet[Any]) -> None:
+    """Delete in one statement. Django's own way reads all rows first, to look for what refers to them."""
+    rows._raw_delete(rows.db)

@@ -1,0 +1,159 @@
+"""Looks after the stored turns of this process, in a thread that goes on for a while when there are none.
+
+Four times a second it writes what they have said since, all in one statement; twice a second it stops those that
+somebody asked to stop, in whatever process; from time to time it says in the store that all of them still run, and
+ends those of processes that died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db import connections
+
+from waldur_chat.abandoned import clearing_of_process
+from waldur_chat.engine import running
+from waldur_chat.engine.log import Log
+from waldur_chat.engine.turn import Turn
+from waldur_chat.events import Usage
+from waldur_chat.store import pieces, turns
+from waldur_chat.store.pieces import Written
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+RENEW_SECONDS = 1.5
+LINGER_SECONDS = 600.0
+"""How long a process looks for turns of others that died, after its own last turn."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A turn, or (without a log) the one that looks for its title; its row, and how much of it was written."""
+
+    turn: Turn
+    log: Log | None
+    row: int
+    flushed: int = 0
+
+    def news(self) -> Written | None:
+        """What is to be written."""
+        text = self.log.text.since(self.flushed) if self.log else ""
+        return Written(row=self.row, position=self.flushed, text=text) if text else None
+
+    def used(self, turn_id: str) -> Usage | None:
+        """What the turn has used, where its log does not tell; nothing is known of one that looks for a title."""
+        return self.turn.used() if self.log is None and turn_id == self.turn.id else None
+
+
+class Watch:
+    """The turns of one process. Used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._flushing = threading.Lock()
+        self._turns: dict[str, Watched] = {}
+        self._thread: threading.Thread | None = None
+        self._last_turn = 0.0
+        self._renewed = 0.0
+        self._due: dict[str, float] = {}
+
+    def add(self, turn_id: str, watched: Watched) -> None:
+        """A turn begins; `turn_id` is its own, or that of its title."""
+        with self._lock:
+            self._turns[turn_id] = watched
+            self._last_turn = time.monotonic()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="waldur-chat-watch", daemon=True)
+                self._thread.start()
+
+    def discard(self, turn_id: str) -> None:
+        """A turn has ended: nothing of it is written any more, once `finish_flush()` has returned."""
+        with self._lock:
+            self._turns.pop(turn_id, None)
+
+    def finish_flush(self) -> None:
+        """Wait until what is being written is written."""
+        with self._flushing:
+            pass
+
+    def _run(self) -> None:
+        time.sleep(FLUSH_SECONDS)
+        while self._goes_on():
+            has_written, next_at = False, time.monotonic() + FLUSH_SECONDS
+            try:
+                has_written = self._flush()
+                self._look_after()
+            except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
+                logger.error("Stored turns could not be looked after: %s", type(error).__name__)
+            finally:
+                if not has_written:
+                    connections.close_all()
+            time.sleep(max(0.0, next_at - time.monotonic()))
+        connections.close_all()
+
+    def _goes_on(self) -> bool:
+        with self._lock:
+            if self._turns:
+                self._last_turn = time.monotonic()
+            elif time.monotonic() > self._last_turn + LINGER_SECONDS:
+                self._thread = None
+            return self._thread is not None
+
+    def _flush(self) -> bool:
+        """Write what is new of all turns; tell whether there was anything."""
+        with self._flushing:
+            with self._lock:
+                ours = list(self._turns.values())
+            news = [(one, written) for one in ours if (written := one.news())]
+            if news:
+                pieces.write([written for _, written in news])
+            for one, written in news:
+                one.flushed = written.position + len(written.text)
+            return bool(news)
+
+    def _look_after(self) -> None:
+        with self._lock:
+            ours = dict(self._turns)
+        if ours and self._is_due("look", LOOK_SECONDS):
+            for turn_id in turns.cancelled():
+                running.cancel(turn_id)
+        if self._is_due("renew", RENEW_SECONDS):
+            self._renew(ours)
+
+    def _renew(self, ours: dict[str, Watched]) -> None:
+        """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
+        turns.renew({turn_id: one.used(turn_id) for turn_id, one in ours.items()})
+        now = time.monotonic()
+        if now < self._renewed + turns.LEASE_SECONDS / 2:
+            clearing_of_process().look()
+        self._renewed = now
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + seconds
+        return True
+
+
+_watch = Watch()
+
+
+def watch_of_process() -> Watch:
+    """The one watch of this process."""
+    return _watch
+
+
+def _forget() -> None:
+    """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
+    global _watch
+    _watch = Watch()
+
+
+os.register_at_fork(after_in_child=_forget)
