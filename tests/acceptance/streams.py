@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.processes import TOKEN, Running
@@ -69,9 +71,14 @@ def family(process: int) -> list[int]:
     return [process, *(int(child) for child in children)]
 
 
-def descriptors(server: Running) -> int:
-    """How many file descriptors the server's processes have open."""
-    return sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in family(server.process.pid))
+def open_files(server: Running) -> Counter[str]:
+    """What the file descriptors of the server's processes lead to: paths, and kinds such as "socket"."""
+    targets = Counter[str]()
+    for process in family(server.process.pid):
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # Closed since the folder was read.
+                targets[str(descriptor.readlink()).partition(":")[0]] += 1
+    return targets
 
 
 def threads(server: Running) -> int:

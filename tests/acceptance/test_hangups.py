@@ -13,6 +13,7 @@ import random
 import socket
 import struct
 import time
+from collections import Counter
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 import django
 import pytest
 
-from tests.acceptance.streams import descriptors, eventually, open_stream, read_until, threads
+from tests.acceptance.streams import eventually, open_files, open_stream, read_until, threads
 from tests.processes import Running, host, stats
 
 HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
@@ -73,11 +74,18 @@ def test_a_hangup_while_the_provider_is_silent_closes_its_connection(
 def test_random_hangups_leave_nothing_behind(server: str, fake: Running, tmp_path: Path) -> None:
     with _host(server, "tokens=200&delay=0.01&head=0.05", fake, tmp_path) as running:
         _warm_up(running, fake)
-        most = descriptors(running) + LOOP[0], threads(running) + LOOP[1]
+        before = open_files(running), threads(running)
         for _ in range(HANGUPS):
             _leave(running)
         assert eventually(lambda: stats(fake)["answering"] == 0)
-        assert eventually(lambda: descriptors(running) <= most[0] and threads(running) <= most[1])
+        left = Counter[str](), 0
+
+        def is_little() -> bool:
+            nonlocal left
+            left = open_files(running) - before[0], threads(running) - before[1]
+            return left[0].total() <= LOOP[0] and left[1] <= LOOP[1]
+
+        assert eventually(is_little), left
         assert b"Traceback" not in running.log.read_bytes()
 
 

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.acceptance.streams import descriptors, eventually, open_stream, read_until, threads
+from tests.acceptance.streams import eventually, open_files, open_stream, read_until, threads
 from tests.processes import Running, fake_service, host, stats
 
 MODEL = "tokens=400&delay=0.02&head=0.1"
@@ -59,13 +59,13 @@ def measure(server: str, count: int) -> None:
         with host(server, Path(name), model=MODEL, provider=provider, settings=settings, environment=urls) as running:
             for act in [leave, stop] * 10:
                 act(running, fake)
-            before = descriptors(running), threads(running)
+            before = open_files(running).total(), threads(running)
             delays: dict[str, list[float]] = {"hang-ups": [], "stops": []}
             for _ in range(count):
                 kind = random.choice(["hang-ups", "stops"])
                 delays[kind].append({"hang-ups": leave, "stops": stop}[kind](running, fake))
             time.sleep(1)
-            after = descriptors(running), threads(running)
+            after = open_files(running).total(), threads(running)
     for kind, found in delays.items():
         found.sort()
         p50, p99 = (found[int(len(found) * share)] * 1000 for share in (0.5, 0.99))

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
-from tests.acceptance.streams import descriptors, threads
+from tests.acceptance.streams import open_files, threads
 from tests.benchmarks.memory import resident
 from tests.processes import TOKEN, Running, fake_service, host, stats
 
@@ -99,7 +99,7 @@ async def _watch(server: Running, end: float) -> None:
     while time.monotonic() < end:
         print(
             f"{max(0, end - time.monotonic()) / 60:5.1f} minutes left: {resident(server):6.1f} MB, "
-            f"{threads(server)} threads, {descriptors(server)} descriptors",
+            f"{threads(server)} threads, {open_files(server).total()} descriptors",
             flush=True,
         )
         await asyncio.sleep(min(60.0, max(0.1, end - time.monotonic())))
@@ -118,11 +118,11 @@ def measure(server: str, minutes: float, clients: int) -> None:
         with host(server, Path(name), provider=f"{fake.address}/v1", settings=SETTINGS) as running:
             asyncio.run(_run(running, 0.25, clients))
             time.sleep(5)
-            before = resident(running), threads(running), descriptors(running)
+            before = resident(running), threads(running), open_files(running).total()
             running.log.write_text("")
             traffic = asyncio.run(_run(running, minutes, clients))
             time.sleep(15)
-            after = resident(running), threads(running), descriptors(running)
+            after = resident(running), threads(running), open_files(running).total()
             log = running.log.read_text(errors="replace")
         left = stats(fake)["answering"], stats(fake)["open"]
     logged = Counter(re.findall(r"turn=\w+ request_id=(\w+)", log))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tests.acceptance import needs
 from tests.acceptance.faults.asking import connect, receive
 from tests.acceptance.faults.relay import Relay
 from tests.acceptance.faults.rows import SETTINGS, SHARED_LIMITS
-from tests.acceptance.streams import descriptors, eventually, family, threads
+from tests.acceptance.streams import eventually, family, open_files, threads
 from tests.processes import Running, fake_service, free_port, host, stats
 
 REQUESTS = 16
@@ -29,12 +30,15 @@ class Traces:
 
     connections: int
     threads: int
-    descriptors: int
+    files: Counter[str]
 
     def beyond(self, other: Traces) -> str:
         """What is more here than there."""
-        names = ("connections", "threads", "descriptors")
-        more = {name: getattr(self, name) - getattr(other, name) for name in names}
+        more = {
+            "connections": self.connections - other.connections,
+            "threads": self.threads - other.threads,
+            f"descriptors, among them {dict(self.files - other.files)}": self.files.total() - other.files.total(),
+        }
         return ", ".join(f"{count} {name}" for name, count in more.items() if count > 0) or "nothing"
 
 
@@ -61,9 +65,7 @@ class Site:
     def traces(self) -> Traces:
         """What is open now, once the provider answers nobody."""
         assert eventually(lambda: stats(self.fake)["answering"] == 0), "the provider still answers"
-        return Traces(
-            connections=stats(self.fake)["open"], threads=threads(self.server), descriptors=descriptors(self.server)
-        )
+        return Traces(connections=stats(self.fake)["open"], threads=threads(self.server), files=open_files(self.server))
 
     def left_behind(self, before: Traces) -> str:
         """What is open that was not, after a while in which it may close."""

@@ -213,6 +213,7 @@ class TestFailure:
         thread = keeper.kept.thread("Spain", "One?", "Uno")
         keeper.open_kept(thread.uuid)
         keeper.ask_and_wait("Two?", words("Half", event("error", detail="The model gave up.")))
+        expect(keeper.button("Edit")).to_have_count(1)  # The page knows that it is stored.
         keeper.ask_and_wait("Three?", words("Tres", END))
 
         expect(keeper.button("Try again")).to_have_count(0)
