@@ -54,16 +54,15 @@ class Ending:
 
 def end(turn_id: str, ending: Ending) -> Stored | None:
     """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
-    found = _turns().filter(uuid=UUID(turn_id)).first()
-    if found is None:
-        return None
     ending = replace(ending, text=pieces.storable(ending.text))
     with transaction.atomic():
-        turn = _locked(found)
-        ending = replace(ending, usage=_at_least(turn, ending.usage))
-        if not _may_end(turn, ending) or not _write_end(turn, ending):
+        turn = _locked(UUID(turn_id))
+        if turn is None or not _may_end(turn, ending):
             return None
+        ending = replace(ending, usage=_at_least(turn, ending.usage))
         answer = _write_answer(turn, ending) if turn.thread and turn.purpose == Turn.Purpose.ANSWER else None
+        if not _write_end(turn, ending, answer or turn.answer):
+            return None  # Without a thread nothing is locked, and nothing was written yet.
         used = _used(turn, ending)
         if turn.thread:
             _sum_up(turn.thread, turn, ending, used)
@@ -104,17 +103,12 @@ def _end_interrupted(turn: Turn) -> bool:
     return True
 
 
-def _turns() -> QuerySet[Turn]:
-    found: QuerySet[Turn] = Turn.objects.select_related("question", "answer", "thread")
-    return found
-
-
-def _locked(turn: Turn) -> Turn:
+def _locked(uuid: UUID) -> Turn | None:
     """The turn as it is once its thread is locked, which goes before all else. The lock is a write, for SQLite."""
-    if turn.thread and Thread.objects.filter(pk=turn.thread.pk).update(modified=timezone.now()):
-        return _turns().get(pk=turn.pk)
-    turn.thread = None
-    return turn
+    thread = Turn.objects.filter(uuid=uuid).values("thread")
+    Thread.objects.filter(pk__in=thread).update(modified=timezone.now())
+    found = Turn.objects.select_related("question", "thread").filter(uuid=uuid)
+    return next(iter(found), None)
 
 
 def _may_end(turn: Turn, ending: Ending) -> bool:
@@ -123,7 +117,7 @@ def _may_end(turn: Turn, ending: Ending) -> bool:
     return turn.status == Turn.Status.RUNNING or is_late
 
 
-def _write_end(turn: Turn, ending: Ending) -> bool:
+def _write_end(turn: Turn, ending: Ending, answer: Message | None) -> bool:
     """Write the end; False where somebody else has done it."""
     unchanged = Turn.objects.filter(pk=turn.pk, status=turn.status)
     return bool(
@@ -132,6 +126,7 @@ def _write_end(turn: Turn, ending: Ending) -> bool:
             code=ending.code,
             reason=ending.reason[:50],
             ended=timezone.now(),
+            answer=answer,
             reserved=0,
             model=ending.model[:200],
             input_tokens=ending.usage.input_tokens,
@@ -174,7 +169,7 @@ def _write_answer(turn: Turn, ending: Ending) -> Message | None:
     if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
         current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
         Message.objects.filter(pk=turn.question.pk).update(is_current=True)
-    earlier = current.filter(sequence_index=turn.answer_index).first()
+    earlier = None if _is_first(turn) else current.filter(sequence_index=turn.answer_index).first()
     if is_current and earlier:
         current.filter(pk=earlier.pk).update(is_current=False)
     answer: Message = Message.objects.create(
@@ -188,9 +183,14 @@ def _write_answer(turn: Turn, ending: Ending) -> Message | None:
         input_tokens=ending.usage.input_tokens,
         output_tokens=ending.usage.output_tokens,
     )
-    Turn.objects.filter(pk=turn.pk).update(answer=answer)
     turn.thread.message_count += is_current and not earlier
     return answer
+
+
+def _is_first(turn: Turn) -> bool:
+    """Whether there can be no earlier answer: a question that was new in its thread is followed by nothing."""
+    is_running = turn.status == Turn.Status.RUNNING
+    return bool(is_running and turn.is_new_question and turn.question and turn.question.is_current)
 
 
 def _complete(answer: Message, ending: Ending) -> Message:
