@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 from waldur_chat import watch
+from waldur_chat.engine import running
 from waldur_chat.watch import watch_of_process
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
@@ -34,6 +35,13 @@ def nobody_is_watched() -> Iterator[None]:
     """A turn that a test has left running is not looked after during the next one."""
     yield
     watch_of_process()._turns.clear()
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_stopping() -> Iterator[None]:
+    """A server that stopped during a test does not stop during the next one."""
+    yield
+    running._stopping_since = None
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(running, "LOOK_SECONDS", 0.02)
     yield one
     signal.signal(signal.SIGTERM, before)
-    running._stopping_since = None
 
 
 def test_a_turn_is_stopped_by_its_id() -> None:
