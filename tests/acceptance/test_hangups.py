@@ -27,8 +27,10 @@ from tests.processes import Running, host, stats
 HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
 HEARTBEAT_SECONDS = 2.0
 GRACE_SECONDS = {"uvicorn": 0.5, "gunicorn-gthread": HEARTBEAT_SECONDS, "runserver": HEARTBEAT_SECONDS + 0.5}
-LOOP = 3, 1
-"""The descriptors and the thread of the background loop, which the first who leaves before his turn begins starts."""
+LOOP = 4, 2
+"""What the first who leaves before his turn begins starts: the background loop, with three descriptors and a thread,
+and there the client of the provider, which is made in another thread and may keep a connection.
+"""
 SHOW_THEIR_CLIENT = ("uvicorn", "gunicorn-gthread")
 SILENCES = {"before the headers": "head=60", "before the first token": "first=60", "between tokens": "delay=60"}
 RESET = struct.pack("ii", 1, 0)
