@@ -18,7 +18,7 @@ from waldur_chat.errors import BudgetExhausted, IdempotencyKeyReused, ThreadBusy
 from waldur_chat.keepers import TurnKeeper
 from waldur_chat.messages import Message, Question
 from waldur_chat.models import SystemPromptVersion
-from waldur_chat.store import budgets, endings, prompts, replays, turns
+from waldur_chat.store import budgets, endings, glance, prompts, replays, turns
 from waldur_chat.store.replays import Replay
 from waldur_chat.store.turns import Begun, Promise, Told
 
@@ -50,8 +50,9 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
 
     Raises what `store.turns.begin()` raises.
     """
-    told = _told(settings, prompts.active() if user else None)
-    limited = budgets.accounts(user, settings) if user else []
+    seen = glance.at(user) if user else glance.NOTHING
+    told = _told(settings, prompts.active() if seen.has_prompt else None)
+    limited = budgets.accounts(user, settings) if user and (seen.has_limits or budgets.limit_all(settings)) else []
     promise = _promise(question, settings, is_limited=bool(limited))
     if user is None or not (settings.storage or limited):
         return Begun(turn="", opens=question.text is None, messages=_alone(question, settings, told))

@@ -28,6 +28,7 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
+from waldur_chat.messages import Message
 from waldur_chat.providers.openai import OpenAIProvider, _translated
 
 pytestmark = pytest.mark.usefixtures("http_client")
@@ -226,6 +227,8 @@ def test_either_way_to_end_is_an_end(end: str) -> None:
     [
         ("end=none&usage=none", ProviderIncomplete),
         ("cut=2", ProviderUnreachable),
+        ("at=-1&then=reset", ProviderUnreachable),
+        ("at=0&then=close", ProviderUnreachable),
         ("fault=2", ProviderFailed),
         ("html=1", ProviderIncomplete),
         ("status=302", ProviderRefused),
@@ -240,10 +243,45 @@ def test_either_way_to_end_is_an_end(end: str) -> None:
         ("status=504", ProviderTooSlow),
     ],
 )
-def test_every_fault_has_its_error(model: str, error: type[ProviderError]) -> None:
-    with pytest.raises(ProviderError) as raised:
-        asked(model)
-    assert type(raised.value) is error
+@pytest.mark.parametrize("is_first", [True, False])
+def test_every_fault_has_its_error(model: str, error: type[ProviderError], is_first: bool) -> None:
+    async def main() -> None:
+        async with asking(model if is_first else "tokens=1") as (_, provider):
+            if not is_first:
+                await answer(provider)
+                provider._completion["model"] = model
+            with pytest.raises(ProviderError) as raised:
+                await answer(provider)
+            assert type(raised.value) is error
+
+    run(main())
+
+
+@pytest.mark.parametrize("api_key", [KEY, ""])
+def test_the_second_request_is_like_the_first(api_key: str) -> None:
+    async def main() -> None:
+        async with asking("tokens=1", api_key=api_key, client={"default_headers": {"X-Site": "ours"}}) as (
+            service,
+            provider,
+        ):
+            first, second = [(await answer(provider, PROMPT), service.request)[1] for _ in range(2)]
+            assert first == second
+            assert first["headers"]["x-site"] == "ours"
+            await answer(provider, replace(PROMPT, messages=(Message(role="user", text="Ä \u2028 and more"),)))
+            assert service.request["body"]["messages"] == [{"role": "user", "content": "Ä \u2028 and more"}]
+            assert service.request["headers"].keys() == first["headers"].keys()
+
+    run(main())
+
+
+def test_a_client_whose_headers_may_change_makes_each_request() -> None:
+    async def main() -> None:
+        async with asking("tokens=1", client={"max_retries": 0, "organization": "acme"}) as (service, provider):
+            assert await answer(provider) == await answer(provider)
+            assert service.request["headers"]["openai-organization"] == "acme"
+            assert provider._template is None
+
+    run(main())
 
 
 def test_what_was_said_before_a_fault_is_told() -> None:
@@ -404,6 +442,7 @@ def test_the_providers_repr_knows_nothing() -> None:
         ({"max_output_tokens": "9"}, "max_output_tokens"),
         ({"max_tokens_field": "max_length"}, "max_tokens_field"),
         ({"completion": {"temperatur": 1}}, "'temperatur' is not allowed. It takes chat_template_kwargs, freq"),
+        ({"completion": {"stop": {"a", "b"}}}, "'stop' must be something that JSON can hold"),
         ({"completion": {"model": "another"}}, "'model' is not allowed"),
     ],
 )

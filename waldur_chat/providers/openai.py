@@ -2,12 +2,13 @@
 
 The SDK is used for its client (addresses, keys, Azure), by the call that it has for requests it does not know. What it
 knows of this one would cost more than all the rest of a turn: it looks at each field of each message, and makes an
-object of each chunk.
+object of each chunk. Where its first request tells all there is to know, those that follow are made like it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -23,9 +24,12 @@ from waldur_chat.messages import Prompt
 from waldur_chat.providers import transport
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.openai_chunks import ChunkReader
+from waldur_chat.providers.template import RequestTemplate
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
+SAME_EACH_TIME = {"organization", "project", "default_headers", "default_query"}
+"""Options of the SDK's client with which each request has the same address and headers."""
 
 
 class OpenAIProvider(Provider):
@@ -75,6 +79,8 @@ class OpenAIProvider(Provider):
         self._asks_usage = stream_options
         self._takes_usage = False
         self._client: Any = None
+        self._http_client: Any = None
+        self._template: RequestTemplate | None = None
         self._connecting = asyncio.Lock()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
@@ -99,9 +105,9 @@ class OpenAIProvider(Provider):
             return self._client
 
     def _make_client(self) -> Any:
-        http_client = transport.open_client()
+        self._http_client = transport.open_client()
         openai = import_module("openai")
-        options: dict[str, Any] = {"max_retries": 0, "http_client": http_client, **self._client_options}
+        options: dict[str, Any] = {"max_retries": 0, "http_client": self._http_client, **self._client_options}
         if self._base_url:
             options["base_url"] = self._base_url
         if self._api_key or not self._sdk_finds_the_key():
@@ -130,22 +136,16 @@ class OpenAIProvider(Provider):
 
     async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool, stack: AsyncExitStack) -> Any:
         """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
-        headers: dict[str, Any] = {"Accept-Encoding": "identity", **transport.request_id(prompt)}
-        if not (self._api_key or self._sdk_finds_the_key()):
-            headers["Authorization"] = openai.Omit()
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
-        request = client.post(
-            "/chat/completions",
-            body={"messages": messages, **usage, **limit, **self._completion},
-            cast_to=transport.response_class(),
-            options={"headers": headers, "timeout": transport.timeout(prompt)},
-            stream=True,
-            stream_cls=openai.AsyncStream,
-        )
+        body = {"messages": messages, **usage, **limit, **self._completion}
+        own, timeout = transport.request_id(prompt), transport.timeout(prompt)
         try:
-            response = await request
+            if self._template:
+                response = await self._http_client.send(self._template.fill(body, own, timeout), stream=True)
+            else:
+                response = await self._request_by_sdk(openai, client, body, own, timeout)
             stack.push_async_callback(response.aclose)
             return response
         except ChatError:
@@ -154,6 +154,24 @@ class OpenAIProvider(Provider):
             raise _translated(openai, error) from error
         except Exception as error:  # aiohttp's own, of what is no HTTP.
             raise transport.broken(error) from error
+
+    async def _request_by_sdk(
+        self, openai: Any, client: Any, body: dict[str, Any], own: dict[str, str], timeout: Any
+    ) -> Any:
+        headers: dict[str, Any] = {"Accept-Encoding": "identity", **own}
+        if not (self._api_key or self._sdk_finds_the_key()):
+            headers["Authorization"] = openai.Omit()
+        response = await client.post(
+            "/chat/completions",
+            body=body,
+            cast_to=transport.response_class(),
+            options={"headers": headers, "timeout": timeout},
+            stream=True,
+            stream_cls=openai.AsyncStream,
+        )
+        if self._client_options.keys() <= SAME_EACH_TIME:
+            self._template = RequestTemplate(response.request, own)
+        return response
 
     def _is_azure(self) -> bool:
         return "azure_endpoint" in self._client_options
@@ -173,6 +191,11 @@ def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := set(options) - COMPLETION_OPTIONS - FURTHER_COMPLETION_OPTIONS:
         allowed = ", ".join(sorted(COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS))
         raise ImproperlyConfigured(f"completion: {min(unknown, key=str)!r} is not allowed. It takes {allowed}.")
+    for name, value in options.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ImproperlyConfigured(f"completion: {name!r} must be something that JSON can hold.") from error
     return dict(options)
 
 

@@ -39,14 +39,17 @@ KEEPALIVE_SECONDS = 5.0
 READ_AHEAD_BYTES = 16 * 1024
 _LONGEST_RETRY_AFTER = 3600
 
-_LOGGERS = (
-    *("httpx", "httpx2", "openai", "openai._base_client", "openai._response", "openai._legacy_response"),
-    *(
-        f"{core}.{part}"
-        for core in ("httpcore", "httpcore2")
-        for part in ("connection", "http11", "http2", "proxy", "socks")
-    ),
-)
+_LOGGERS = [
+    logging.getLogger(name)
+    for name in (
+        *("httpx", "httpx2", "openai", "openai._base_client", "openai._response", "openai._legacy_response"),
+        *(
+            f"{core}.{part}"
+            for core in ("httpcore", "httpcore2")
+            for part in ("connection", "http11", "http2", "proxy", "socks")
+        ),
+    )
+]
 """Those by which the client's code logs; a filter is asked for its own logger's records only, not for those below."""
 
 _quiet: ContextVar[bool] = ContextVar("waldur_chat_quiet", default=False)
@@ -215,8 +218,8 @@ def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:
 
 def be_quiet() -> None:
     """Keep the client's own log records of this turn out of the log: they name addresses and, at DEBUG, prompts."""
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_is_wanted)
+    for logger in _LOGGERS:
+        logger.addFilter(_is_wanted)  # Once; each time, since the site's logging may have been set up anew.
     _quiet.set(True)
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -21,6 +21,7 @@ from waldur_chat.errors import BudgetConflict, BudgetExhausted
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.models.budgets import UNLIMITED
+from waldur_chat.store import sql
 from waldur_chat.store.periods import first_days, resets
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
@@ -44,6 +45,11 @@ def limits_of(budget: Budget | None, settings: Settings, scope: str) -> dict[str
         own = getattr(budget, f"{period}_limit", None)
         limits[period] = getattr(settings, f"{scope}_tokens_{period}") if own is None else own
     return {period: limit for period, limit in limits.items() if limit != UNLIMITED}
+
+
+def limit_all(settings: Settings) -> bool:
+    """Whether the settings limit those that have no limits of their own, or the site."""
+    return any(limits_of(None, settings, scope) for scope in ("user", "site"))
 
 
 def accounts(user: Any, settings: Settings) -> list[Account]:
@@ -114,40 +120,36 @@ def _enter(day: date, user_id: Any, model: str, usage: Usage, turns: int) -> Non
     """Add to the ledger."""
     line = {"day": day, "user_id": user_id, "model": model[:200]}
     sums = {"turns": turns, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-    more = {name: F(name) + number for name, number in sums.items()}
-    if user_id is not None and DayOfUsage.objects.filter(**line).update(**more):
+    if user_id is not None and _add(line, sums):
         return
     try:
         with transaction.atomic():
             DayOfUsage.objects.create(**line, **sums)
     except IntegrityError:  # Another turn has made the line meanwhile.
-        DayOfUsage.objects.filter(**line).update(**more)
+        _add(line, sums)
+
+
+def _add(line: Mapping[str, Any], sums: Mapping[str, int]) -> bool:
+    """Add to a line of the ledger; tells whether there is one."""
+    changes = ", ".join(f"{name} = {name} + %s" for name in sums)
+    where = " AND ".join(f"{name} = %s" for name in line)
+    statement = f"UPDATE {sql.table(DayOfUsage)} SET {changes} WHERE {where}"  # noqa: S608  # No values in it.
+    values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
+    return bool(sql.execute(statement, [*sums.values(), *values]))
 
 
 def _charge(owner: Mapping[str, Any], today: Mapping[str, date], tokens: int, reserved: int) -> bool:
-    """Charge an account; tells whether there is one. A process whose clock is behind counts into the newer period.
-
-    Written as SQL: Django takes longer to write it, each time anew, than a database to do it.
-    """
+    """Charge an account; tells whether there is one. A process whose clock is behind counts into the newer period."""
     changes = ["reserved = CASE WHEN reserved > %s THEN reserved - %s ELSE 0 END"]
     values: list[Any] = [reserved, reserved]
     for period, begin in PERIODS.items():
-        first = _stored("day", today[begin])
+        first = sql.stored(Budget, begin, today[begin])
         changes.append(f"{period}_tokens = CASE WHEN {begin} >= %s THEN {period}_tokens + %s ELSE %s END")
         changes.append(f"{begin} = CASE WHEN {begin} >= %s THEN {begin} ELSE %s END")
         values += [first, tokens, tokens, first, first]
     (name, value), *_ = owner.items()
-    table = connection.ops.quote_name(Budget._meta.db_table)
-    statement = f"UPDATE {table} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*values, _stored(name, value)])
-        return bool(cursor.rowcount)
-
-
-def _stored(name: str, value: object) -> object:
-    """The value of a field as the database takes it."""
-    field: Any = Budget._meta.get_field(name)
-    return field.get_db_prep_value(value, connection)
+    statement = f"UPDATE {sql.table(Budget)} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
+    return bool(sql.execute(statement, [*values, sql.stored(Budget, name, value)]))
 
 
 def _seconds_to_reset(period: str) -> int:

@@ -19,7 +19,7 @@ from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Stored, Usage
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import budgets, pieces
+from waldur_chat.store import budgets, pieces, sql
 
 logger = logging.getLogger(__name__)
 
@@ -105,10 +105,15 @@ def _end_interrupted(turn: Turn) -> bool:
 
 def _locked(uuid: UUID) -> Turn | None:
     """The turn as it is once its thread is locked, which goes before all else. The lock is a write, for SQLite."""
-    thread = Turn.objects.filter(uuid=uuid).values("thread")
-    Thread.objects.filter(pk__in=thread).update(modified=timezone.now())
-    found = Turn.objects.select_related("question", "thread").filter(uuid=uuid)
-    return next(iter(found), None)
+    turns, questions, key = sql.table(Turn), sql.table(Message), sql.stored(Turn, "uuid", uuid)
+    thread = f"SELECT thread_id FROM {turns} WHERE uuid = %s"  # noqa: S608  # No values in it, nor in what follows.
+    locking = f"UPDATE {sql.table(Thread)} SET modified = %s WHERE id = ({thread})"  # noqa: S608
+    sql.execute(locking, [sql.stored(Thread, "modified", timezone.now()), key])
+    reading = (
+        f"SELECT {turns}.*, {questions}.is_current AS is_asked FROM {turns} "  # noqa: S608
+        f"LEFT JOIN {questions} ON {questions}.id = question_id WHERE {turns}.uuid = %s"
+    )
+    return next(iter(Turn.objects.raw(reading, [key])), None)
 
 
 def _may_end(turn: Turn, ending: Ending) -> bool:
@@ -164,14 +169,7 @@ def _write_answer(turn: Turn, ending: Ending) -> Message | None:
         return None
     if turn.answer:  # What was known of it when it was taken for dead.
         return _complete(turn.answer, ending)
-    current = Message.objects.filter(thread=turn.thread, is_current=True)
-    is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
-    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
-        current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
-        Message.objects.filter(pk=turn.question.pk).update(is_current=True)
-    earlier = None if _is_first(turn) else current.filter(sequence_index=turn.answer_index).first()
-    if is_current and earlier:
-        current.filter(pk=earlier.pk).update(is_current=False)
+    is_current, earlier = (True, None) if _is_first(turn) else _take_place(turn)
     answer: Message = Message.objects.create(
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
@@ -187,10 +185,23 @@ def _write_answer(turn: Turn, ending: Ending) -> Message | None:
     return answer
 
 
+def _take_place(turn: Turn) -> tuple[bool, Message | None]:
+    """Make room for the answer: whether it is in force from now on, and in the place of which."""
+    current = Message.objects.filter(thread=turn.thread, is_current=True)
+    is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
+    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
+        current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
+        Message.objects.filter(pk=turn.question.pk).update(is_current=True)
+    earlier = current.filter(sequence_index=turn.answer_index).first()
+    if is_current and earlier:
+        current.filter(pk=earlier.pk).update(is_current=False)
+    return is_current, earlier
+
+
 def _is_first(turn: Turn) -> bool:
     """Whether there can be no earlier answer: a question that was new in its thread is followed by nothing."""
     is_running = turn.status == Turn.Status.RUNNING
-    return bool(is_running and turn.is_new_question and turn.question and turn.question.is_current)
+    return is_running and turn.is_new_question and bool(getattr(turn, "is_asked", False))
 
 
 def _complete(answer: Message, ending: Ending) -> Message:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Q
 
 from waldur_chat.models import Piece, Turn
+from waldur_chat.store import sql
 
 CHANNEL = "waldur_chat_pieces"
 """Of PostgreSQL's LISTEN and NOTIFY."""
@@ -39,23 +40,18 @@ def write(written: Sequence[Written]) -> None:
 def _insert(written: Sequence[Written]) -> None:
     places = ", ".join(["(%s, %s, %s)"] * len(written))
     values = [value for one in written for value in (one.row, one.position, storable(one.text))]
-    _execute(f"INSERT INTO {_table()} (turn_id, position, text) VALUES {places}", values)  # noqa: S608  # No values in it.
+    _execute(f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {places}", values)  # noqa: S608  # No values in it.
 
 
 def remove(row: int) -> None:
     """Remove what a turn has written; the readers elsewhere are woken when the transaction ends."""
-    _execute(f"DELETE FROM {_table()} WHERE turn_id = %s", [row])  # noqa: S608  # No values in it.
-
-
-def _table() -> str:
-    return str(connection.ops.quote_name(Piece._meta.db_table))
+    _execute(f"DELETE FROM {sql.table(Piece)} WHERE turn_id = %s", [row])  # noqa: S608  # No values in it.
 
 
 def _execute(statement: str, values: Sequence[object]) -> None:
     if connection.vendor == "postgresql":
         statement = f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    sql.execute(statement, values)
 
 
 def after(positions: Mapping[int, int]) -> dict[int, Written]:
