@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -78,6 +79,29 @@ def test_the_request_is_a_streamed_chat_completion() -> None:
 def test_the_body_may_not_be_compressed_since_that_holds_events_back() -> None:
     _, request = asked()
     assert request["headers"]["accept-encoding"] == "identity"
+
+
+def test_the_service_learns_nothing_of_the_machine() -> None:
+    _, request = asked()
+    assert not [name for name in request["headers"] if "stainless" in name]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_answer_that_lasts_holds_no_prompt(is_first: bool) -> None:
+    async def main() -> None:
+        async with asking("tokens=2&delay=30" if is_first else "tokens=1") as (_, provider):
+            if not is_first:
+                await answer(provider)
+                provider._completion["model"] = "tokens=2&delay=30"
+            async with aclosing(provider.stream(PROMPT)) as events:
+                await anext(events)
+                gc.collect()
+                found = (one for one in gc.get_objects() if type(one).__name__ == "Request")
+                requests = [one for one in found if type(one).__module__.startswith("httpx")]
+                assert requests
+                assert not [one for one in requests if b"What is a VPC?" in one.content]
+
+    run(main())
 
 
 def test_the_key_is_sent() -> None:

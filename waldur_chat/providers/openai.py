@@ -28,6 +28,9 @@ from waldur_chat.providers.template import RequestTemplate
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
+_TOLD = ("Arch", "Async", "Lang", "OS", "Package-Version", "Read-Timeout", "Retry-Count", "Runtime", "Runtime-Version")
+TELEMETRY = [f"X-Stainless-{name}" for name in _TOLD]
+"""Headers in which the SDK tells of the machine; no service needs them."""
 SAME_EACH_TIME = {"organization", "project", "default_headers", "default_query"}
 """Options of the SDK's client with which each request has the same address and headers."""
 
@@ -147,6 +150,7 @@ class OpenAIProvider(Provider):
             else:
                 response = await self._request_by_sdk(openai, client, body, own, timeout)
             stack.push_async_callback(response.aclose)
+            transport.forget_request(response)
             return response
         except ChatError:
             raise
@@ -158,7 +162,7 @@ class OpenAIProvider(Provider):
     async def _request_by_sdk(
         self, openai: Any, client: Any, body: dict[str, Any], own: dict[str, str], timeout: Any
     ) -> Any:
-        headers: dict[str, Any] = {"Accept-Encoding": "identity", **own}
+        headers: dict[str, Any] = {**dict.fromkeys(TELEMETRY, openai.Omit()), "Accept-Encoding": "identity", **own}
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()
         response = await client.post(

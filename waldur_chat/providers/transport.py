@@ -120,6 +120,12 @@ def broken(error: Exception) -> ProviderError:
     return ProviderUnreachable(f"No connection to the provider: {type(last).__name__}.")
 
 
+def forget_request(response: Any) -> None:
+    """Let a response, which lasts as long as its answer, not hold the prompt and all headers."""
+    response.request = type(response.request)(response.request.method, response.request.url)
+    response.headers = type(response.headers)()
+
+
 async def _check_response(response: Any) -> None:
     """Raise what a response means that is no answer; its body, which may be endless, is never read."""
     if response.status_code != 200:
