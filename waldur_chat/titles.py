@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from django.core.exceptions import ImproperlyConfigured
@@ -104,8 +104,7 @@ class _Asking:
     async def run(self) -> None:
         """Collect the answer; one that is longer than what was reserved for it is no title."""
         try:
-            async with AsyncExitStack() as stack:
-                answering = await self._attempts.begin(stack)
+            async with aclosing(await self._attempts.begin()) as answering:
                 for event in answering.first:
                     self._take(event)
                 async for event in answering.rest:

@@ -40,10 +40,15 @@ FIRST_PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """A provider that has begun to answer: what it said first, and its stream of what follows."""
+    """A provider that has begun to answer: what it said first, and its stream of what follows. It must be closed."""
 
     first: Sequence[ProviderEvent]
     rest: AsyncGenerator[ProviderEvent, None]
+    opened: AsyncExitStack
+
+    async def aclose(self) -> None:
+        """Close the stream, and give back the provider."""
+        await self.opened.aclose()
 
 
 class Attempts:
@@ -55,8 +60,8 @@ class Attempts:
         self._record = record
         self._tally = tally
 
-    async def begin(self, stack: AsyncExitStack) -> Answering:
-        """Ask until somebody answers; the stack closes what that one opened. Raises the error of the last attempt."""
+    async def begin(self) -> Answering:
+        """Ask until somebody answers. Raises the error of the last attempt."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._settings.first_event_seconds
         last: ChatError = ChatNotConfigured("There is no default provider.")
@@ -64,18 +69,18 @@ class Attempts:
         for place, spec in enumerate(chain):
             share = (end - clock()) / (len(chain) - place)
             try:
-                return await self._ask(spec, clock() + share, stack)
+                return await self._ask(spec, clock() + share)
             except (ProviderError, ChatNotConfigured) as error:
                 last = error
         raise last
 
-    async def _ask(self, spec: ProviderSpec, end: float, stack: AsyncExitStack) -> Answering:
+    async def _ask(self, spec: ProviderSpec, end: float) -> Answering:
         """Ask one provider, several times where that can help."""
         clock = asyncio.get_running_loop().time
         number = 1
         while True:
             try:
-                return await self._attempt(spec, end - clock(), stack)
+                return await self._attempt(spec, end - clock())
             except ProviderError as error:
                 pause = _pause(error, number)
                 if number >= self._settings.attempts or not _can_mend(error) or clock() + pause >= end:
@@ -83,10 +88,10 @@ class Attempts:
             await asyncio.sleep(pause)
             number += 1
 
-    async def _attempt(self, spec: ProviderSpec, seconds: float, stack: AsyncExitStack) -> Answering:
+    async def _attempt(self, spec: ProviderSpec, seconds: float) -> Answering:
         code = "cancelled"
         try:
-            answering = await self._open(spec, seconds, stack)
+            answering = await self._open(spec, seconds)
             code = ""
             return answering
         except ChatError as error:
@@ -97,7 +102,7 @@ class Attempts:
         finally:
             self._record.attempts.append(Attempt(provider=spec.name, code=code))
 
-    async def _open(self, spec: ProviderSpec, seconds: float, stack: AsyncExitStack) -> Answering:
+    async def _open(self, spec: ProviderSpec, seconds: float) -> Answering:
         async with AsyncExitStack() as opened:
             leased = await opened.enter_async_context(lease(spec))
             self._record.provider, self._record.model = spec.name, leased.provider.model
@@ -106,8 +111,7 @@ class Attempts:
                 stream = leased.provider.stream(self._prompt)
                 opened.push_async_callback(_close, stream)
                 first = await _first(stream, seconds, self._tally)
-            stack.push_async_exit(opened.pop_all())
-            return Answering(first=first, rest=stream)
+            return Answering(first=first, rest=stream, opened=opened.pop_all())
 
 
 def failure(error: Exception) -> ProviderFailed:

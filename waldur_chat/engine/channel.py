@@ -7,7 +7,6 @@ no memory but slows its own turn down (which the limit on the whole turn ends).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from waldur_chat.engine.waiting import wake, within
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
@@ -21,7 +20,7 @@ class Channel:
     """One writer, one reader. Used on its event loop only."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._size = 0
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -58,9 +57,7 @@ class Channel:
 
     def take(self) -> list[Event]:
         """Everything that has arrived, oldest first."""
-        events = list(self._events)
-        self._events.clear()
-        self._size = 0
+        events, self._events, self._size = self._events, [], 0
         wake(self._writer)
         return events
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -251,8 +251,7 @@ class Turn:
 
     async def _answer(self) -> Finished:
         """Pass on what the provider says, until it has said everything."""
-        async with AsyncExitStack() as stack:
-            answering = await self._attempts.begin(stack)
+        async with aclosing(await self._attempts.begin()) as answering:
             self._listen_anew()
             for event in answering.first:
                 await self._pass_on(event)

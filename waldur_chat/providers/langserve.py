@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from typing import Any
 
 from waldur_chat.errors import ChatError
@@ -37,12 +37,14 @@ class LangServeProvider(Provider):
         body = {"input": prompt.transcript}
         headers = {**self._headers, **transport.request_id(prompt)}
         request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
-        async with AsyncExitStack() as stack:
-            response = await _send(client, request)
-            stack.push_async_callback(response.aclose)
-            relayed = transport.relay(response.stream, LangServeReader())
-            async for event in await stack.enter_async_context(aclosing(relayed)):
-                yield event
+        response = await _send(client, request)
+        transport.forget_request(response)
+        try:
+            async with aclosing(transport.relay(response.stream, LangServeReader())) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""

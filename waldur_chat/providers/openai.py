@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from importlib import import_module
 from typing import Any
 
@@ -91,11 +91,13 @@ class OpenAIProvider(Provider):
         transport.be_quiet()
         client = await self._connect()
         openai = import_module("openai")
-        async with AsyncExitStack() as stack:
-            response = await self._ask(openai, client, prompt, stack)
-            relayed = transport.relay(response.stream, ChunkReader())
-            async for event in await stack.enter_async_context(aclosing(relayed)):
-                yield event
+        response = await self._ask(openai, client, prompt)
+        try:
+            async with aclosing(transport.relay(response.stream, ChunkReader())) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
@@ -120,24 +122,24 @@ class OpenAIProvider(Provider):
         except (openai.OpenAIError, TypeError, ValueError) as error:
             raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
 
-    async def _ask(self, openai: Any, client: Any, prompt: Prompt, stack: AsyncExitStack) -> Any:
-        """Send the prompt; give the response, whose body was not read yet, and which the stack closes.
+    async def _ask(self, openai: Any, client: Any, prompt: Prompt) -> Any:
+        """Send the prompt; give the response, whose body was not read yet.
 
         A service that refuses the request is asked again without being asked for usage, until it is known to take that.
         """
         asks_usage = self._asks_usage
         try:
-            response = await self._request(openai, client, prompt, asks_usage, stack)
+            response = await self._request(openai, client, prompt, asks_usage)
             self._takes_usage = asks_usage
             return response
         except ProviderRefused as error:
             if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
                 raise
-        response = await self._request(openai, client, prompt, False, stack)
+        response = await self._request(openai, client, prompt, False)
         self._asks_usage = False
         return response
 
-    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool, stack: AsyncExitStack) -> Any:
+    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool) -> Any:
         """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
@@ -149,7 +151,6 @@ class OpenAIProvider(Provider):
                 response = await self._http_client.send(self._template.fill(body, own, timeout), stream=True)
             else:
                 response = await self._request_by_sdk(openai, client, body, own, timeout)
-            stack.push_async_callback(response.aclose)
             transport.forget_request(response)
             return response
         except ChatError:
