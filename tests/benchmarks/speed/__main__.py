@@ -223,7 +223,7 @@ def measure_growth(only: Sequence[str], rounds: int) -> None:
                 ]
                 print(f"{one.name}: {streams:5} streams, a token each 200 ms: {median(costs):.1f} us a token")
             for tokens in (250, 2_500, 25_000, 180_000):
-                streams = max(1, 50_000 // tokens)
+                streams = min(STREAMS, max(1, 50_000 // tokens))
                 costs = [_slope(one, streams, "fake:tokens={}", 1, tokens) for _ in range(rounds * 3)]
                 print(f"{one.name}: {tokens:6} tokens in burst, {streams} streams: {median(costs):.2f} us a token")
 
