@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,7 +119,24 @@ def hosts(servers: Sequence[str], directory: Path, *, database: str, **options: 
 
 
 def set_up(environment: Mapping[str, str]) -> None:
-    """Migrate the database, and make the demo's user with his token."""
+    """Migrate the database, and make the demo's user with his token; a new file is a copy of one that was set up."""
+    file, settings = Path(environment["WALDUR_CHAT_DB"]), environment["DJANGO_SETTINGS_MODULE"]
+    if environment["WALDUR_CHAT_DB"].startswith("postgres://") or file.exists():
+        _set_up(environment)
+        return
+    if settings not in _templates:
+        directory = Path(mkdtemp())
+        atexit.register(shutil.rmtree, directory)
+        _templates[settings] = directory / "template.sqlite3"
+        _set_up({**environment, "WALDUR_CHAT_DB": str(_templates[settings])})
+    shutil.copyfile(_templates[settings], file)
+
+
+_templates: dict[str, Path] = {}
+"""Database files as they are at the beginning, by the settings that they were made with."""
+
+
+def _set_up(environment: Mapping[str, str]) -> None:
     command = [sys.executable, "manage.py", "demo", "--setup-only", "--token", TOKEN]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.streams import open_stream, read_until
 from tests.processes import SERVERS, Running, host, stats
 
-PACED = "tokens=5&delay=0.3"
+PACED = "tokens=5&delay=0.2"
 END_OF_BODY = b"0\r\n\r\n"
 
 
