@@ -17,7 +17,7 @@ from tests.acceptance.databases import HOST, opened
 from waldur_chat import bell
 from waldur_chat.bell import Bell
 from waldur_chat.models import Piece, Turn
-from waldur_chat.store import pieces
+from waldur_chat.store import pieces, sql
 from waldur_chat.store.pieces import Written
 
 
@@ -27,6 +27,7 @@ def waiting(postgresql_address: str, django_db_blocker: Any, monkeypatch: pytest
     with django_db_blocker.unblock(), opened(postgresql_address):
         monkeypatch.setattr(bell, "connection", connections[HOST])
         monkeypatch.setattr(pieces, "connection", connections[HOST])
+        monkeypatch.setattr(sql, "connection", connections[HOST])
         yield connections[HOST]
 
 
