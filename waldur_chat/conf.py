@@ -130,7 +130,8 @@ class Settings:
         return chain(self.providers)
 
 
-NAMES = tuple(one.name.upper() for one in fields(Settings))
+_FIELDS = {one.name.upper(): one for one in fields(Settings)}
+NAMES = tuple(_FIELDS)
 
 
 def load() -> Settings:
@@ -151,13 +152,12 @@ def load() -> Settings:
 
 def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is wrong with the names and values of `settings.WALDUR_CHAT`: the place, and what to do there."""
-    rules = {one.name.upper(): one.metadata for one in fields(Settings)}
     for name, value in own.items():
-        if name not in rules:
+        if name not in _FIELDS:
             meant = get_close_matches(str(name), NAMES, n=1)
             yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
-        elif rules[name] and not rules[name]["test"](value):
-            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rules[name]['words']}."
+        elif (rule := _FIELDS[name].metadata) and not rule["test"](value):
+            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rule['words']}."
 
 
 def site_value(name: str) -> Any:
@@ -165,7 +165,7 @@ def site_value(name: str) -> Any:
 
     Raises `ImproperlyConfigured` for a value that cannot be.
     """
-    default = next(one for one in fields(Settings) if one.name.upper() == name)
+    default = _FIELDS[name]
     value = site_settings().get(name, default.default)
     if not default.metadata["test"](value):
         raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {default.metadata['words']}.")
