@@ -64,14 +64,15 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
                 alone = _alone(question, settings, told)
                 begun = turns.begin_unstored(user, alone, settings, promise, limited, question.names)
                 return replace(begun, opens=question.text is None)
-            request = turns.Request(key=key or None, fingerprint=fingerprint(question) if key else "")
+            told_apart = fingerprint(question) if key else ""
+            request = turns.Request(key=key or None, fingerprint=told_apart, session=seen.session)
             return turns.begin(user, question, settings, promise, limited, told, request)
         except (BudgetExhausted, ThreadBusy) as refusal:
             if key and (replay := before(question, user, key)):
                 return replay
             if not _makes_room(refusal, user, settings) or time.monotonic() > deadline:
                 raise
-            limited = budgets.accounts(user, settings)
+            seen, limited = glance.at(user), budgets.accounts(user, settings)
 
 
 def keeper(begun: Begun) -> Keeper | None:

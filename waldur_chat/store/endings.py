@@ -56,11 +56,15 @@ def end(turn_id: str, ending: Ending) -> Stored | None:
     """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
     ending = replace(ending, text=pieces.storable(ending.text))
     with transaction.atomic():
-        turn = _locked(UUID(turn_id))
+        turn, is_asked = _locked(UUID(turn_id)) or (None, False)
         if turn is None or not _may_end(turn, ending):
             return None
         ending = replace(ending, usage=_at_least(turn, ending.usage))
-        answer = _write_answer(turn, ending) if turn.thread and turn.purpose == Turn.Purpose.ANSWER else None
+        answer = (
+            _write_answer(turn, ending, is_asked=is_asked)
+            if turn.thread and turn.purpose == Turn.Purpose.ANSWER
+            else None
+        )
         if not _write_end(turn, ending, answer or turn.answer):
             return None  # Without a thread nothing is locked, and nothing was written yet.
         used = _used(turn, ending)
@@ -103,17 +107,30 @@ def _end_interrupted(turn: Turn) -> bool:
     return True
 
 
-def _locked(uuid: UUID) -> Turn | None:
-    """The turn as it is once its thread is locked, which goes before all else. The lock is a write, for SQLite."""
-    turns, questions, key = sql.table(Turn), sql.table(Message), sql.stored(Turn, "uuid", uuid)
+def _locked(uuid: UUID) -> tuple[Turn, bool] | None:
+    """The turn as it is once its thread is locked, which goes before all else, and whether its question is in force.
+
+    The lock is a write, for SQLite.
+    """
+    turns, threads, questions = map(sql.table, (Turn, Thread, Message))
+    key = sql.stored(Turn, "uuid", uuid)
     thread = f"SELECT thread_id FROM {turns} WHERE uuid = %s"  # noqa: S608  # No values in it, nor in what follows.
-    locking = f"UPDATE {sql.table(Thread)} SET modified = %s WHERE id = ({thread})"  # noqa: S608
+    locking = f"UPDATE {threads} SET modified = %s WHERE id = ({thread})"  # noqa: S608
     sql.execute(locking, [sql.stored(Thread, "modified", timezone.now()), key])
     reading = (
-        f"SELECT {turns}.*, {questions}.is_current AS is_asked FROM {turns} "  # noqa: S608
-        f"LEFT JOIN {questions} ON {questions}.id = question_id WHERE {turns}.uuid = %s"
+        f"SELECT {questions}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turns} "  # noqa: S608
+        f"LEFT JOIN {questions} ON {questions}.id = question_id "
+        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id WHERE {turns}.uuid = %s"
     )
-    return next(iter(Turn.objects.raw(reading, [key])), None)
+    found = sql.row(reading, [key])
+    if found is None:
+        return None
+    is_asked, *values = found
+    size = len(Turn._meta.concrete_fields)
+    turn = sql.instance(Turn, values[:size])
+    if turn.thread_id:
+        turn.thread = sql.instance(Thread, values[size:])
+    return turn, bool(is_asked)
 
 
 def _may_end(turn: Turn, ending: Ending) -> bool:
@@ -124,21 +141,19 @@ def _may_end(turn: Turn, ending: Ending) -> bool:
 
 def _write_end(turn: Turn, ending: Ending, answer: Message | None) -> bool:
     """Write the end; False where somebody else has done it."""
-    unchanged = Turn.objects.filter(pk=turn.pk, status=turn.status)
-    return bool(
-        unchanged.update(
-            status=ending.status,
-            code=ending.code,
-            reason=ending.reason[:50],
-            ended=timezone.now(),
-            answer=answer,
-            reserved=0,
-            model=ending.model[:200],
-            input_tokens=ending.usage.input_tokens,
-            output_tokens=ending.usage.output_tokens,
-            is_estimated=ending.usage.estimated,
-        )
-    )
+    changes = {
+        "status": ending.status,
+        "code": ending.code,
+        "reason": ending.reason[:50],
+        "ended": timezone.now(),
+        "answer": answer.pk if answer else None,
+        "reserved": 0,
+        "model": ending.model[:200],
+        "input_tokens": ending.usage.input_tokens,
+        "output_tokens": ending.usage.output_tokens,
+        "is_estimated": ending.usage.estimated,
+    }
+    return bool(sql.update(Turn, changes, id=turn.pk, status=turn.status))
 
 
 def _at_least(turn: Turn, usage: Usage) -> Usage:
@@ -162,14 +177,14 @@ def _used(turn: Turn, ending: Ending) -> Usage:
     )
 
 
-def _write_answer(turn: Turn, ending: Ending) -> Message | None:
+def _write_answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
     """Write the answer, in the place of an earlier version; one without any text leaves that standing."""
     assert turn.thread
     if not ending.text:
         return None
     if turn.answer:  # What was known of it when it was taken for dead.
         return _complete(turn.answer, ending)
-    is_current, earlier = (True, None) if _is_first(turn) else _take_place(turn)
+    is_current, earlier = (True, None) if is_asked and _is_first(turn) else _take_place(turn)
     answer: Message = Message.objects.create(
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
@@ -199,9 +214,8 @@ def _take_place(turn: Turn) -> tuple[bool, Message | None]:
 
 
 def _is_first(turn: Turn) -> bool:
-    """Whether there can be no earlier answer: a question that was new in its thread is followed by nothing."""
-    is_running = turn.status == Turn.Status.RUNNING
-    return is_running and turn.is_new_question and bool(getattr(turn, "is_asked", False))
+    """Whether there can be no earlier answer: a question that was new and is in force is followed by nothing."""
+    return turn.status == Turn.Status.RUNNING and turn.is_new_question
 
 
 def _complete(answer: Message, ending: Ending) -> Message:
@@ -231,7 +245,7 @@ def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
     elif ending.model and ending.model not in thread.models_used.split(", "):
         thread.models_used = ", ".join(filter(None, [thread.models_used, ending.model]))[:500]
     thread.modified = timezone.now()
-    thread.save(update_fields=SUMS)
+    sql.update(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
 
 
 def _charge(turn: Turn, ending: Ending, used: Usage) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from waldur_chat.models import Budget, SystemPrompt
+from waldur_chat.models import Budget, Session, SystemPrompt
 from waldur_chat.store import sql
 from waldur_chat.store.budgets import PERIODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Whether staff have made a system prompt active, and whether this user or the site has limits of its own."""
+    """Whether staff have made a system prompt active, and whether this user or the site has limits of its own.
 
-    has_prompt: bool
-    has_limits: bool
+    `session` is the row of the user's conversations; None where there is none yet.
+    """
+
+    has_prompt: bool = False
+    has_limits: bool = False
+    session: int | None = None
 
 
-NOTHING = Seen(has_prompt=False, has_limits=False)
+NOTHING = Seen()
 
 
 def at(user: Any) -> Seen:
@@ -26,6 +30,8 @@ def at(user: Any) -> Seen:
     limits = " OR ".join(f"{period}_limit IS NOT NULL" for period in PERIODS)
     prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = %s"  # noqa: S608  # No values in it.
     budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = %s) AND ({limits})"  # noqa: S608
-    values = [True, sql.stored(Budget, "user_id", user.pk), True]
-    has_prompt, has_limits = sql.row(f"SELECT EXISTS ({prompt}), EXISTS ({budget})", values)
-    return Seen(has_prompt=bool(has_prompt), has_limits=bool(has_limits))
+    session = f"SELECT id FROM {sql.table(Session)} WHERE user_id = %s"  # noqa: S608
+    key = sql.stored(Session, "user", user.pk)
+    found = sql.row(f"SELECT EXISTS ({prompt}), EXISTS ({budget}), ({session})", [True, key, True, key])
+    assert found  # It always gives a row.
+    return Seen(has_prompt=bool(found[0]), has_limits=bool(found[1]), session=found[2])

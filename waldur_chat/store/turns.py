@@ -55,10 +55,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Its Idempotency-Key, None where it has none, and what tells it from other requests."""
+    """Its Idempotency-Key, None where it has none, and what tells it from other requests.
+
+    `session` is the row of the user's conversations, where it is known.
+    """
 
     key: str | None = None
     fingerprint: str = ""
+    session: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ def begin(
 
     Raises `ThreadNotFound`, `QuestionRefused`, `ThreadBusy` and `BudgetExhausted`; then nothing was written.
     """
-    thread = _own_thread(user, question.thread) if question.thread else _new_thread(user)
+    thread = _own_thread(user, question.thread) if question.thread else _new_thread(user, request.session)
     ids = (uuid4(), uuid4())
     try:
         with transaction.atomic():
@@ -189,9 +193,9 @@ def _own_thread(user: Any, uuid: UUID) -> Thread:
     return thread
 
 
-def _new_thread(user: Any) -> Thread:
+def _new_thread(user: Any, session: int | None) -> Thread:
     """A thread that is not written yet, so that it goes where its turn goes."""
-    return Thread(session=Session.objects.get_or_create(user_id=user.pk)[0])
+    return Thread(session_id=session or Session.objects.get_or_create(user_id=user.pk)[0].pk)
 
 
 def _lock(thread: Thread, question: Question, promise: Promise) -> bool:
