@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from waldur_chat.api.executor import request_executor
 from waldur_chat.api.request_ids import HEADER, sane_or_new
 from waldur_chat.conf import site_value
 from waldur_chat.engine.gate import COME_AGAIN_SECONDS
@@ -77,7 +78,8 @@ def asgi(application: ASGI) -> ASGI:
             await application(scope, receive, send)
         elif door.let_in():
             try:
-                await application(scope, receive, send)
+                async with request_executor():
+                    await application(scope, receive, send)
             finally:
                 door.leave()
         else:

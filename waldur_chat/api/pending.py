@@ -21,8 +21,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from waldur_chat.api.body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
+from waldur_chat.api.executor import give_back_connections
 from waldur_chat.api.hangup import has_hung_up
-from waldur_chat.api.idle import give_back_connections, give_back_thread
+from waldur_chat.api.idle import give_back_thread
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine import background
