@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, Mapping
@@ -12,6 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.unit.aio import run
+from tests.unit.bodies import Body, Response, relayed
 from waldur_chat.errors import (
     ProviderBusy,
     ProviderError,
@@ -22,27 +22,9 @@ from waldur_chat.errors import (
 )
 from waldur_chat.events import Delta, ProviderEvent, Stopped
 from waldur_chat.providers import transport
-from waldur_chat.providers.openai_chunks import ChunkReader
 
-
-class Body:
-    """A body in pieces, the last of which may be an error; it knows whether it was closed."""
-
-    def __init__(self, *pieces: bytes | Exception | float) -> None:
-        self.pieces = pieces
-        self.closed = False
-
-    async def read(self) -> AsyncGenerator[bytes, None]:
-        try:
-            for piece in self.pieces:
-                if isinstance(piece, Exception):
-                    raise piece
-                if isinstance(piece, bytes):
-                    yield piece
-                else:
-                    await asyncio.sleep(piece)
-        finally:
-            self.closed = True
+TEXT = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+END = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 
 
 @pytest.mark.parametrize(
@@ -87,44 +69,56 @@ def test_the_time_to_come_back_is_a_number_of_seconds(headers: Mapping[str, str]
 
 
 def test_a_body_is_read_piece_by_piece() -> None:
-    async def main() -> list[bytes]:
-        return [piece async for piece in transport.read(Body(b"a", b"b").read())]
+    async def main() -> list[ProviderEvent]:
+        return [event async for event in relayed(Response(Body(TEXT, END).read()))]
 
-    assert run(main()) == [b"a", b"b"]
+    assert run(main()) == [Delta(text="a"), Stopped(reason="stop")]
 
 
 def test_whatever_breaks_a_body_means_that_the_connection_broke() -> None:
     async def main() -> None:
-        async for _ in transport.read(Body(b"a", KeyError("secret")).read()):
+        async for _ in relayed(Response(Body(TEXT, KeyError("secret")).read())):
             pass
 
     with pytest.raises(ProviderUnreachable, match=r"^The connection broke: KeyError\.$"):
         run(main())
 
 
-def test_who_stops_reading_closes_the_body() -> None:
-    async def main() -> bool:
-        body = Body(b"a", b"b")
-        chunks = transport.read(body.read())
-        await anext(chunks)
-        await chunks.aclose()
-        return body.closed
+def test_who_stops_reading_closes_body_and_response() -> None:
+    async def main() -> tuple[bool, bool]:
+        body = Body(TEXT, END)
+        response = Response(body.read())
+        events = relayed(response)
+        await anext(events)
+        await events.aclose()
+        return body.closed, response.closed
 
-    assert run(main())
+    assert run(main()) == (True, True)
 
 
 @pytest.mark.parametrize("rest", [(), (b"\n",), (60.0,), (ConnectionResetError(),)])
 def test_what_follows_the_end_troubles_nobody(
     rest: tuple[bytes | Exception | float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        chunks = transport.read(Body(b"the end", *rest).read())
-        await anext(chunks)
-        await transport.drain(chunks)
-        await chunks.aclose()
+    async def main() -> list[ProviderEvent]:
+        return [event async for event in relayed(Response(Body(TEXT, END, *rest).read()))]
 
     monkeypatch.setattr(transport, "DRAIN_SECONDS", 0.01)
-    run(main())
+    assert run(main()) == [Delta(text="a"), Stopped(reason="stop")]
+
+
+def test_a_body_that_is_known_to_have_ended_is_not_read_on() -> None:
+    class Ended(Response):
+        has_ended = True
+
+    async def main() -> bool:
+        body = Body(TEXT, END, b"more", b"and more")
+        read = body.read()
+        async for _ in relayed(Ended(read)):
+            pass
+        return body.closed
+
+    assert run(main())
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2", "openai._base_client", "httpcore.http11", "httpcore2.connection"])
@@ -208,7 +202,7 @@ def test_what_the_last_event_says_is_relayed_though_its_blank_line_is_missing() 
         yield b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}'
 
     async def main() -> list[ProviderEvent]:
-        return [event async for event in transport.relay(body(), ChunkReader())]
+        return [event async for event in relayed(Response(body()))]
 
     assert run(main()) == [Delta(text="a"), Stopped(reason="stop")]
 
@@ -220,7 +214,7 @@ def relayed_until_it_breaks(*events: bytes) -> list[ProviderEvent]:
         raise ConnectionResetError
 
     async def main() -> list[ProviderEvent]:
-        return [event async for event in transport.relay(body(), ChunkReader())]
+        return [event async for event in relayed(Response(body()))]
 
     return run(main())
 

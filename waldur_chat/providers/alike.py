@@ -39,7 +39,8 @@ class Alike:
         end = data.rfind(self._after, len(self.before))
         if end < 0 or not data.startswith(self.before):
             return None
-        texts = data[len(self.before) : end].split(self._between)
+        inside = data[len(self.before) : end]
+        texts = inside.split(self._between) if self._between in inside else [inside]
         found = _said(texts)
         if found is None:  # Others are among them.
             texts = list(takewhile(_IS_INSIDE.fullmatch, texts))

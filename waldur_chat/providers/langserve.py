@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from waldur_chat.errors import ChatError
@@ -30,21 +30,9 @@ class LangServeProvider(Provider):
         self._client: Any = None
         self._connecting = asyncio.Lock()
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """See Provider.stream(). The service takes one text."""
-        transport.be_quiet()
-        client = await self._connect()
-        body = {"input": prompt.transcript}
-        headers = {**self._headers, **transport.request_id(prompt)}
-        request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
-        response = await _send(client, request)
-        transport.forget_request(response)
-        try:
-            async with aclosing(transport.relay(response.stream, LangServeReader())) as events:
-                async for event in events:
-                    yield event
-        finally:
-            await response.aclose()
+        return transport.relay(partial(self._ask, prompt), LangServeReader())
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
@@ -56,11 +44,14 @@ class LangServeProvider(Provider):
             self._client = self._client or await asyncio.to_thread(transport.open_client)
             return self._client
 
-
-async def _send(client: Any, request: Any) -> Any:
-    try:
-        return await client.send(request, stream=True)
-    except ChatError:
-        raise
-    except Exception as error:  # The client's own errors have no name that is the same for every release of the SDK.
-        raise transport.broken(error) from error
+    async def _ask(self, prompt: Prompt) -> transport.Response:
+        client = await self._connect()
+        body = {"input": prompt.transcript}
+        headers = {**self._headers, **transport.request_id(prompt)}
+        request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
+        try:
+            return await transport.send(client, request)
+        except ChatError:
+            raise
+        except Exception as error:  # The client's own errors have no name that is the same for every SDK's release.
+            raise transport.broken(error) from error

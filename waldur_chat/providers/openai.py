@@ -11,9 +11,9 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -86,18 +86,9 @@ class OpenAIProvider(Provider):
         self._template: RequestTemplate | None = None
         self._connecting = asyncio.Lock()
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """See Provider.stream()."""
-        transport.be_quiet()
-        client = await self._connect()
-        openai = import_module("openai")
-        response = await self._ask(openai, client, prompt)
-        try:
-            async with aclosing(transport.relay(response.stream, ChunkReader())) as events:
-                async for event in events:
-                    yield event
-        finally:
-            await response.aclose()
+        return transport.relay(partial(self._ask, prompt), ChunkReader())
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
@@ -122,47 +113,46 @@ class OpenAIProvider(Provider):
         except (openai.OpenAIError, TypeError, ValueError) as error:
             raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
 
-    async def _ask(self, openai: Any, client: Any, prompt: Prompt) -> Any:
+    async def _ask(self, prompt: Prompt) -> transport.Response:
         """Send the prompt; give the response, whose body was not read yet.
 
         A service that refuses the request is asked again without being asked for usage, until it is known to take that.
         """
+        client = await self._connect()
         asks_usage = self._asks_usage
         try:
-            response = await self._request(openai, client, prompt, asks_usage)
+            response = await self._request(client, prompt, asks_usage)
             self._takes_usage = asks_usage
             return response
         except ProviderRefused as error:
             if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
                 raise
-        response = await self._request(openai, client, prompt, False)
+        response = await self._request(client, prompt, False)
         self._asks_usage = False
         return response
 
-    async def _request(self, openai: Any, client: Any, prompt: Prompt, asks_usage: bool) -> Any:
+    async def _request(self, client: Any, prompt: Prompt, asks_usage: bool) -> transport.Response:
         """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
+        openai = import_module("openai")
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
         body = {"messages": messages, **usage, **limit, **self._completion}
-        own, timeout = transport.request_id(prompt), transport.timeout(prompt)
         try:
             if self._template:
-                response = await self._http_client.send(self._template.fill(body, own, timeout), stream=True)
-            else:
-                response = await self._request_by_sdk(openai, client, body, own, timeout)
-            transport.forget_request(response)
-            return response
+                return await self._template.send(body, prompt)
+            return await self._request_by_sdk(openai, client, body, prompt)
         except ChatError:
             raise
         except openai.OpenAIError as error:
             raise _translated(openai, error) from error
-        except Exception as error:  # aiohttp's own, of what is no HTTP.
+        except Exception as error:  # aiohttp's own.
             raise transport.broken(error) from error
 
     async def _request_by_sdk(
-        self, openai: Any, client: Any, body: dict[str, Any], own: dict[str, str], timeout: Any
-    ) -> Any:
+        self, openai: Any, client: Any, body: dict[str, Any], prompt: Prompt
+    ) -> transport.Response:
+        own = transport.request_id(prompt)
         headers: dict[str, Any] = {**dict.fromkeys(TELEMETRY, openai.Omit()), "Accept-Encoding": "identity", **own}
         if not (self._api_key or self._sdk_finds_the_key()):
             headers["Authorization"] = openai.Omit()
@@ -170,13 +160,14 @@ class OpenAIProvider(Provider):
             "/chat/completions",
             body=body,
             cast_to=transport.response_class(),
-            options={"headers": headers, "timeout": timeout},
+            options={"headers": headers, "timeout": transport.timeout(prompt)},
             stream=True,
             stream_cls=openai.AsyncStream,
         )
         if self._client_options.keys() <= SAME_EACH_TIME:
-            self._template = RequestTemplate(response.request, own)
-        return response
+            self._template = RequestTemplate(self._http_client, response.request, own)
+        transport.forget_request(response)
+        return cast("transport.Response", response)
 
     def _is_azure(self) -> bool:
         return "azure_endpoint" in self._client_options

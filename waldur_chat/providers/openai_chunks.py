@@ -7,7 +7,7 @@ chunk, in a chunk of its own without choices, or in every chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -36,8 +36,16 @@ class ChunkReader:
         self.done = False
         """Whether the stream has said that nothing follows."""
 
-    def feed(self, data: bytes) -> Iterator[ProviderEvent]:
+    def feed(self, data: bytes) -> Iterable[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
+        if not self._held and self._alike and self._decoder.is_between_events and not self.done:
+            found = self._alike.read(data)
+            if found and not found[1]:  # As it is nearly always.
+                self._patience = min(self._patience + 1, PATIENCE)
+                return found[:1] if found[0].text else ()
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> Iterator[ProviderEvent]:
         data, self._held = self._held + data, b""
         while data and not self.done:
             if not self._decoder.is_between_events:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
@@ -120,18 +120,38 @@ def broken(error: Exception) -> ProviderError:
     return ProviderUnreachable(f"No connection to the provider: {type(last).__name__}.")
 
 
+class Response(Protocol):
+    """One whose body is read as it comes; it must be closed."""
+
+    @property
+    def stream(self) -> AsyncIterable[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def send(client: Any, request: Any) -> Response:
+    """The response to a request of this client. While it is read, it holds neither the prompt nor any headers."""
+    response = await client.send(request, stream=True)
+    forget_request(response)
+    return cast("Response", response)
+
+
 def forget_request(response: Any) -> None:
     """Let a response, which lasts as long as its answer, not hold the prompt and all headers."""
     response.request = type(response.request)(response.request.method, response.request.url)
     response.headers = type(response.headers)()
 
 
-async def _check_response(response: Any) -> None:
-    """Raise what a response means that is no answer; its body, which may be endless, is never read."""
-    if response.status_code != 200:
-        raise refusal(response.status_code, response.headers)
-    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+def check(status: int, headers: Mapping[str, str]) -> None:
+    """Raise what the head of a response means that is no answer; its body, which may be endless, is never read."""
+    if status != 200:
+        raise refusal(status, headers)
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise ProviderFailed("The provider compressed its answer although it was asked not to.")
+
+
+async def _check_response(response: Any) -> None:
+    check(response.status_code, response.headers)
 
 
 def check_address(name: str, value: object) -> None:
@@ -165,21 +185,28 @@ class Reader(Protocol):
     def finish(self) -> Iterable[ProviderEvent]: ...
 
 
-async def relay(body: AsyncIterable[bytes], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
-    """The events of a whole body. A connection that breaks after the answer was said to be complete does no harm.
+async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
+    """Ask, and give the events of the whole body. That it breaks after the answer was complete does no harm.
 
-    The body is that of a response as it came, for which the client's own methods have two more layers of generators.
+    A single generator reads and translates: each layer more would cost every token that comes alone.
     """
+    be_quiet()
+    response = await ask()
+    chunks = aiter(response.stream)
     broken: ProviderUnreachable | None = None
-    async with aclosing(read(cast("AsyncGenerator[bytes, None]", aiter(body)))) as chunks:
-        try:
-            async for data in chunks:
-                for event in reader.feed(data):
-                    yield event
-                if reader.done:
-                    break
-        except ProviderUnreachable as error:
-            broken = error
+    try:
+        while not (reader.done or broken):
+            try:
+                data = await anext(chunks, None)
+            except Exception as error:
+                broken = ProviderUnreachable(f"The connection broke: {type(error).__name__}.")
+                broken.__cause__ = error
+                break
+            if data is None:
+                break
+            for event in reader.feed(data):
+                yield event
+            _quiet.set(True)  # The first piece may have been read in another task than those that follow.
         try:
             last = reader.finish()
         except ProviderIncomplete:
@@ -188,25 +215,17 @@ async def relay(body: AsyncIterable[bytes], reader: Reader) -> AsyncGenerator[Pr
             raise
         for event in last:
             yield event
-        await drain(chunks)
+        if not getattr(response, "has_ended", False):  # The HTTP client's own responses do not tell.
+            await drain(chunks)
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+        await response.aclose()
 
 
-async def read(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The bytes of a body. Whatever the client raises while it reads means that the connection broke."""
-    try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                try:
-                    yield chunk
-                finally:
-                    _quiet.set(True)  # The first piece may have been read in another task than those that follow.
-    except Exception as error:
-        raise ProviderUnreachable(f"The connection broke: {type(error).__name__}.") from error
-
-
-async def drain(chunks: AsyncGenerator[bytes, None]) -> None:
+async def drain(chunks: AsyncIterator[bytes]) -> None:
     """Read what follows the last event, which is nothing but the end, so that the connection can be used again."""
-    with suppress(asyncio.TimeoutError, ProviderUnreachable):
+    with suppress(Exception):
         await asyncio.wait_for(anext(chunks, b""), DRAIN_SECONDS)
 
 
