@@ -9,12 +9,12 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from tests.unit.bodies import Response
 from waldur_chat import conf
 from waldur_chat.api.body import AsyncBody
 from waldur_chat.engine.turn import Turn
@@ -41,10 +41,11 @@ class Replaying(Provider):
 
     pieces: list[bytes] = []
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        async with aclosing(transport.relay(self._body(), ChunkReader())) as events:
-            async for event in events:
-                yield event
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        return transport.relay(self._ask, ChunkReader())
+
+    async def _ask(self) -> transport.Response:
+        return Response(self._body())
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         for piece in self.pieces:

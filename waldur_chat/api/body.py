@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 from django.http import StreamingHttpResponse
 
-from waldur_chat.api.idle import give_back_connections, give_back_thread
+from waldur_chat.api.executor import give_back_connections
+from waldur_chat.api.idle import give_back_thread
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.source import Source
@@ -37,7 +38,9 @@ class Body:
     def encode(self, events: list[Event]) -> bytes:
         """The bytes of these events in one piece: what came together leaves together."""
         self._ended = ended(events)
-        return b"".join(self._encode(event) for event in events)
+        if len(events) == 1:
+            return self._encode(events[0])
+        return b"".join(map(self._encode, events))
 
     def close(self) -> None:
         """Tell the turn that its reader has gone. Called by Django from any thread."""

@@ -6,9 +6,7 @@ no memory but slows its own turn down (which the limit on the whole turn ends).
 
 from __future__ import annotations
 
-import asyncio
-
-from waldur_chat.engine.waiting import wake, within
+from waldur_chat.engine.waiting import Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024
@@ -22,8 +20,8 @@ class Channel:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._size = 0
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._reader = Waiter()
+        self._writer = Waiter()
 
     @property
     def is_full(self) -> bool:
@@ -33,22 +31,18 @@ class Channel:
     async def put(self, event: Event) -> None:
         """Add an event, waiting while the reader is too far behind."""
         while self.is_full:
-            self._writer = asyncio.get_running_loop().create_future()
-            await self._writer
+            await self._writer.wait()
         self._add(event)
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event, without waiting."""
         self._add(terminal)
+        self._reader.close()
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
         if not self._events:
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await within(timeout, self._reader)
-            finally:
-                self._reader = None
+            await self._reader.wait(timeout)
         return bool(self._events)
 
     def peek(self) -> Event:
@@ -58,11 +52,11 @@ class Channel:
     def take(self) -> list[Event]:
         """Everything that has arrived, oldest first."""
         events, self._events, self._size = self._events, [], 0
-        wake(self._writer)
+        self._writer.wake()
         return events
 
     def _add(self, event: Event) -> None:
         self._events.append(event)
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
-        wake(self._reader)
+        self._reader.wake()

@@ -7,9 +7,7 @@ stored answer.
 
 from __future__ import annotations
 
-import asyncio
-
-from waldur_chat.engine.waiting import wake, within
+from waldur_chat.engine.waiting import Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
 
@@ -55,7 +53,7 @@ class Log:
         self.reasoning = Growing()
         self.terminal: Terminal | None = None
         self.readers = 0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[Waiter] = set()
 
     async def put(self, event: Event) -> None:
         """Add an event."""
@@ -78,19 +76,18 @@ class Log:
                 self.terminal = event
         self.wake()
 
-    async def wait(self, timeout: float | None) -> None:
+    async def wait(self, waiter: Waiter, timeout: float | None) -> None:
         """Wait for the next event, at most so many seconds."""
-        waiter = asyncio.get_running_loop().create_future()
         self._waiting.add(waiter)
         try:
-            await within(timeout, waiter)
+            await waiter.wait(timeout)
         finally:
             self._waiting.discard(waiter)
 
     def wake(self) -> None:
         """Let everybody look who waits."""
         for waiter in self._waiting:
-            wake(waiter)
+            waiter.wake()
 
 
 class LogReader:
@@ -103,12 +100,13 @@ class LogReader:
         self._is_told_of_start = False
         self._has_ended = False
         self._has_left = False
+        self._waiter = Waiter()
         log.readers += 1
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
         if not self._has_news():
-            await self.log.wait(timeout)
+            await self.log.wait(self._waiter, timeout)
         return self._has_news()
 
     def peek(self) -> Event:
@@ -122,10 +120,13 @@ class LogReader:
         self._thoughts = log.reasoning.length
         self._position = max(self._position, log.text.length)
         self._has_ended = log.terminal is not None
+        if self._has_ended:
+            self._waiter.close()
         return events
 
     def close(self) -> None:
         """The reader has gone."""
+        self._waiter.close()
         self.log.readers -= not self._has_left
         self._has_left = True
 

@@ -260,7 +260,8 @@ class Turn:
                 await self._pass_on(event)
                 self._heard_at = self._running_loop.time()
         await self._put(Delta(text=self._joiner.flush()))
-        await self._be_started()
+        if self.record.first_event_seconds is None:
+            await self._begin_answer()
         return self._finished()
 
     def _finished(self) -> Finished:
@@ -269,7 +270,8 @@ class Turn:
     async def _pass_on(self, event: ProviderEvent) -> None:
         match event:
             case Delta(text=text):
-                await self._put(Delta(text=self._joiner.feed(text)))
+                joined = self._joiner.feed(text)
+                await self._put(event if joined is text else Delta(text=joined))
             case Reasoning():
                 await self._put(event)
             case Usage():
@@ -287,20 +289,21 @@ class Turn:
             if self._length > self.settings.answer_max_length:
                 raise AnswerTooLong
             self._tally.hear(event.text)
-            await self._be_started()
+            if self.record.first_event_seconds is None:
+                await self._begin_answer()
             await self._sink.put(event)
-            self._keep_within_promise()
-
-    async def _be_started(self) -> None:
-        if self.record.first_event_seconds is None:
-            self.record.first_event_seconds = self.age
             if self._keeper:
-                self._keeper.answer(self)
-            await self._sink.put(Started(turn=self.id, thread=self.record.thread))
+                self._keep_within_promise(self._keeper)
 
-    def _keep_within_promise(self) -> None:
+    async def _begin_answer(self) -> None:
+        self.record.first_event_seconds = self.age
+        if self._keeper:
+            self._keeper.answer(self)
+        await self._sink.put(Started(turn=self.id, thread=self.record.thread))
+
+    def _keep_within_promise(self, keeper: Keeper) -> None:
         """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
-        promised = self._keeper.max_output_tokens if self._keeper else None
+        promised = keeper.max_output_tokens
         if promised is not None and self._tally.output_tokens >= promised:
             self._stop(Finished(reason="length", usage=self._tally.total()))
 

@@ -1,21 +1,56 @@
-"""Futures that somebody waits for and somebody else, on the same event loop, calls him by."""
+"""Waiting for somebody else on the same event loop."""
 
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 
-async def within(timeout: float | None, waiter: asyncio.Future[None]) -> None:
-    """Wait to be called, at most so many seconds; cheaper than `asyncio.wait_for()`, since nothing is cancelled."""
-    timer = asyncio.get_running_loop().call_later(timeout, wake, waiter) if timeout is not None else None
-    try:
-        await waiter
-    finally:
-        if timer:
-            timer.cancel()
+class Waiter:
+    """Waits, again and again, to be woken. Used on its event loop.
 
+    The timer that ends a wait is left standing when it was not needed, and then looks how much of the present wait is
+    left: most waits are short, and a timer for each would cost more than the waiting.
+    """
 
-def wake(waiter: asyncio.Future[None] | None) -> None:
-    """Call the one that waits, if there is one."""
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+    def __init__(self) -> None:
+        self._call: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = inf
+        self._deadline = inf
+
+    async def wait(self, timeout: float | None = None) -> None:
+        """Wait to be woken, at most so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._call = loop.create_future()
+        self._deadline = inf if timeout is None else loop.time() + timeout
+        if self._deadline < self._rings_at:
+            self._set(loop)
+        try:
+            await self._call
+        finally:
+            self._call = None
+
+    def wake(self) -> None:
+        """End the wait, if there is one."""
+        if self._call is not None and not self._call.done():
+            self._call.set_result(None)
+
+    def close(self) -> None:
+        """There will be no more waits, or they may last for ever."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._rings_at = None, inf
+
+    def _set(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.close()
+        self._timer, self._rings_at = loop.call_at(self._deadline, self._ring, loop), self._deadline
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self._rings_at = None, inf
+        if self._call is None or self._deadline == inf:
+            return
+        if loop.time() >= self._deadline:
+            self.wake()
+        else:
+            self._set(loop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from typing import ClassVar
 
 from waldur_chat.errors import ChatError
@@ -49,6 +50,11 @@ def stored_fields(stored: Stored | None) -> dict[str, str]:
         return {}
     fields = {"user_message_uuid": stored.question, "assistant_message_uuid": stored.answer}
     return {name: uuid for name, uuid in fields.items() if uuid}
+
+
+def quoted(text: str) -> bytes:
+    """A JSON string, as `dump()` writes it; what each token needs takes a tenth of the time in this way."""
+    return encode_basestring_ascii(text).encode("ascii")
 
 
 def dump(payload: object) -> bytes:

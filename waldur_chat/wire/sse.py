@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Usage
-from waldur_chat.wire.base import Encoder, dump, stored_fields, usage_fields
+from waldur_chat.wire.base import Encoder, dump, quoted, stored_fields, usage_fields
 
 END = b"end"
 """The id of the last event: who has that has everything."""
@@ -28,7 +28,7 @@ class SSEEncoder(Encoder):
         """See Encoder.encode()."""
         match event:
             case Delta(text=text):
-                return b"id: %d\ndata: %b\n\n" % (position, dump({"c": text}))
+                return b'id: %d\ndata: {"c":%b}\n\n' % (position, quoted(text))
             case Reasoning(text=text):
                 return _named(b"%d" % position, b"reasoning", {"reasoning": text})
             case Started(turn=turn, thread=thread):
