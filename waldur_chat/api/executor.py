@@ -81,10 +81,10 @@ class _Thread:
         return any(connection.in_atomic_block for connection in self.connections)
 
     def rest(self) -> None:
-        """Close what is open, and wait for the next request."""
+        """Close what is open, and wait for the next request; end if too many do so, or in a transaction."""
         if any(connection.connection is not None for connection in self.connections):
             self._executor.submit(give_back_connections)
-        if len(_resting) < MOST_KEPT:
+        if len(_resting) < MOST_KEPT and not self.is_in_transaction:
             _resting.append(self)
         else:
             self._executor.shutdown(wait=False)

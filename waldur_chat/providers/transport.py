@@ -195,7 +195,7 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     chunks = aiter(response.stream)
     broken: ProviderUnreachable | None = None
     try:
-        while not (reader.done or broken):
+        while not reader.done:
             try:
                 data = await anext(chunks, None)
             except Exception as error:
