@@ -125,7 +125,7 @@ def test_a_head_gives_the_number(alice: Person, thread: Thread) -> None:
     assert (head.headers["X-Result-Count"], head.content) == ("4", b"")
 
 
-@pytest.mark.parametrize("uuid", [uuid4().hex, str(uuid4())])
+@pytest.mark.parametrize("uuid", [uuid4().hex, str(uuid4())], ids=["hex", "with dashes"])
 def test_an_unknown_conversation_is_an_empty_list(alice: Person, uuid: str) -> None:
     assert alice.get(LIST, thread=uuid).json() == []
 

@@ -98,7 +98,7 @@ def test_a_prompt_is_found_with_and_without_dashes(client: Client, staff: Any, d
     assert send(client, "GET", f"{prompt.uuid if dashes else prompt.uuid.hex}/").json()["name"] == "Default"
 
 
-@pytest.mark.parametrize("uuid", ["x", "7", str(uuid4())])
+@pytest.mark.parametrize("uuid", ["x", "7", str(uuid4())], ids=["word", "number", "unknown"])
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -211,7 +211,7 @@ def test_staff_may_set_their_own(staff: Any) -> None:
     assert set_quota(staff, staff, daily_limit=-1).status_code == 200
 
 
-@pytest.mark.parametrize("uuid", [uuid4().hex, str(uuid4())])
+@pytest.mark.parametrize("uuid", [uuid4().hex, str(uuid4())], ids=["hex", "with dashes"])
 def test_limits_of_nobody_are_not_found(staff: Any, uuid: str) -> None:
     assert set_quota(staff, uuid, daily_limit=1).status_code == 404
 
