@@ -64,7 +64,7 @@ def test_every_answer_is_one_that_the_document_promises(tmp_path: Path) -> None:
                 sys.executable, "-m", "schemathesis.cli", "run", "openapi.json",
                 "--url", server.address, "--header", f"Authorization: Token {TOKEN}",
                 "--phases", "examples,coverage,fuzzing", "--checks", ",".join(CHECKS),
-                "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "50"),
+                "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "25"),
                 "--generation-database", "none", "--request-timeout", "30", "--continue-on-failure", "--no-color",
             ],
             cwd=tmp_path, stdout=subprocess.PIPE, text=True,

@@ -16,6 +16,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.test import RequestFactory
 
+from tests.acceptance.streams import eventually
 from tests.unit.aio import run
 from waldur_chat.api import executor
 from waldur_chat.api.executor import request_executor
@@ -183,7 +184,7 @@ def test_a_thread_that_a_cancelled_request_has_left_at_work_rests_when_it_is_don
             assert not resting
             go_on.set()
             await task
-        assert len(resting) == 1
+        await asyncio.to_thread(eventually, lambda: len(resting) == 1)  # The event loop is told of the end first.
 
     def work() -> None:
         begun.set()
@@ -203,13 +204,15 @@ def test_what_a_thread_began_meanwhile_keeps_it_from_the_next_request(
             await asyncio.to_thread(begun.wait, 5)
             rest()
             go_on.set()
-            await task
-        assert not resting
+            thread = await task
+        await asyncio.to_thread(thread.join, 5)
+        assert (thread.is_alive(), resting) == (False, [])
 
-    def work() -> None:
+    def work() -> threading.Thread:
         begun.set()
         go_on.wait(5)
         connections.own.in_atomic_block = True
+        return threading.current_thread()
 
     run(main())
 

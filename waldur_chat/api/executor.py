@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-MOST_KEPT = 64
+MOST_KEPT = 16
 """Threads that wait for the next request; those that are beyond it end with theirs."""
 
 

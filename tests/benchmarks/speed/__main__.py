@@ -9,6 +9,7 @@ the same machine, and the first round warms up. Medians are shown, and how far t
 - `first`: the time to the first token beyond that of the model service, one stream and 50.
 - `held`: 2,000 streams of a token each 200 ms: how late tokens arrive, and the memory of a stream.
 - `invoke`: whole answers in a second, of a model that answers at once and of one that takes a second.
+- `refused`: refusals in a second while all seats are taken, beside requests that nobody refuses and that ask no model.
 - `growth`: a token's processor time as streams and answers grow.
 """
 
@@ -43,6 +44,7 @@ PEERS = [
 OURS = ["ours", "ours, without the extra", "ours, granian", "ours, gunicorn gthread"]
 HELD, HELD_RAMP, HELD_TOKENS = 2000, 40.0, 300
 CONNECTIONS = 12
+REFUSED = 2000
 
 
 @contextmanager
@@ -201,15 +203,41 @@ def measure_invoke(only: Sequence[str], rounds: int) -> None:
 
 
 async def _in_all(one: Started, request: bytes, at_once: int, count: int) -> float:
-    left = iter(range(count))
     begun = time.monotonic()
-
-    async def one_after_the_other() -> None:
-        for _ in left:
-            asking.check(await asking.read(one.running.port, request), "w49")
-
-    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    for reading in await asking.in_turns(one.running.port, [request] * count, at_once):
+        asking.check(reading, "w49")
     return time.monotonic() - begun
+
+
+def measure_refused(only: Sequence[str], rounds: int) -> None:
+    """Refusals in a second."""
+    names = only or ["ours, full", "ours, full, gunicorn gthread", servers.HOST]
+    found: dict[str, list[float]] = {}
+    with running(names) as (started, _):
+        for number in range(rounds + 1):
+            for one in started:
+                rate = asyncio.run(_while_full(one))
+                if number:
+                    found.setdefault(one.name, []).append(rate)
+    for name, rates in found.items():
+        print(f"{name:30} {median(rates):8.1f} a second ±{spread(rates):4.0%}", end="")
+        print(f", {median(rates) / median(found[names[-1]]):.2f} times {names[-1]}")
+
+
+async def _while_full(one: Started) -> float:
+    """Refusals in a second while one stream has the only seat; for a server without seats, its answers."""
+    answers = asyncio.Event()
+    request = one.request("fake:tokens=10000&delay=0.05")
+    holder, _ = await asking.connect(one.running.port, request, lambda _: answers.set())
+    await answers.wait()
+    begun = time.monotonic()
+    readings = await asking.in_turns(one.running.port, [one.request("Hello")] * REFUSED, at_once=16)
+    seconds = time.monotonic() - begun
+    holder.abort()
+    if one.name != servers.HOST and not all(b"chat_busy" in each.tail for each in readings):
+        raise RuntimeError("not all were refused")
+    await asyncio.sleep(1)
+    return REFUSED / seconds
 
 
 def measure_growth(only: Sequence[str], rounds: int) -> None:
@@ -245,6 +273,7 @@ COMMANDS: dict[str, Callable[[Sequence[str], int], None]] = {
     "first": measure_first,
     "held": measure_held,
     "invoke": measure_invoke,
+    "refused": measure_refused,
     "growth": measure_growth,
 }
 

@@ -40,9 +40,16 @@ class Reading(asyncio.Protocol):
             self.ended.set_result(None)
 
 
+async def connect(
+    port: int, request: bytes, hear: Callable[[bytes], None] | None = None
+) -> tuple[asyncio.Transport, Reading]:
+    """Ask."""
+    return await asyncio.get_running_loop().create_connection(lambda: Reading(request, hear), "127.0.0.1", port)
+
+
 async def read(port: int, request: bytes, hear: Callable[[bytes], None] | None = None) -> Reading:
     """Ask, and read the whole answer."""
-    _, reading = await asyncio.get_running_loop().create_connection(lambda: Reading(request, hear), "127.0.0.1", port)
+    _, reading = await connect(port, request, hear)
     await reading.ended
     return reading
 
@@ -53,6 +60,18 @@ async def read_all(port: int, requests: Iterable[bytes], last: str) -> list[Read
     for reading in readings:
         check(reading, last)
     return readings
+
+
+async def in_turns(port: int, requests: Iterable[bytes], at_once: int) -> list[Reading]:
+    """Ask one after the other, so many at once."""
+    left = iter(requests)
+
+    async def one_after_the_other() -> list[Reading]:
+        return [await read(port, request) for request in left]
+
+    return [
+        reading for some in await asyncio.gather(*(one_after_the_other() for _ in range(at_once))) for reading in some
+    ]
 
 
 def check(reading: Reading, last: str) -> None:

@@ -54,8 +54,11 @@ def messages(question: str) -> dict[str, Any]:
     return {"model": "m", "stream": True, "messages": [{"role": "user", "content": question}]}
 
 
-def _ours(server: str, *, stores: bool = False, postgresql: bool = False, **options: Any) -> Server:
-    settings = {"STORAGE": stores, "TITLES": False, "ANSWER_MAX_LENGTH": 10_000_000, "TURNS_PER_PROCESS": None}
+def _ours(
+    server: str, *, stores: bool = False, postgresql: bool = False, turns: int | None = None, **options: Any
+) -> Server:
+    settings = {"STORAGE": stores, "TITLES": False, "ANSWER_MAX_LENGTH": 10_000_000}
+    settings |= {"TURNS_PER_PROCESS": turns, "QUEUE_LENGTH": 0}
     return Server(command=COMMANDS[server], settings=settings, has_postgresql=postgresql, **options)
 
 
@@ -86,6 +89,8 @@ KNOWN = {
     "ours, without the extra": _ours("uvicorn", packages="plain"),
     "ours, granian": _ours("granian", packages="granian"),
     "ours, gunicorn gthread": _ours("gunicorn"),
+    "ours, full": _ours("uvicorn", turns=1),
+    "ours, full, gunicorn gthread": _ours("gunicorn", turns=1),
     "Starlette + aiohttp": _peer("starlette_aiohttp:app", "starlette"),
     "bare Django + aiohttp, lean": _peer("django_bare:asgi", **_django),
     "bare Django + aiohttp, stock": _peer("django_bare:asgi", **_stock),
