@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 
+from waldur_chat.api.executor import request_executor
 from waldur_chat.api.idle import give_back_thread
 
 seen_thread = sync_to_async(threading.get_ident)
@@ -29,6 +31,22 @@ def test_a_thread_of_the_requests_own_is_given_back() -> None:
             return before, after, has_thread()
 
     assert asyncio.run(request()) == (True, False, True)
+
+
+def test_a_thread_that_is_kept_for_other_requests_is_given_back_to_them() -> None:
+    async def request() -> tuple[int, int]:
+        async with request_executor():
+            first = await seen_thread()
+            await give_back_thread()
+            other = contextvars.Context().run(asyncio.create_task, another())
+            return first, await other
+
+    async def another() -> int:
+        async with request_executor():
+            return await seen_thread()
+
+    first, other = asyncio.run(request())
+    assert first == other
 
 
 def test_a_request_without_a_thread_has_none_to_give_back() -> None:
