@@ -116,11 +116,11 @@ def test_a_page_that_is_reloaded_many_times_does_too(page: Any, server: Running)
 
 @pytest.mark.parametrize("mode", ["new", "next", "reload", "edit"])
 def test_a_page_that_is_reloaded_before_the_first_word_does_too(page: Any, server: Running, mode: str) -> None:
-    silent = "fake:first=2&text=Uno"
+    silent = "fake:first=4&text=Uno"
     if mode == "new":
         ask(page, server.address, silent)
     else:
-        ask(page, server.address, silent.replace("2", "0") if mode != "reload" else "fake:first=1&text=Uno")
+        ask(page, server.address, silent.replace("4", "0") if mode != "reload" else "fake:first=1&text=Uno")
         expect(page.get_by_role("button", name="Good answer")).to_be_visible(timeout=COLD)
         with page.expect_request("**/stream/"):
             again(page, mode, silent)
