@@ -40,10 +40,13 @@ def hosts(fake: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         yield start
 
 
-@pytest.fixture(params=["uvicorn", "gunicorn-gthread"])
+on_each_server = pytest.mark.parametrize("server", ["uvicorn", "gunicorn-gthread"], indirect=True)
+
+
+@pytest.fixture
 def server(request: pytest.FixtureRequest, hosts: Callable[[str], Running]) -> Running:
-    """The host, on each kind of server."""
-    return hosts(request.param)
+    """The host, on one kind of server or on each; to the page they are alike but for how they stream and are cut."""
+    return hosts(getattr(request, "param", "uvicorn"))
 
 
 @pytest.fixture
@@ -85,6 +88,7 @@ def shows_it_whole(page: Any, question: str = QUESTION, answer: str = WHOLE) -> 
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
 
 
+@on_each_server
 def test_a_page_that_is_reloaded_shows_the_whole_answer(chromium: Browser, server: Running) -> None:
     for moment in MOMENTS:
         with new_page(chromium) as page:
@@ -162,6 +166,7 @@ def test_another_tab_reads_along_and_stops_it(page: Any, server: Running) -> Non
         expect(reader.get_by_role("button", name="Try again")).to_be_visible()
 
 
+@on_each_server
 def test_a_connection_that_is_cut_costs_nothing(chromium: Browser, proxy: Cutting) -> None:
     for moment in (0.1, 0.4, 0.8):
         with new_page(chromium) as page:
