@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from typing import Any
 import django
 import pytest
 
-from tests.acceptance.doctor.sites import LONGEST, application, chat, database, examine, nginx, quick
+from tests.acceptance.doctor.sites import LIMITS, LONGEST, application, chat, database, examine, nginx, quick
 from tests.acceptance.needs import program
 from tests.processes import Running, free_port
 
@@ -240,6 +241,7 @@ def test_what_is_wrong_with_the_model_is_named(
         "OPENAI_BASE_URL": f"{model_service.address}/v1",
         "OPENAI_API_KEY": "sk-test",
         "WALDUR_CHAT_MODEL": model,
+        "WALDUR_CHAT_SETTINGS": json.dumps({**LIMITS, "FIRST_EVENT_SECONDS": 60}),  # The SDK is imported within it.
     }
     examined = examine(chat(uvicorn), home, "--quick", model=variables)
     assert examined.ids == [name]
