@@ -173,48 +173,39 @@ def test_a_thread_with_a_transaction_stays_with_its_request_and_ends_with_it(
     run(main())
 
 
-def test_a_thread_that_a_cancelled_request_has_left_at_work_rests_when_it_is_done(resting: list[Any]) -> None:
+async def rest_while_at_work(end: Callable[[], object]) -> threading.Thread:
+    """A request rests while its thread is at work, which `end` is the last of; gives the thread."""
     begun, go_on = threading.Event(), threading.Event()
 
-    async def main() -> None:
-        async with request_executor():
-            task = asyncio.create_task(sync_to_async(work)())
-            await asyncio.to_thread(begun.wait, 5)
-            rest()
-            assert not resting
-            go_on.set()
-            await task
-        await asyncio.to_thread(eventually, lambda: len(resting) == 1)  # The event loop is told of the end first.
-
-    def work() -> None:
+    def work() -> threading.Thread:
         begun.set()
         go_on.wait(5)
+        end()
+        return threading.current_thread()
 
-    run(main())
+    async with request_executor():
+        task = asyncio.create_task(sync_to_async(work)())
+        await asyncio.to_thread(begun.wait, 5)
+        rest()
+        assert not executor._resting
+        go_on.set()
+        return await task
+
+
+def test_a_thread_that_a_request_has_left_at_work_rests_when_it_is_done(resting: list[Any]) -> None:
+    run(rest_while_at_work(lambda: None))
+    assert eventually(lambda: len(resting) == 1)  # The event loop is told of the end before.
 
 
 def test_what_a_thread_began_meanwhile_keeps_it_from_the_next_request(
     connections: Connections, resting: list[Any]
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    async def main() -> None:
-        async with request_executor():
-            task = asyncio.create_task(sync_to_async(work)())
-            await asyncio.to_thread(begun.wait, 5)
-            rest()
-            go_on.set()
-            thread = await task
-        await asyncio.to_thread(thread.join, 5)
-        assert (thread.is_alive(), resting) == (False, [])
-
-    def work() -> threading.Thread:
-        begun.set()
-        go_on.wait(5)
+    def begin() -> None:
         connections.own.in_atomic_block = True
-        return threading.current_thread()
 
-    run(main())
+    thread = run(rest_while_at_work(begin))
+    thread.join(5)
+    assert (thread.is_alive(), resting) == (False, [])
 
 
 def test_within_another_context_nothing_is_changed(resting: list[Any]) -> None:

@@ -96,6 +96,24 @@ def test_who_stops_reading_closes_body_and_response() -> None:
     assert run(main()) == (True, True)
 
 
+def test_a_body_that_cannot_be_closed_does_not_leave_its_response_open() -> None:
+    async def stubborn() -> AsyncGenerator[bytes, None]:
+        try:
+            yield TEXT
+        finally:
+            raise ConnectionResetError
+
+    async def main() -> bool:
+        response = Response(stubborn())
+        events = relayed(response)
+        await anext(events)
+        with pytest.raises(ConnectionResetError):
+            await events.aclose()
+        return response.closed
+
+    assert run(main())
+
+
 @pytest.mark.parametrize("rest", [(), (b"\n",), (60.0,), (ConnectionResetError(),)])
 def test_what_follows_the_end_troubles_nobody(
     rest: tuple[bytes | Exception | float, ...], monkeypatch: pytest.MonkeyPatch

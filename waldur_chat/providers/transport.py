@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
@@ -191,36 +191,39 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     A single generator reads and translates: each layer more would cost every token that comes alone.
     """
     be_quiet()
-    response = await ask()
-    chunks = aiter(response.stream)
     broken: ProviderUnreachable | None = None
-    try:
-        while not reader.done:
-            try:
-                data = await anext(chunks, None)
-            except Exception as error:
-                broken = ProviderUnreachable(f"The connection broke: {type(error).__name__}.")
-                broken.__cause__ = error
-                break
-            if data is None:
-                break
-            for event in reader.feed(data):
-                yield event
-            _quiet.set(True)  # The first piece may have been read in another task than those that follow.
+    async with aclosing(await ask()) as response:
+        chunks = aiter(response.stream)
         try:
-            last = reader.finish()
-        except ProviderIncomplete:
-            if broken:
-                raise broken from broken.__cause__
-            raise
-        for event in last:
-            yield event
-        if not getattr(response, "has_ended", False):  # The HTTP client's own responses do not tell.
-            await drain(chunks)
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
-        await response.aclose()
+            while not reader.done:
+                try:
+                    data = await anext(chunks, None)
+                except Exception as error:
+                    broken = ProviderUnreachable(f"The connection broke: {type(error).__name__}.")
+                    broken.__cause__ = error
+                    break
+                if data is None:
+                    break
+                for event in reader.feed(data):
+                    yield event
+                _quiet.set(True)  # The first piece may have been read in another task than those that follow.
+            for event in _last(reader, broken):
+                yield event
+            if not getattr(response, "has_ended", False):  # The HTTP client's own responses do not tell.
+                await drain(chunks)
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+
+
+def _last(reader: Reader, broken: ProviderUnreachable | None) -> Iterable[ProviderEvent]:
+    """What the end of the body means; that it broke is why it is incomplete."""
+    try:
+        return reader.finish()
+    except ProviderIncomplete:
+        if broken:
+            raise broken from broken.__cause__
+        raise
 
 
 async def drain(chunks: AsyncIterator[bytes]) -> None:
