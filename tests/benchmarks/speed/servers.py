@@ -18,6 +18,7 @@ from tests.processes import ROOT, TOKEN, Running, free_port, process, set_up
 
 PEERS = Path(__file__).parent / "peers"
 ENVIRONMENTS = ROOT / ".venv-peers"
+CORES = os.sched_getaffinity(0)
 SERVER_CORE, OTHER_CORE = 0, 1
 """That of the server that is measured, and that of the model service and of its clients."""
 
@@ -201,7 +202,7 @@ def source_service(directory: Path) -> Iterator[Running]:
 def pinned(core: int) -> Iterator[None]:
     """What is started here runs on this core, where there are several."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} & before or before)
+    os.sched_setaffinity(0, {core} & CORES or CORES)
     try:
         yield
     finally:
