@@ -131,25 +131,34 @@ def _enter(day: date, user_id: Any, model: str, usage: Usage, turns: int) -> Non
 
 def _add(line: Mapping[str, Any], sums: Mapping[str, int]) -> bool:
     """Add to a line of the ledger; tells whether there is one."""
+    values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
+    return bool(sql.execute(_adding(tuple(line), tuple(sums)), [*sums.values(), *values]))
+
+
+@sql.composed
+def _adding(line: Sequence[str], sums: Sequence[str]) -> str:
     changes = ", ".join(f"{name} = {name} + %s" for name in sums)
     where = " AND ".join(f"{name} = %s" for name in line)
-    statement = f"UPDATE {sql.table(DayOfUsage)} SET {changes} WHERE {where}"  # noqa: S608  # No values in it.
-    values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
-    return bool(sql.execute(statement, [*sums.values(), *values]))
+    return f"UPDATE {sql.table(DayOfUsage)} SET {changes} WHERE {where}"  # noqa: S608  # No values in it.
 
 
 def _charge(owner: Mapping[str, Any], today: Mapping[str, date], tokens: int, reserved: int) -> bool:
     """Charge an account; tells whether there is one. A process whose clock is behind counts into the newer period."""
-    changes = ["reserved = CASE WHEN reserved > %s THEN reserved - %s ELSE 0 END"]
     values: list[Any] = [reserved, reserved]
-    for period, begin in PERIODS.items():
+    for begin in PERIODS.values():
         first = sql.stored(Budget, begin, today[begin])
-        changes.append(f"{period}_tokens = CASE WHEN {begin} >= %s THEN {period}_tokens + %s ELSE %s END")
-        changes.append(f"{begin} = CASE WHEN {begin} >= %s THEN {begin} ELSE %s END")
         values += [first, tokens, tokens, first, first]
     (name, value), *_ = owner.items()
-    statement = f"UPDATE {sql.table(Budget)} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
-    return bool(sql.execute(statement, [*values, sql.stored(Budget, name, value)]))
+    return bool(sql.execute(_charging(name), [*values, sql.stored(Budget, name, value)]))
+
+
+@sql.composed
+def _charging(name: str) -> str:
+    changes = ["reserved = CASE WHEN reserved > %s THEN reserved - %s ELSE 0 END"]
+    for period, begin in PERIODS.items():
+        changes.append(f"{period}_tokens = CASE WHEN {begin} >= %s THEN {period}_tokens + %s ELSE %s END")
+        changes.append(f"{begin} = CASE WHEN {begin} >= %s THEN {begin} ELSE %s END")
+    return f"UPDATE {sql.table(Budget)} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
 
 
 def _seconds_to_reset(period: str) -> int:

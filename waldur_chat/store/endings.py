@@ -112,17 +112,9 @@ def _locked(uuid: UUID) -> tuple[Turn, bool] | None:
 
     The lock is a write, for SQLite.
     """
-    turns, threads, questions = map(sql.table, (Turn, Thread, Message))
     key = sql.stored(Turn, "uuid", uuid)
-    thread = f"SELECT thread_id FROM {turns} WHERE uuid = %s"  # noqa: S608  # No values in it, nor in what follows.
-    locking = f"UPDATE {threads} SET modified = %s WHERE id = ({thread})"  # noqa: S608
-    sql.execute(locking, [sql.stored(Thread, "modified", timezone.now()), key])
-    reading = (
-        f"SELECT {questions}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turns} "  # noqa: S608
-        f"LEFT JOIN {questions} ON {questions}.id = question_id "
-        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id WHERE {turns}.uuid = %s"
-    )
-    found = sql.row(reading, [key])
+    sql.execute(_locking(), [sql.stored(Thread, "modified", timezone.now()), key])
+    found = sql.row(_reading(), [key])
     if found is None:
         return None
     is_asked, *values = found
@@ -131,6 +123,22 @@ def _locked(uuid: UUID) -> tuple[Turn, bool] | None:
     if turn.thread_id:
         turn.thread = sql.instance(Thread, values[size:])
     return turn, bool(is_asked)
+
+
+@sql.composed
+def _locking() -> str:
+    thread = f"SELECT thread_id FROM {sql.table(Turn)} WHERE uuid = %s"  # noqa: S608  # No values in it.
+    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE id = ({thread})"  # noqa: S608
+
+
+@sql.composed
+def _reading() -> str:
+    turns, threads, questions = map(sql.table, (Turn, Thread, Message))
+    return (
+        f"SELECT {questions}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turns} "  # noqa: S608
+        f"LEFT JOIN {questions} ON {questions}.id = question_id "
+        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id WHERE {turns}.uuid = %s"
+    )
 
 
 def _may_end(turn: Turn, ending: Ending) -> bool:
@@ -185,7 +193,7 @@ def _write_answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | No
     if turn.answer:  # What was known of it when it was taken for dead.
         return _complete(turn.answer, ending)
     is_current, earlier = (True, None) if is_asked and _is_first(turn) else _take_place(turn)
-    answer: Message = Message.objects.create(
+    answer = Message(
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
         text=ending.text,
@@ -196,6 +204,7 @@ def _write_answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | No
         input_tokens=ending.usage.input_tokens,
         output_tokens=ending.usage.output_tokens,
     )
+    sql.insert(answer)
     turn.thread.message_count += is_current and not earlier
     return answer
 

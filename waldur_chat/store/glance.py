@@ -27,11 +27,16 @@ NOTHING = Seen()
 
 def at(user: Any) -> Seen:
     """What there is for a question of this user. One query."""
+    key = sql.stored(Session, "user", user.pk)
+    found = sql.row(_looking(), [True, key, True, key])
+    assert found  # It always gives a row.
+    return Seen(has_prompt=bool(found[0]), has_limits=bool(found[1]), session=found[2])
+
+
+@sql.composed
+def _looking() -> str:
     limits = " OR ".join(f"{period}_limit IS NOT NULL" for period in PERIODS)
     prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = %s"  # noqa: S608  # No values in it.
     budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = %s) AND ({limits})"  # noqa: S608
     session = f"SELECT id FROM {sql.table(Session)} WHERE user_id = %s"  # noqa: S608
-    key = sql.stored(Session, "user", user.pk)
-    found = sql.row(f"SELECT EXISTS ({prompt}), EXISTS ({budget}), ({session})", [True, key, True, key])
-    assert found  # It always gives a row.
-    return Seen(has_prompt=bool(found[0]), has_limits=bool(found[1]), session=found[2])
+    return f"SELECT EXISTS ({prompt}), EXISTS ({budget}), ({session})"

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from waldur_chat.errors import QuestionRefused
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread
+from waldur_chat.store import sql
 
 NOTHING_TO_RELOAD = gettext_noop("There is no answer to replace.")
 NOT_THE_LAST = gettext_noop("This is not the last message of the user in this conversation.")
@@ -31,8 +32,7 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Plac
 
     `is_empty` says that nothing was said in it yet.
     """
-    current = Message.objects.filter(thread=thread, is_current=True)
-    newest = [] if is_empty else list(current.order_by("-sequence_index")[:2])
+    newest = [] if is_empty else _newest(thread)
     match question.mode:
         case "reload":
             return _again(newest)
@@ -41,8 +41,13 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Plac
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
         return Place(question=None, answer_index=index)
-    asked = Message.objects.create(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
+    asked = sql.insert(Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index))
     return Place(question=asked, is_new=True, answer_index=index + 1)
+
+
+def _newest(thread: Thread) -> list[Message]:
+    """The last two messages in force, the later first."""
+    return list(Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")[:2])
 
 
 def _again(newest: list[Message]) -> Place:
@@ -61,7 +66,7 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
     last = next((message for message in newest if message.role == Message.Role.USER), None)
     if last is None or last.uuid != question.edited:
         raise QuestionRefused("edit_message_uuid", NOT_THE_LAST)
-    asked = Message.objects.create(
+    asked = Message(
         thread=thread,
         role=Message.Role.USER,
         text=question.text or "",
@@ -69,4 +74,5 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
         replaces=last,
         is_current=False,
     )
+    sql.insert(asked)
     return Place(question=asked, is_new=True, answer_index=last.sequence_index + 1)

@@ -1,40 +1,71 @@
 """SQL for what every turn does. Django composes a statement anew each time, which takes longer than to execute it.
 
-Statements name tables as `table()` gives them, and hold no values.
+Here each is composed once for each kind of database. Statements name tables as `table()` gives them, and hold no
+values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
+from django.db.models.signals import post_save, pre_save
 
 M = TypeVar("M", bound=Model)
+Composing = TypeVar("Composing", bound=Callable[..., str])
 
 
+def database() -> BaseDatabaseWrapper:
+    """This thread's connection; Django's own `connection` looks for it at each access to one of its attributes."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def composed(compose: Composing) -> Composing:
+    """Let a function that composes a statement of its arguments do so once for each kind of database."""
+
+    @cache
+    def for_vendor(_: str, *args: Any) -> str:
+        return compose(*args)
+
+    @wraps(compose)
+    def statement(*args: Any) -> str:
+        return for_vendor(database().vendor, *args)
+
+    return statement  # type: ignore[return-value]
+
+
+@composed
 def table(model: type[Model]) -> str:
     """The name of its table, as it stands in a statement."""
-    return str(connection.ops.quote_name(model._meta.db_table))
+    return str(database().ops.quote_name(model._meta.db_table))
+
+
+@composed
+def columns(model: type[Model]) -> str:
+    """All columns of a table, for `instance()`."""
+    return ", ".join(f"{table(model)}.{_column(model, field.name)}" for field in model._meta.concrete_fields)
 
 
 def stored(model: type[Model], field: str, value: object) -> Any:
     """The value of a field as the database takes it."""
     found: Any = model._meta.get_field(field)
-    return found.get_db_prep_value(value, connection)
+    return found.get_db_prep_value(value, database())
 
 
 def execute(statement: str, values: Sequence[object]) -> int:
     """Execute it; gives how many rows it has changed."""
-    with connection.cursor() as cursor:
+    with database().cursor() as cursor:
         cursor.execute(statement, values)
         return int(cursor.rowcount)
 
 
 def row(statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
     """The one row that it gives; None where it gives none."""
-    with connection.cursor() as cursor:
+    with database().cursor() as cursor:
         cursor.execute(statement, values)
         found = cursor.fetchone()
         return None if found is None else tuple(found)
@@ -42,32 +73,78 @@ def row(statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
 
 def update(model: type[Model], changes: Mapping[str, object], **where: object) -> int:
     """Change the rows that have these values, by names of fields; gives how many there were."""
-    assignments = ", ".join(f"{_column(model, name)} = %s" for name in changes)
-    conditions = " AND ".join(f"{_column(model, name)} = %s" for name in where)
-    statement = f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
-    return execute(statement, [stored(model, name, value) for name, value in (*changes.items(), *where.items())])
+    values = [stored(model, name, value) for name, value in (*changes.items(), *where.items())]
+    return execute(_updating(model, tuple(changes), tuple(where)), values)
 
 
-def columns(model: type[Model]) -> str:
-    """All columns of a table, for `instance()`."""
-    return ", ".join(f"{table(model)}.{_column(model, field.name)}" for field in model._meta.concrete_fields)
+def insert(instance: M) -> M:
+    """Write a new row, and set its primary key; with the signals of a model that is saved."""
+    model, using = type(instance), database()
+    told = {"sender": model, "instance": instance, "raw": False, "using": using.alias, "update_fields": None}
+    pre_save.send(**told)
+    gives_key = using.features.can_return_columns_from_insert
+    values = [field.get_db_prep_save(field.pre_save(instance, True), using) for field in _written(model)]
+    with using.cursor() as cursor:
+        cursor.execute(_inserting(model, gives_key), values)
+        found = cursor.fetchone()[0] if gives_key else _last_key(using, cursor, model)
+    instance.pk, instance._state.adding, instance._state.db = found, False, using.alias
+    post_save.send(created=True, **told)
+    return instance
 
 
 def instance(model: type[M], values: Sequence[Any]) -> M:
     """What the columns of a row are, as the ORM would give it."""
-    fields = model._meta.concrete_fields
-    read = (_read(field, value) for field, value in zip(fields, values, strict=True))
-    found: M = model.from_db(connection.alias, [field.attname for field in fields], list(read))
+    using, read = database(), list(values)
+    for place, field in _converted(model, using.vendor):
+        for convert in _converters(field, using):
+            read[place] = convert(read[place], field.cached_col, using)
+    found: M = model.from_db(using.alias, _names(model), read)
     return found
+
+
+@composed
+def _updating(model: type[Model], changed: Sequence[str], where: Sequence[str]) -> str:
+    assignments = ", ".join(f"{_column(model, name)} = %s" for name in changed)
+    conditions = " AND ".join(f"{_column(model, name)} = %s" for name in where)
+    return f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
+
+
+@composed
+def _inserting(model: type[Model], gives_key: bool) -> str:
+    names = [_column(model, field.name) for field in _written(model)]
+    places = ", ".join(["%s"] * len(names))
+    statement = f"INSERT INTO {table(model)} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # See above.
+    return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
+
+
+def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:
+    return using.ops.last_insert_id(cursor, model._meta.db_table, model._meta.pk.column)
+
+
+@cache
+def _written(model: type[Model]) -> list[Any]:
+    """The fields of a new row; the database gives it its key."""
+    return [field for field in model._meta.concrete_fields if not field.primary_key]
+
+
+@cache
+def _names(model: type[Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+@cache
+def _converted(model: type[Model], vendor: str) -> list[tuple[int, Any]]:
+    """The fields, and where they stand, whose values this kind of database does not give as they are."""
+    del vendor
+    fields = enumerate(model._meta.concrete_fields)
+    return [(place, field) for place, field in fields if _converters(field, database())]
+
+
+def _converters(field: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
+    """Those of a connection, which must not be kept."""
+    return [*using.ops.get_db_converters(field.cached_col), *field.get_db_converters(using)]
 
 
 def _column(model: type[Model], name: str) -> str:
     found: Any = model._meta.get_field(name)
-    return str(connection.ops.quote_name(found.column))
-
-
-def _read(field: Any, value: Any) -> Any:
-    column = field.cached_col
-    for convert in (*connection.ops.get_db_converters(column), *field.get_db_converters(connection)):
-        value = convert(value, column, connection)
-    return value
+    return str(database().ops.quote_name(found.column))

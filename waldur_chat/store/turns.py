@@ -20,7 +20,7 @@ from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Question
 from waldur_chat.models import Session, SystemPromptVersion, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import budgets
+from waldur_chat.store import budgets, sql
 from waldur_chat.store.history import said_before, taking_turns
 from waldur_chat.store.placing import Place, place
 
@@ -108,12 +108,12 @@ def begin(
             turns[0].key, turns[0].fingerprint = request.key, request.fingerprint
             _reserve(turns, messages, promise, limited, settings)
             for turn in turns:
-                turn.save(force_insert=True)
+                sql.insert(turn)
     except IntegrityError as error:
         raise _busy(thread) from error
     return Begun(
         turn=ids[0].hex,
-        row=turns[0].pk or Turn.objects.values_list("pk", flat=True).get(uuid=ids[0]),  # Not all databases tell.
+        row=turns[0].pk,
         thread=thread.uuid.hex,
         question=placed.question.uuid.hex if placed.is_new and placed.question else "",
         title_turn=ids[1].hex if len(turns) > 1 else "",
@@ -142,7 +142,7 @@ def begin_unstored(
     )
     with transaction.atomic():
         _reserve([turn], messages, promise, limited, settings)
-        turn.save(force_insert=True)
+        sql.insert(turn)
     return Begun(
         turn=turn.uuid.hex,
         row=turn.pk,
@@ -205,7 +205,7 @@ def _lock(thread: Thread, question: Question, promise: Promise) -> bool:
     names = {"name": promise.first_words[:NAME_MAX_LENGTH]} if is_asked and _wants_first_words(thread, promise) else {}
     if is_empty:
         thread.message_count, thread.name = int(is_asked), names.get("name", thread.name)
-        thread.save(force_insert=True)
+        sql.insert(thread)
         return True
     changes = {"modified": timezone.now(), "message_count": F("message_count") + int(is_asked), **names}
     if not Thread.objects.filter(pk=thread.pk).update(**changes):

@@ -1,0 +1,91 @@
+"""SQL of our own writes and reads what the ORM would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Model
+from django.db.models.signals import post_save, pre_save
+from django.utils import timezone
+
+from tests.integration.rest import Person
+from tests.integration.stored import thread_of
+from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.store import sql
+
+pytestmark = pytest.mark.django_db
+
+MODELS = [Thread, Message, Turn]
+Make = Callable[[type[Model]], Model]
+
+
+@pytest.fixture
+def make(alice: Person) -> Make:
+    """Makes a row that is not written yet, with something in what is not text."""
+    thread = thread_of(alice.user, "a", "b")
+
+    def row(model: type[Model]) -> Model:
+        if model is Thread:
+            return Thread(session=thread.session, name="One", flags={"a": [1, "\u00e4"]}, total_tokens=2**40)
+        if model is Message:
+            return Message(thread=thread, role="user", text="c", sequence_index=9, pii_categories={"x": True})
+        return Turn(user=alice.user, thread=thread, expires=timezone.now(), reserved=7, key="k", answer_index=3)
+
+    return row
+
+
+def values(row: Model) -> dict[str, Any]:
+    return {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+@contextmanager
+def heard(model: type[Model]) -> Iterator[list[dict[str, Any]]]:
+    """What the signals of a model that is saved tell, and the state of its row then."""
+    told: list[dict[str, Any]] = []
+
+    def hear(**words: Any) -> None:
+        row = words.pop("instance")
+        told.append({**words, "key": row.pk is None, "adding": row._state.adding, "db": row._state.db})
+
+    for signal in (pre_save, post_save):
+        signal.connect(hear, sender=model)
+    yield told
+    for signal in (pre_save, post_save):
+        assert signal.disconnect(hear, sender=model)
+
+
+@pytest.mark.parametrize("gives_key", [True, False])
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_inserted_is_there(
+    make: Make, model: type[Model], gives_key: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not gives_key:  # As MySQL and older SQLite.
+        monkeypatch.setattr(type(connection.features), "can_return_columns_from_insert", False)
+    row = sql.insert(make(model))
+    assert values(model.objects.get(pk=row.pk)) == values(row)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_inserting_sends_the_signals_of_saving(make: Make, model: type[Model]) -> None:
+    with heard(model) as of_sql:
+        sql.insert(make(model))
+    model._default_manager.filter(pk=model._default_manager.latest("pk").pk).delete()
+    with heard(model) as of_django:
+        make(model).save(force_insert=True)
+    assert of_sql == of_django
+    assert len(of_sql) == 2
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model]) -> None:
+    key = sql.insert(make(model)).pk
+    found = sql.row(f"SELECT {sql.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
+    assert found
+    read, expected = sql.instance(model, found), model._default_manager.get(pk=key)
+    assert values(read) == values(expected)
+    assert [type(value) for value in values(read).values()] == [type(value) for value in values(expected).values()]
+    assert (read._state.adding, read._state.db) == (False, "default")
