@@ -26,8 +26,7 @@ def waiting(postgresql_address: str, django_db_blocker: Any, monkeypatch: pytest
     """A connection to PostgreSQL, on which a bell listens and the store writes."""
     with django_db_blocker.unblock(), opened(postgresql_address):
         monkeypatch.setattr(bell, "connection", connections[HOST])
-        monkeypatch.setattr(pieces, "connection", connections[HOST])
-        monkeypatch.setattr(sql, "connection", connections[HOST])
+        monkeypatch.setattr(sql, "database", lambda: connections[HOST])
         yield connections[HOST]
 
 
@@ -100,6 +99,6 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     pieces.write([Written(row=turn.pk, position=0, text="a\0b"), Written(row=turn.pk, position=3, text="c")])
     assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
-    pieces.remove(turn.pk)
+    sql.execute(*pieces.removing(turn.pk))
     assert not Piece.objects.using(HOST).exists()
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from waldur_chat.events import Usage
 from waldur_chat.models import Message, Session, Thread, Turn
+from waldur_chat.store import budgets, sql
 
 
 def days_ago(days: float) -> datetime:
@@ -42,3 +45,10 @@ def first_word(queries: CaptureQueriesContext) -> str:
     """Of the first statement, but for those that only begin a transaction."""
     words = (one["sql"].split()[0] for one in queries)
     return next(word for word in words if word not in ("BEGIN", "SAVEPOINT"))
+
+
+def charge(user: Any, model: str, usage: Usage, *, turns: int = 1, reserved: int = 0) -> None:
+    """Charge a user, as the end of a turn does; None for one who was deleted."""
+    used = budgets.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
+    with transaction.atomic():
+        used.complete(sql.together(used.acts()))

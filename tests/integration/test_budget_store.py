@@ -9,13 +9,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from tests.integration import stored
 from tests.integration.asked import begin, end
 from tests.integration.rest import Person
 from waldur_chat import conf
 from waldur_chat.errors import BudgetConflict, BudgetExhausted
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
-from waldur_chat.store import budgets, endings
+from waldur_chat.store import budgets, endings, sql
 from waldur_chat.store.periods import first_days
 from waldur_chat.store.turns import Promise
 
@@ -37,7 +38,7 @@ def refused(user: Any, tokens: int) -> BudgetExhausted:
 
 def charge(user: Any, tokens: int, model: str = "m", **more: int) -> None:
     usage = Usage(input_tokens=tokens, output_tokens=0)
-    budgets.charge(user and user.pk, model, usage, **{"turns": 1, "reserved": 0, **more})
+    stored.charge(user, model, usage, **more)
 
 
 def account(user: Any, **fields: Any) -> Budget:
@@ -169,19 +170,16 @@ def test_the_ledger_has_a_line_for_each_day(alice: Person) -> None:
     assert sorted(DayOfUsage.objects.values_list("turns", "input_tokens")) == [(1, 0), (1, 5)]
 
 
-def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person) -> None:
     """The other one makes it when this one has just looked."""
-    add = budgets._add
-
-    def look(line: Any, sums: Any) -> bool:
-        monkeypatch.setattr(budgets, "_add", add)
-        DayOfUsage.objects.create(**line, turns=1, input_tokens=5)
-        return False
-
-    monkeypatch.setattr(budgets, "_add", look)
-    charge(alice.user, 6)
+    usage = Usage(input_tokens=6, output_tokens=0)
+    used = budgets.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)
+    changed = sql.together(used.acts())
+    charge(alice.user, 5)
+    used.complete(changed)
     line = DayOfUsage.objects.get()
     assert (line.turns, line.input_tokens) == (2, 11)
+    assert Budget.objects.get(user=alice.user).daily_tokens == 11
 
 
 def test_what_a_deleted_user_used_counts_for_the_site(db: None) -> None:

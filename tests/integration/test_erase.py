@@ -11,10 +11,9 @@ from django.db.models.fields import CharField
 from django.utils import timezone
 
 from tests.integration.rest import Person, message_of, path_of, running_in
-from tests.integration.stored import thread_of, turn_in
+from tests.integration.stored import charge, thread_of, turn_in
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Reading, Session, Thread, Turn
-from waldur_chat.store import budgets
 
 CANARY = "canary-7f3a"
 CURRENT = "chat-sessions/current/"
@@ -46,7 +45,7 @@ def written(alice: Person) -> Thread:
     alice.post(path_of(message_of(thread, 2), "edit"), {"content": f"{CANARY} again"})
     alice.post(path_of(message_of(thread, 1), "feedback"), {"score": False, "comment": CANARY})
     turn_in(thread, user=alice.user, ended=timezone.now(), question=message_of(thread, 0))
-    budgets.charge(alice.user.pk, "a-model", Usage(input_tokens=70, output_tokens=7), turns=1, reserved=0)
+    charge(alice.user, "a-model", Usage(input_tokens=70, output_tokens=7))
     return thread
 
 

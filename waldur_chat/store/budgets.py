@@ -7,9 +7,10 @@ that of the site: so no limit is overshot, no update lost, and nobody waits in a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -22,7 +23,7 @@ from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.models.budgets import UNLIMITED
 from waldur_chat.store import sql
-from waldur_chat.store.periods import first_days, resets
+from waldur_chat.store.periods import Periods, first_days, resets
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
 COME_AGAIN_SECONDS = 5
@@ -102,37 +103,78 @@ def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
     }
 
 
-def charge(user_id: Any, model: str, usage: Usage, *, turns: int, reserved: int) -> None:
-    """Enter what a turn has used, if anything, and let go what was held for it; within a transaction."""
-    today = first_days(timezone.now())
-    if usage.input_tokens or usage.output_tokens:
-        _enter(today.day, user_id, model, usage, turns)
-    tokens = usage.input_tokens + usage.output_tokens
-    for owner in ({"user_id": user_id}, {"is_site": True}):
-        if owner.get("user_id", True) is None:
-            continue  # The user was deleted while his turn ran.
-        if not _charge(owner, asdict(today), tokens, reserved):
-            Budget.objects.get_or_create(**owner)
-            _charge(owner, asdict(today), tokens, reserved)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a turn has used, if anything, and what was held for it and is let go.
 
+    Within one transaction `acts` are executed, then `complete` is called.
+    """
 
-def _enter(day: date, user_id: Any, model: str, usage: Usage, turns: int) -> None:
-    """Add to the ledger."""
-    line = {"day": day, "user_id": user_id, "model": model[:200]}
-    sums = {"turns": turns, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-    if user_id is not None and _add(line, sums):
-        return
-    try:
-        with transaction.atomic():
-            DayOfUsage.objects.create(**line, **sums)
-    except IntegrityError:  # Another turn has made the line meanwhile.
-        _add(line, sums)
+    user_id: Any
+    """None where the user was deleted while his turn ran."""
+    model: str
+    usage: Usage
+    turns: int
+    reserved: int
+    today: Periods = field(default_factory=lambda: first_days(timezone.now()))
 
+    def acts(self) -> list[sql.Act]:
+        """Enter it where there are rows already. The site's is not among them: it is locked last, and shortest."""
+        return [act for act, _ in self._steps()]
 
-def _add(line: Mapping[str, Any], sums: Mapping[str, int]) -> bool:
-    """Add to a line of the ledger; tells whether there is one."""
-    values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
-    return bool(sql.execute(_adding(tuple(line), tuple(sums)), [*sums.values(), *values]))
+    def complete(self, changed: Sequence[int]) -> None:
+        """Do what is left to do; `changed` is how many rows each of the acts has found."""
+        for found, (_, make) in zip(changed, self._steps(), strict=True):
+            if not found:
+                make()
+        if self.user_id is None and self._tokens:
+            self._new_line()
+        if (self._tokens or self.reserved) and not sql.execute(*self._to_account(is_site=True)):
+            self._new_account(is_site=True)
+
+    @property
+    def _tokens(self) -> int:
+        return self.usage.input_tokens + self.usage.output_tokens
+
+    def _steps(self) -> list[tuple[sql.Act, Callable[[], None]]]:
+        """The acts, and what is done instead where there is no row."""
+        if self.user_id is None:
+            return []
+        line = [(self._to_line(), self._new_line)] if self._tokens else []
+        account = (self._to_account(user_id=self.user_id), partial(self._new_account, user_id=self.user_id))
+        return [*line, account] if self._tokens or self.reserved else []
+
+    def _line(self) -> tuple[dict[str, Any], dict[str, int]]:
+        """That of the ledger, and what is added to it."""
+        sums = {"input_tokens": self.usage.input_tokens, "output_tokens": self.usage.output_tokens}
+        line = {"day": self.today.day, "user_id": self.user_id, "model": self.model[:200]}
+        return line, {"turns": self.turns, **sums}
+
+    def _to_line(self) -> sql.Act:
+        line, sums = self._line()
+        values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
+        return _adding(tuple(line), tuple(sums)), [*sums.values(), *values]
+
+    def _new_line(self) -> None:
+        line, sums = self._line()
+        try:
+            with transaction.atomic():
+                DayOfUsage.objects.create(**line, **sums)
+        except IntegrityError:  # Another turn has made the line meanwhile.
+            sql.execute(*self._to_line())
+
+    def _to_account(self, **owner: Any) -> sql.Act:
+        """A process whose clock is behind counts into the newer period."""
+        values: list[Any] = [self.reserved, self.reserved]
+        for begin in PERIODS.values():
+            first = sql.stored(Budget, begin, getattr(self.today, begin))
+            values += [first, self._tokens, self._tokens, first, first]
+        ((name, value),) = owner.items()
+        return _charging(name), [*values, sql.stored(Budget, name, value)]
+
+    def _new_account(self, **owner: Any) -> None:
+        Budget.objects.get_or_create(**owner)
+        sql.execute(*self._to_account(**owner))
 
 
 @sql.composed
@@ -140,16 +182,6 @@ def _adding(line: Sequence[str], sums: Sequence[str]) -> str:
     changes = ", ".join(f"{name} = {name} + %s" for name in sums)
     where = " AND ".join(f"{name} = %s" for name in line)
     return f"UPDATE {sql.table(DayOfUsage)} SET {changes} WHERE {where}"  # noqa: S608  # No values in it.
-
-
-def _charge(owner: Mapping[str, Any], today: Mapping[str, date], tokens: int, reserved: int) -> bool:
-    """Charge an account; tells whether there is one. A process whose clock is behind counts into the newer period."""
-    values: list[Any] = [reserved, reserved]
-    for begin in PERIODS.values():
-        first = sql.stored(Budget, begin, today[begin])
-        values += [first, tokens, tokens, first, first]
-    (name, value), *_ = owner.items()
-    return bool(sql.execute(_charging(name), [*values, sql.stored(Budget, name, value)]))
 
 
 @sql.composed

@@ -65,13 +65,16 @@ def end(turn_id: str, ending: Ending) -> Stored | None:
             if turn.thread and turn.purpose == Turn.Purpose.ANSWER
             else None
         )
-        if not _write_end(turn, ending, answer or turn.answer):
-            return None  # Without a thread nothing is locked, and nothing was written yet.
         used = _used(turn, ending)
+        charge = _charge(turn, ending, used)
+        acts = [_end(turn, ending, answer or turn.answer), pieces.removing(turn.pk)]
         if turn.thread:
-            _sum_up(turn.thread, turn, ending, used)
-        pieces.remove(turn.pk)
-        _charge(turn, ending, used)
+            acts.append(_sum_up(turn.thread, turn, ending, used))
+        has_ended, *changed = sql.together([*acts, *charge.acts()])
+        if not has_ended:  # Somebody else has ended it: without a thread nothing is locked.
+            transaction.set_rollback(True)
+            return None
+        charge.complete(changed[len(acts) - 1 :])
         if turn.thread is None:
             Turn.objects.filter(pk=turn.pk).delete()
     return Stored(answer=answer.uuid.hex if answer else "") if turn.thread else None
@@ -147,8 +150,8 @@ def _may_end(turn: Turn, ending: Ending) -> bool:
     return turn.status == Turn.Status.RUNNING or is_late
 
 
-def _write_end(turn: Turn, ending: Ending, answer: Message | None) -> bool:
-    """Write the end; False where somebody else has done it."""
+def _end(turn: Turn, ending: Ending, answer: Message | None) -> sql.Act:
+    """Write the end, unless somebody else has done it."""
     changes = {
         "status": ending.status,
         "code": ending.code,
@@ -161,7 +164,7 @@ def _write_end(turn: Turn, ending: Ending, answer: Message | None) -> bool:
         "output_tokens": ending.usage.output_tokens,
         "is_estimated": ending.usage.estimated,
     }
-    return bool(sql.update(Turn, changes, id=turn.pk, status=turn.status))
+    return sql.updating(Turn, changes, id=turn.pk, status=turn.status)
 
 
 def _at_least(turn: Turn, usage: Usage) -> Usage:
@@ -241,7 +244,7 @@ def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
     return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
 
 
-def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
+def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> sql.Act:
     """Let the thread, which is locked, show what its turns and messages add up to."""
     thread.input_tokens += used.input_tokens
     thread.output_tokens += used.output_tokens
@@ -254,12 +257,15 @@ def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
     elif ending.model and ending.model not in thread.models_used.split(", "):
         thread.models_used = ", ".join(filter(None, [thread.models_used, ending.model]))[:500]
     thread.modified = timezone.now()
-    sql.update(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
+    return sql.updating(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
 
 
-def _charge(turn: Turn, ending: Ending, used: Usage) -> None:
+def _charge(turn: Turn, ending: Ending, used: Usage) -> budgets.Charge:
     is_first = turn.status == Turn.Status.RUNNING
-    reserved = turn.reserved if is_first else 0
-    if used.input_tokens or used.output_tokens or reserved:
-        turns = int(is_first and turn.purpose == Turn.Purpose.ANSWER)
-        budgets.charge(turn.user_id, ending.model, used, turns=turns, reserved=reserved)
+    return budgets.Charge(
+        user_id=turn.user_id,
+        model=ending.model,
+        usage=used,
+        turns=int(is_first and turn.purpose == Turn.Purpose.ANSWER),
+        reserved=turn.reserved if is_first else 0,
+    )

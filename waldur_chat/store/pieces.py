@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 
-from django.db import connection
 from django.db.models import Q
 
 from waldur_chat.models import Piece, Turn
@@ -32,7 +31,7 @@ class Written:
 
 def write(written: Sequence[Written]) -> None:
     """Write the news of all turns of a process, in one statement, which on PostgreSQL wakes the readers elsewhere."""
-    most = (connection.features.max_query_params or len(written) * 3) // 3
+    most = (sql.database().features.max_query_params or len(written) * 3) // 3
     for start in range(0, len(written), most):
         _insert(written[start : start + most])
 
@@ -40,18 +39,20 @@ def write(written: Sequence[Written]) -> None:
 def _insert(written: Sequence[Written]) -> None:
     places = ", ".join(["(%s, %s, %s)"] * len(written))
     values = [value for one in written for value in (one.row, one.position, storable(one.text))]
-    _execute(f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {places}", values)  # noqa: S608  # No values in it.
+    statement = f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {places}"  # noqa: S608  # No values in it.
+    sql.execute(_waking(statement), values)
 
 
-def remove(row: int) -> None:
+def removing(row: int) -> sql.Act:
     """Remove what a turn has written; the readers elsewhere are woken when the transaction ends."""
-    _execute(f"DELETE FROM {sql.table(Piece)} WHERE turn_id = %s", [row])  # noqa: S608  # No values in it.
+    return _waking(f"DELETE FROM {sql.table(Piece)} WHERE turn_id = %s"), [row]  # noqa: S608  # No values in it.
 
 
-def _execute(statement: str, values: Sequence[object]) -> None:
-    if connection.vendor == "postgresql":
-        statement = f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
-    sql.execute(statement, values)
+def _waking(statement: str) -> str:
+    """With that which wakes, on PostgreSQL."""
+    if sql.database().vendor != "postgresql":
+        return statement
+    return f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
 
 
 def after(positions: Mapping[int, int]) -> dict[int, Written]:

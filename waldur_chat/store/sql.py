@@ -15,6 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
+Act = tuple[str, Sequence[object]]
+"""A statement and its values."""
+
 M = TypeVar("M", bound=Model)
 Composing = TypeVar("Composing", bound=Callable[..., str])
 
@@ -63,6 +66,21 @@ def execute(statement: str, values: Sequence[object]) -> int:
         return int(cursor.rowcount)
 
 
+def together(acts: Sequence[Act]) -> list[int]:
+    """Execute several; gives how many rows each has changed. Where the database takes them so, it is asked once."""
+    if not acts:
+        return []
+    using = database()
+    if not _takes_several(using):
+        return [execute(*act) for act in acts]
+    with using.cursor() as cursor:
+        cursor.execute("; ".join(statement for statement, _ in acts), [value for _, some in acts for value in some])
+        changed = [int(cursor.rowcount)]
+        while cursor.nextset():
+            changed.append(int(cursor.rowcount))
+    return changed
+
+
 def row(statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
     """The one row that it gives; None where it gives none."""
     with database().cursor() as cursor:
@@ -71,10 +89,10 @@ def row(statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
         return None if found is None else tuple(found)
 
 
-def update(model: type[Model], changes: Mapping[str, object], **where: object) -> int:
-    """Change the rows that have these values, by names of fields; gives how many there were."""
+def updating(model: type[Model], changes: Mapping[str, object], **where: object) -> Act:
+    """Change the rows that have these values, by names of fields."""
     values = [stored(model, name, value) for name, value in (*changes.items(), *where.items())]
-    return execute(_updating(model, tuple(changes), tuple(where)), values)
+    return _updating(model, tuple(changes), tuple(where)), values
 
 
 def insert(instance: M) -> M:
@@ -115,6 +133,15 @@ def _inserting(model: type[Model], gives_key: bool) -> str:
     places = ", ".join(["%s"] * len(names))
     statement = f"INSERT INTO {table(model)} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # See above.
     return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
+
+
+def _takes_several(using: BaseDatabaseWrapper) -> bool:
+    """PostgreSQL does, where psycopg 3 puts the values into the statement, as Django has it by default."""
+    if using.vendor != "postgresql" or using.settings_dict.get("OPTIONS", {}).get("server_side_binding"):
+        return False
+    from django.db.backends.postgresql import psycopg_any
+
+    return bool(psycopg_any.is_psycopg3)
 
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:

@@ -1,0 +1,38 @@
+"""PostgreSQL is asked once for several statements, where its driver can do so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from tests.acceptance.databases import HOST, opened
+from waldur_chat.models import SystemPrompt
+from waldur_chat.store import sql
+
+
+@pytest.fixture
+def asked(postgresql_address: str, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A connection to PostgreSQL, through which the store asks."""
+    with django_db_blocker.unblock(), opened(postgresql_address):
+        call_command("migrate", database=HOST, verbosity=0)
+        monkeypatch.setattr(sql, "database", lambda: connections[HOST])
+        yield connections[HOST]
+
+
+@pytest.mark.parametrize(("options", "times"), [({}, 1), ({"server_side_binding": True}, 3)])
+def test_it_is_asked(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, times: int) -> None:
+    for name, value in options.items():
+        monkeypatch.setitem(asked.settings_dict["OPTIONS"], name, value)
+    SystemPrompt.objects.using(HOST).all().delete()
+    for name in ("a", "b%s; c"):
+        SystemPrompt.objects.using(HOST).create(name=name)
+    acts = [sql.updating(SystemPrompt, {"name": f"{name}d"}, name=name) for name in ("a", "b", "b%s; c")]
+    with CaptureQueriesContext(asked) as queries:
+        assert sql.together(acts) == [1, 0, 1]
+    assert len(queries) == times
+    assert sorted(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == ["ad", "b%s; cd"]
