@@ -30,6 +30,7 @@ class Viewing:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: running.Running | None = None
         self._is_sent_away = False
+        self._is_patient = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to read, on this loop."""
@@ -48,6 +49,10 @@ class Viewing:
                 raise TurnCancelled
             case _:
                 return event
+
+    def be_patient(self) -> None:
+        """See Source.be_patient()."""
+        self._is_patient = True
 
     async def take(self, timeout: float | None = None) -> list[Event]:
         """See Source.take()."""
@@ -85,7 +90,10 @@ class Viewing:
 
     def _begin(self) -> LogReader:
         assert self._loop
-        return LogReader(self._log(self._loop), self.position)
+        reader = LogReader(self._log(self._loop), self.position)
+        if self._is_patient:
+            reader.be_patient()
+        return reader
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         running.discard_viewer(self, loop)

@@ -134,3 +134,24 @@ def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
         assert len(channel.take()) == 2
 
     run(main())
+
+
+@pytest.mark.parametrize("last", [Delta(text=HALF), Cancelled(usage=None)])
+def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta | Cancelled) -> None:
+    async def main() -> None:
+        channel = Channel()
+        channel.be_patient()
+        waiting = asyncio.create_task(channel.wait())
+        await turns_of_the_loop()
+        await channel.put(Delta(text=HALF))
+        await turns_of_the_loop()
+        assert not waiting.done()
+        if isinstance(last, Delta):
+            await channel.put(last)
+        else:
+            channel.end(last)
+        await turns_of_the_loop()
+        assert waiting.done()
+        assert channel.take() == [Delta(text=HALF), last]
+
+    run(main())

@@ -91,3 +91,20 @@ def test_a_reader_who_has_left_counts_no_more() -> None:
     readers[0].close()
     readers[0].close()
     assert log.readers == 1
+
+
+def test_a_patient_reader_is_woken_by_the_end() -> None:
+    async def main() -> None:
+        log = Log()
+        patient, other = LogReader(log), LogReader(log)
+        patient.be_patient()
+        waits = [asyncio.create_task(reader.wait()) for reader in (patient, other)]
+        await asyncio.sleep(0)
+        log.add(Delta(text="a"))
+        await asyncio.wait(waits, timeout=0.01)
+        assert [wait.done() for wait in waits] == [False, True]
+        log.end(Cancelled(usage=None))
+        assert await waits[0]
+        assert patient.take() == [Delta(text="a"), Cancelled(usage=None)]
+
+    run(main())

@@ -57,6 +57,7 @@ class WholeAnswer(Outcome[Answer]):
     async def reach(self, source: Source) -> Answer:
         """See Outcome.reach()."""
         text = Growing()
+        source.be_patient()
         while True:
             events = await source.take()
             text.add("".join(event.text for event in events if isinstance(event, Delta)))

@@ -22,6 +22,7 @@ class Channel:
         self._size = 0
         self._reader = Waiter()
         self._writer = Waiter()
+        self._is_patient = False
 
     @property
     def is_full(self) -> bool:
@@ -36,8 +37,13 @@ class Channel:
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event, without waiting."""
+        self._is_patient = False
         self._add(terminal)
         self._reader.close()
+
+    def be_patient(self) -> None:
+        """The reader wants the whole: it is woken at the end, and where the writer would have to wait for it."""
+        self._is_patient = True
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
@@ -59,4 +65,5 @@ class Channel:
         self._events.append(event)
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
-        self._reader.wake()
+        if not self._is_patient or self.is_full:
+            self._reader.wake()

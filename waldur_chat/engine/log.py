@@ -54,6 +54,7 @@ class Log:
         self.terminal: Terminal | None = None
         self.readers = 0
         self._waiting: set[Waiter] = set()
+        self._waiting_for_end: set[Waiter] = set()
 
     async def put(self, event: Event) -> None:
         """Add an event."""
@@ -74,20 +75,26 @@ class Log:
                 self.reasoning.add(text)
             case _:
                 self.terminal = event
-        self.wake()
+                _wake(self._waiting_for_end)
+        _wake(self._waiting)
 
-    async def wait(self, waiter: Waiter, timeout: float | None) -> None:
-        """Wait for the next event, at most so many seconds."""
-        self._waiting.add(waiter)
+    async def wait(self, waiter: Waiter, timeout: float | None, *, for_end: bool) -> None:
+        """Wait for the next event or for the last one, at most so many seconds."""
+        waiting = self._waiting_for_end if for_end else self._waiting
+        waiting.add(waiter)
         try:
             await waiter.wait(timeout)
         finally:
-            self._waiting.discard(waiter)
+            waiting.discard(waiter)
 
     def wake(self) -> None:
         """Let everybody look who waits."""
-        for waiter in self._waiting:
-            waiter.wake()
+        _wake(self._waiting | self._waiting_for_end)
+
+
+def _wake(waiting: set[Waiter]) -> None:
+    for waiter in waiting:
+        waiter.wake()
 
 
 class LogReader:
@@ -100,13 +107,18 @@ class LogReader:
         self._is_told_of_start = False
         self._has_ended = False
         self._has_left = False
+        self._is_patient = False
         self._waiter = Waiter()
         log.readers += 1
+
+    def be_patient(self) -> None:
+        """See Channel.be_patient()."""
+        self._is_patient = True
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
         if not self._has_news():
-            await self.log.wait(self._waiter, timeout)
+            await self.log.wait(self._waiter, timeout, for_end=self._is_patient)
         return self._has_news()
 
     def peek(self) -> Event:

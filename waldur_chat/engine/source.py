@@ -35,6 +35,9 @@ class Source(Protocol):
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
 
+    def be_patient(self) -> None:
+        """The reader, who has started it, wants the whole: let him wait for its end rather than for each event."""
+
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last.
 

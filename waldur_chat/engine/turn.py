@@ -145,6 +145,10 @@ class Turn:
             case _:
                 return event
 
+    def be_patient(self) -> None:
+        """See Source.be_patient()."""
+        self._source.be_patient()
+
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
         await self._source.wait(timeout)
