@@ -116,8 +116,8 @@ def _locked(uuid: UUID) -> tuple[Turn, bool] | None:
     The lock is a write, for SQLite.
     """
     key = sql.stored(Turn, "uuid", uuid)
-    sql.execute(_locking(), [sql.stored(Thread, "modified", timezone.now()), key])
-    found = sql.row(_reading(), [key])
+    locking = _locking(), [sql.stored(Thread, "modified", timezone.now()), key]
+    found = sql.row(_reading(), [key], after=[locking])
     if found is None:
         return None
     is_asked, *values = found

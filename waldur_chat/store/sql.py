@@ -74,17 +74,23 @@ def together(acts: Sequence[Act]) -> list[int]:
     if not _takes_several(using):
         return [execute(*act) for act in acts]
     with using.cursor() as cursor:
-        cursor.execute("; ".join(statement for statement, _ in acts), [value for _, some in acts for value in some])
+        cursor.execute(*_joined(acts))
         changed = [int(cursor.rowcount)]
         while cursor.nextset():
             changed.append(int(cursor.rowcount))
     return changed
 
 
-def row(statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
-    """The one row that it gives; None where it gives none."""
-    with database().cursor() as cursor:
-        cursor.execute(statement, values)
+def row(statement: str, values: Sequence[object], *, after: Sequence[Act] = ()) -> tuple[Any, ...] | None:
+    """The one row that it gives once others were executed, see together(); None where it gives none."""
+    using = database()
+    if after and not _takes_several(using):
+        together(after)
+        after = ()
+    with using.cursor() as cursor:
+        cursor.execute(*_joined([*after, (statement, values)]))
+        for _ in after:
+            cursor.nextset()
         found = cursor.fetchone()
         return None if found is None else tuple(found)
 
@@ -133,6 +139,10 @@ def _inserting(model: type[Model], gives_key: bool) -> str:
     places = ", ".join(["%s"] * len(names))
     statement = f"INSERT INTO {table(model)} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # See above.
     return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
+
+
+def _joined(acts: Sequence[Act]) -> Act:
+    return "; ".join(statement for statement, _ in acts), [value for _, values in acts for value in values]
 
 
 def _takes_several(using: BaseDatabaseWrapper) -> bool:
