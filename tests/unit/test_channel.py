@@ -15,7 +15,8 @@ HALF = "x" * (CAPACITY // 2)
 
 async def put_all(channel: Channel, events: list[Event]) -> None:
     for event in events:
-        await channel.put(event)
+        await channel.drained()
+        channel.add(event)
 
 
 async def turns_of_the_loop() -> None:
@@ -38,7 +39,7 @@ def test_events_come_out_in_order() -> None:
 def test_peeking_takes_nothing() -> None:
     async def main() -> None:
         channel = Channel()
-        await channel.put(Delta(text="a"))
+        channel.add(Delta(text="a"))
         assert channel.peek() == Delta(text="a")
         assert channel.take() == [Delta(text="a")]
 
@@ -59,7 +60,7 @@ def test_a_reader_is_woken_by_what_comes() -> None:
 def test_a_reader_does_not_wait_for_what_is_there() -> None:
     async def main() -> None:
         channel = Channel()
-        await channel.put(Delta(text="a"))
+        channel.add(Delta(text="a"))
         assert await channel.wait(timeout=0)
 
     run(main())
@@ -94,7 +95,7 @@ def test_a_reader_that_was_cancelled_may_come_back() -> None:
         reader = asyncio.create_task(channel.wait())
         await turns_of_the_loop()
         reader.cancel()
-        await channel.put(Delta(text="a"))
+        channel.add(Delta(text="a"))
         assert await channel.wait()
 
     run(main())
@@ -143,11 +144,11 @@ def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta 
         channel.be_patient()
         waiting = asyncio.create_task(channel.wait())
         await turns_of_the_loop()
-        await channel.put(Delta(text=HALF))
+        channel.add(Delta(text=HALF))
         await turns_of_the_loop()
         assert not waiting.done()
         if isinstance(last, Delta):
-            await channel.put(last)
+            channel.add(last)
         else:
             channel.end(last)
         await turns_of_the_loop()

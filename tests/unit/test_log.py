@@ -69,7 +69,7 @@ def test_all_readers_are_woken_by_what_comes() -> None:
         readers = [LogReader(log), LogReader(log)]
         waiting = [asyncio.ensure_future(reader.wait()) for reader in readers]
         await asyncio.sleep(0)
-        await log.put(START)
+        log.add(START)
         assert await asyncio.gather(*waiting) == [True, True]
         assert [reader.take() for reader in readers] == [[START], [START]]
 

@@ -1,7 +1,7 @@
 """Carries the events of one turn from its task to one reader, on one event loop.
 
-The channel is bounded: a writer that is `CAPACITY` characters ahead of its reader waits, so that a slow reader costs
-no memory but slows its own turn down (which the limit on the whole turn ends).
+The channel is bounded: a writer that is `CAPACITY` characters ahead of its reader is to wait, so that a slow reader
+costs no memory but slows its own turn down (which the limit on the whole turn ends).
 """
 
 from __future__ import annotations
@@ -29,16 +29,23 @@ class Channel:
         """Whether the reader is so far behind that the writer must wait."""
         return self._size >= CAPACITY
 
-    async def put(self, event: Event) -> None:
-        """Add an event, waiting while the reader is too far behind."""
+    def add(self, event: Event) -> None:
+        """Add an event. The writer waits first while the channel is full."""
+        self._events.append(event)
+        if isinstance(event, (Delta, Reasoning)):
+            self._size += len(event.text) + EVENT_COST
+        if not self._is_patient or self.is_full:
+            self._reader.wake()
+
+    async def drained(self) -> None:
+        """Wait while the reader is too far behind."""
         while self.is_full:
             await self._writer.wait()
-        self._add(event)
 
     def end(self, terminal: Terminal) -> None:
-        """Add the last event, without waiting."""
+        """Add the last event, full or not."""
         self._is_patient = False
-        self._add(terminal)
+        self.add(terminal)
         self._reader.close()
 
     def be_patient(self) -> None:
@@ -60,10 +67,3 @@ class Channel:
         events, self._events, self._size = self._events, [], 0
         self._writer.wake()
         return events
-
-    def _add(self, event: Event) -> None:
-        self._events.append(event)
-        if isinstance(event, (Delta, Reasoning)):
-            self._size += len(event.text) + EVENT_COST
-        if not self._is_patient or self.is_full:
-            self._reader.wake()

@@ -44,9 +44,6 @@ class Growing:
 class Log:
     """What one turn has told. Written on its event loop."""
 
-    is_full = False
-    """See Channel.is_full: it takes everything."""
-
     def __init__(self) -> None:
         self.started: Started | None = None
         self.text = Growing()
@@ -55,10 +52,6 @@ class Log:
         self.readers = 0
         self._waiting: set[Waiter] = set()
         self._waiting_for_end: set[Waiter] = set()
-
-    async def put(self, event: Event) -> None:
-        """Add an event."""
-        self.add(event)
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event."""

@@ -80,9 +80,9 @@ class Turn:
         self._tally = Tally(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._tally)
         self.log = Log() if keeper else None
-        channel = Channel()
-        self._sink: Log | Channel = self.log or channel
-        self._source: LogReader | Channel = LogReader(self.log) if self.log else channel
+        self._channel = Channel()  # A log takes everything, and this is never full then.
+        self._sink: Log | Channel = self.log or self._channel
+        self._source: LogReader | Channel = LogReader(self.log) if self.log else self._channel
         self._leaving_timer: asyncio.TimerHandle | None = None
         self._joiner = SurrogateJoiner()
         self._length = 0
@@ -152,7 +152,7 @@ class Turn:
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
         await self._source.wait(timeout)
-        if self._sink.is_full:  # The provider could say nothing until now.
+        if self._channel.is_full:  # The provider could say nothing until now.
             self._heard_at = self._running_loop.time()
         return self._source.take()
 
@@ -255,29 +255,33 @@ class Turn:
 
     async def _answer(self) -> Finished:
         """Pass on what the provider says, until it has said everything."""
+        clock = self._running_loop.time
         async with aclosing(await self._attempts.begin()) as answering:
             self._listen_anew()
             for event in answering.first:
-                await self._pass_on(event)
-                self._heard_at = self._running_loop.time()
+                await self._channel.drained()
+                self._pass_on(event)
+            self._heard_at = clock()
             async for event in answering.rest:
-                await self._pass_on(event)
-                self._heard_at = self._running_loop.time()
-        await self._put(Delta(text=self._joiner.flush()))
+                if self._channel.is_full:
+                    await self._channel.drained()
+                self._pass_on(event)
+                self._heard_at = clock()
+        self._put(Delta(text=self._joiner.flush()))
         if self.record.first_event_seconds is None:
-            await self._begin_answer()
+            self._begin_answer()
         return self._finished()
 
     def _finished(self) -> Finished:
         return Finished(reason=self._reason or "stop", usage=self._tally.total(complete=True))
 
-    async def _pass_on(self, event: ProviderEvent) -> None:
+    def _pass_on(self, event: ProviderEvent) -> None:
         match event:
             case Delta(text=text):
                 joined = self._joiner.feed(text)
-                await self._put(event if joined is text else Delta(text=joined))
+                self._put(event if joined is text else Delta(text=joined))
             case Reasoning():
-                await self._put(event)
+                self._put(event)
             case Usage():
                 self._tally.report(event)
             case Stopped(reason=reason):
@@ -285,7 +289,7 @@ class Turn:
                 self._patience = min(TRAILING_SECONDS, self.settings.silence_seconds)
                 self._listen_anew()
 
-    async def _put(self, event: Delta | Reasoning) -> None:
+    def _put(self, event: Delta | Reasoning) -> None:
         if self._terminal is not None:
             raise asyncio.CancelledError  # It was told to stop, and went on.
         if event.text:
@@ -294,16 +298,16 @@ class Turn:
                 raise AnswerTooLong
             self._tally.hear(event.text)
             if self.record.first_event_seconds is None:
-                await self._begin_answer()
-            await self._sink.put(event)
+                self._begin_answer()
+            self._sink.add(event)
             if self._keeper:
                 self._keep_within_promise(self._keeper)
 
-    async def _begin_answer(self) -> None:
+    def _begin_answer(self) -> None:
         self.record.first_event_seconds = self.age
         if self._keeper:
             self._keeper.answer(self)
-        await self._sink.put(Started(turn=self.id, thread=self.record.thread))
+        self._sink.add(Started(turn=self.id, thread=self.record.thread))
 
     def _keep_within_promise(self, keeper: Keeper) -> None:
         """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
@@ -322,7 +326,7 @@ class Turn:
 
         One that is silent after it has said why it stopped has said everything.
         """
-        left = self._patience if self._sink.is_full else self._heard_at + self._patience - self._running_loop.time()
+        left = self._patience if self._channel.is_full else self._heard_at + self._patience - self._running_loop.time()
         if left > 0:
             self._silence_timer = self._running_loop.call_later(left, self._listen)
         else:

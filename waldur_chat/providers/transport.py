@@ -194,15 +194,16 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     broken: ProviderUnreachable | None = None
     async with aclosing(await ask()) as response:
         chunks = aiter(response.stream)
+        read = chunks.__anext__
         try:
             while not reader.done:
                 try:
-                    data = await anext(chunks, None)
+                    data = await read()
+                except StopAsyncIteration:
+                    break
                 except Exception as error:
                     broken = ProviderUnreachable(f"The connection broke: {type(error).__name__}.")
                     broken.__cause__ = error
-                    break
-                if data is None:
                     break
                 for event in reader.feed(data):
                     yield event
