@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
@@ -61,13 +62,20 @@ def heard(model: type[Model]) -> Iterator[list[dict[str, Any]]]:
 @pytest.mark.parametrize("gives_key", [True, False])
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_inserted_is_there(
-    make: Make, model: type[Model], gives_key: bool, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    model: type[Model],
+    gives_key: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     if not gives_key:  # As MySQL and older SQLite.
         if connection.vendor == "postgresql":
             pytest.skip("PostgreSQL always gives it.")
-        monkeypatch.setattr(type(connection.features), "can_return_columns_from_insert", False)
-    row = sql.insert(make(model))
+        monkeypatch.setitem(vars(connection.features), "can_return_columns_from_insert", False)
+    new = make(model)
+    with django_assert_num_queries(1) as written:
+        row = sql.insert(new)
+    assert ("RETURNING" in written[0]["sql"]) == gives_key
     assert values(model.objects.get(pk=row.pk)) == values(row)  # type: ignore[attr-defined]
 
 

@@ -8,7 +8,7 @@ the same machine, and the first round warms up. Medians are shown, and how far t
 - `stored`: the same with storage off and on, on PostgreSQL.
 - `first`: the time to the first token beyond that of the model service, one stream and 50.
 - `held`: 2,000 streams of a token each 200 ms: how late tokens arrive, and the memory of a stream.
-- `invoke`: whole answers in a second, of a model that answers at once and of one that takes a second.
+- `invoke`: whole answers in a second, of models that answer at once, in one second and in three.
 - `refused`: refusals in a second while all seats are taken, beside requests that nobody refuses and that ask no model.
 - `growth`: a token's processor time as streams and answers grow.
 """
@@ -187,7 +187,11 @@ async def _held(one: Started, question: str, before: int) -> tuple[list[float], 
 def measure_invoke(only: Sequence[str], rounds: int) -> None:
     """Whole answers in a second."""
     names = only or ["ours", "ours, gunicorn gthread", "DRF + SDK, gunicorn gthread"]
-    kinds = {"at once": ("fake:tokens=50", 16, 400), "in a second": ("fake:tokens=50&delay=0.02", 400, 1200)}
+    kinds = {
+        "at once": ("fake:tokens=50", 16, 400),
+        "in 1 second": ("fake:tokens=50&delay=0.02", 400, 1200),
+        "in 3 seconds": ("fake:tokens=50&delay=0.06", 600, 800),
+    }
     found: dict[tuple[str, str], list[float]] = {}
     with running(names) as (started, _):
         for number in range(rounds + 1):
