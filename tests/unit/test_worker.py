@@ -9,7 +9,6 @@ import threading
 import time
 
 import pytest
-from django.db import connections
 
 from tests.unit.aio import run, until
 from waldur_chat.engine.worker import Worker
@@ -100,25 +99,6 @@ def test_a_drain_does_not_wait_for_ever() -> None:
 
 def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
     Worker("waldur-chat-idle").drain(60)
-
-
-def test_an_idle_worker_holds_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh, closed, release = Worker("waldur-chat-fresh"), threading.Semaphore(0), threading.Event()
-
-    def close_all() -> None:
-        if threading.current_thread().name == "waldur-chat-fresh":  # Others may have ended something just now.
-            closed.release()
-
-    monkeypatch.setattr(connections, "close_all", close_all)
-
-    async def main() -> None:
-        first, second = fresh.do(release.wait), fresh.do(lambda: closed.acquire(blocking=False))
-        release.set()
-        await first
-        assert not await second
-
-    run(main())
-    assert closed.acquire(timeout=5)
 
 
 def test_what_is_asked_while_the_process_exits_is_done() -> None:

@@ -13,19 +13,23 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 
 DRAIN_SECONDS = 5.0
 """How long a process that exits may take to do what was asked for."""
 
+LINGER_SECONDS = 0.1
+"""How long a connection waits for the next act: to make one takes longer than most acts do."""
+
 
 class Worker:
-    """One thread. It keeps a connection of the database only while there is something to do."""
+    """One thread. It keeps a connection of the database only while there is something to do, and a moment longer."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -54,18 +58,43 @@ class Worker:
     def _run(acts: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             acts.get()()
-            if acts.empty():
-                connections.close_all()
+            with suppress(Empty):
+                while True:
+                    if acts.empty():
+                        _close(_is_pooled)
+                    acts.get(timeout=LINGER_SECONDS)()
+            _close(_is_open)
 
 
 def _do(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Callable[..., Any], *args: object) -> None:
     try:
-        close_old_connections()
+        _close(_is_broken)  # Its database may have gone away since.
         result = partial(_set, future, act(*args), None)
     except Exception as error:
         result = partial(_set, future, None, error)
     with suppress(RuntimeError):  # The loop is closed: nobody waits.
         loop.call_soon_threadsafe(result)
+
+
+def _close(which: Callable[[BaseDatabaseWrapper], bool]) -> None:
+    """Close those of this thread's connections that are so."""
+    for connection in connections.all(initialized_only=True):
+        with suppress(Error):
+            if _is_open(connection) and which(connection):
+                connection.close()
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    return connection.connection is not None
+
+
+def _is_broken(connection: BaseDatabaseWrapper) -> bool:
+    return not connection.is_usable()
+
+
+def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """Whether others may wait for it; to get one back costs next to nothing."""
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
 def _set(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
