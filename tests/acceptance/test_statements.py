@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import IntegrityError, connections
+from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from tests.acceptance.databases import HOST, opened
-from waldur_chat.models import SystemPrompt
+from waldur_chat.models import SystemPrompt, SystemPromptVersion
 from waldur_chat.store import sql
 
 
@@ -41,3 +42,40 @@ def test_it_is_asked(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, 
     assert len(queries) == min(times, 2)
     assert sql.execute(*sql.updating(SystemPrompt, {"name": "ad"}, name="a")) == 1
     assert sorted(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == ["ad", "b%s; cd"]
+
+
+def written(name: str) -> tuple[SystemPrompt, SystemPromptVersion]:
+    """Rows that are not written yet; the second points to the first."""
+    prompt = SystemPrompt(name=name)
+    return prompt, SystemPromptVersion(prompt=prompt, number=1)
+
+
+@pytest.mark.parametrize(("options", "times"), [({}, 1), ({"server_side_binding": True}, 4)])
+def test_it_is_asked_to_insert(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, times: int) -> None:
+    for name, value in options.items():
+        monkeypatch.setitem(asked.settings_dict["OPTIONS"], name, value)
+    prompt, version = written("c%s; d")
+    with CaptureQueriesContext(asked) as queries:
+        sql.insert_all(prompt, version)
+    assert len(queries) == times  # With the beginning and the end of a transaction, where it needs one.
+    assert (version.prompt_id, version._state.adding, version._state.db) == (prompt.pk, False, HOST)
+    found = SystemPromptVersion.objects.using(HOST).select_related("prompt").get(pk=version.pk)
+    assert (found.prompt.name, found.prompt.uuid, found.author) == (prompt.name, prompt.uuid, None)
+    with pytest.raises(IntegrityError):
+        sql.insert_all(*written("e"), SystemPromptVersion(prompt=prompt, number=1))
+    assert not SystemPrompt.objects.using(HOST).filter(name="e").exists()
+
+
+def test_who_listens_hears_of_each_row(asked: Any) -> None:
+    heard: list[Any] = []
+
+    def hear(instance: Any, **_: Any) -> None:
+        heard.append((instance, instance.prompt_id))
+
+    prompt, version = written("f")
+    pre_save.connect(hear, sender=SystemPromptVersion)
+    try:
+        sql.insert_all(prompt, version)
+    finally:
+        pre_save.disconnect(hear, sender=SystemPromptVersion)
+    assert heard == [(version, prompt.pk)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -96,7 +96,7 @@ def _check(account: Account, reserved: int, tokens: int, settings: Settings) -> 
 
 def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
     """What was used in each period that this moment is in; by a clock that is behind, in the newer one."""
-    begun = asdict(first_days(moment))
+    begun = first_days(moment).by_name()
     return {
         period: getattr(budget, f"{period}_tokens") if (getattr(budget, begin) or date.min) >= begun[begin] else 0
         for period, begin in PERIODS.items()
@@ -120,7 +120,7 @@ class Charge:
 
     def acts(self) -> list[sql.Act]:
         """Enter it where there are rows already. The site's is not among them: it is locked last, and shortest."""
-        return [act for act, _ in self._steps()]
+        return [act() for act, _ in self._steps()]
 
     def complete(self, changed: Sequence[int]) -> None:
         """Do what is left to do; `changed` is how many rows each of the acts has found."""
@@ -136,12 +136,13 @@ class Charge:
     def _tokens(self) -> int:
         return self.usage.input_tokens + self.usage.output_tokens
 
-    def _steps(self) -> list[tuple[sql.Act, Callable[[], None]]]:
-        """The acts, and what is done instead where there is no row."""
+    def _steps(self) -> list[tuple[Callable[[], sql.Act], Callable[[], None]]]:
+        """What gives each act, and what is done instead where there is no row."""
         if self.user_id is None:
             return []
-        line = [(self._to_line(), self._new_line)] if self._tokens else []
-        account = (self._to_account(user_id=self.user_id), partial(self._new_account, user_id=self.user_id))
+        line = [(self._to_line, self._new_line)] if self._tokens else []
+        owner = {"user_id": self.user_id}
+        account = (partial(self._to_account, **owner), partial(self._new_account, **owner))
         return [*line, account] if self._tokens or self.reserved else []
 
     def _line(self) -> tuple[dict[str, Any], dict[str, int]]:
@@ -152,8 +153,7 @@ class Charge:
 
     def _to_line(self) -> sql.Act:
         line, sums = self._line()
-        values = [sql.stored(DayOfUsage, name, value) for name, value in line.items()]
-        return _adding(tuple(line), tuple(sums)), [*sums.values(), *values]
+        return _adding(tuple(line), tuple(sums)), [*sums.values(), *sql.all_stored(DayOfUsage, line)]
 
     def _new_line(self) -> None:
         line, sums = self._line()
@@ -166,11 +166,10 @@ class Charge:
     def _to_account(self, **owner: Any) -> sql.Act:
         """A process whose clock is behind counts into the newer period."""
         values: list[Any] = [self.reserved, self.reserved]
-        for begin in PERIODS.values():
-            first = sql.stored(Budget, begin, getattr(self.today, begin))
+        *begun, who = sql.all_stored(Budget, {**self.today.by_name(), **owner})
+        for first in begun:
             values += [first, self._tokens, self._tokens, first, first]
-        ((name, value),) = owner.items()
-        return _charging(name), [*values, sql.stored(Budget, name, value)]
+        return _charging(*owner), [*values, who]
 
     def _new_account(self, **owner: Any) -> None:
         Budget.objects.get_or_create(**owner)

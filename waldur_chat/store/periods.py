@@ -21,6 +21,10 @@ class Periods:
     week: date
     month: date
 
+    def by_name(self) -> dict[str, date]:
+        """They by their names; `asdict` copies each."""
+        return {"day": self.day, "week": self.week, "month": self.month}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resets:

@@ -1,4 +1,4 @@
-"""Where a question and its answer stand in their conversation; the question is written at once.
+"""Where a question and its answer stand in their conversation.
 
 A question that is edited stays in its place until its new version is answered: then both new ones replace the old ones.
 """
@@ -12,7 +12,6 @@ from django.utils.translation import gettext_noop
 from waldur_chat.errors import QuestionRefused
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread
-from waldur_chat.store import sql
 
 NOTHING_TO_RELOAD = gettext_noop("There is no answer to replace.")
 NOT_THE_LAST = gettext_noop("This is not the last message of the user in this conversation.")
@@ -20,7 +19,10 @@ NOT_THE_LAST = gettext_noop("This is not the last message of the user in this co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The message that is asked (None where the assistant opens), whether it is new, and the index of its answer."""
+    """The message that is asked (None where the assistant opens), and the index of its answer.
+
+    A question that is new is not written yet.
+    """
 
     question: Message | None
     is_new: bool = False
@@ -28,7 +30,7 @@ class Place:
 
 
 def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Place:
-    """Write the question, within a transaction that has locked the thread. Raises `QuestionRefused`.
+    """Find it, within a transaction that has locked the thread. Raises `QuestionRefused`.
 
     `is_empty` says that nothing was said in it yet.
     """
@@ -41,7 +43,7 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Plac
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
         return Place(question=None, answer_index=index)
-    asked = sql.insert(Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index))
+    asked = Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
     return Place(question=asked, is_new=True, answer_index=index + 1)
 
 
@@ -74,5 +76,4 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
         replaces=last,
         is_current=False,
     )
-    sql.insert(asked)
     return Place(question=asked, is_new=True, answer_index=last.sequence_index + 1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import JSONField, Model
 from django.db.models.signals import post_save, pre_save
 
 Act = tuple[str, Sequence[object]]
@@ -55,8 +55,13 @@ def columns(model: type[Model]) -> str:
 
 def stored(model: type[Model], field: str, value: object) -> Any:
     """The value of a field as the database takes it."""
-    found: Any = model._meta.get_field(field)
-    return found.get_db_prep_value(value, database())
+    return all_stored(model, {field: value})[0]
+
+
+def all_stored(model: type[Model], values: Mapping[str, object]) -> list[Any]:
+    """The values of fields as the database takes them."""
+    using, field_of = database(), cast(Any, model._meta.get_field)
+    return [field_of(name).get_db_prep_value(value, using) for name, value in values.items()]
 
 
 def execute(statement: str, values: Sequence[object]) -> int:
@@ -97,7 +102,7 @@ def row(statement: str, values: Sequence[object], *, after: Sequence[Act] = ()) 
 
 def updating(model: type[Model], changes: Mapping[str, object], **where: object) -> Act:
     """Change the rows that have these values, by names of fields."""
-    values = [stored(model, name, value) for name, value in (*changes.items(), *where.items())]
+    values = [*all_stored(model, changes), *all_stored(model, where)]
     return _updating(model, tuple(changes), tuple(where)), values
 
 
@@ -105,15 +110,35 @@ def insert(instance: M) -> M:
     """Write a new row, and set its primary key; with the signals of a model that is saved."""
     model, using = type(instance), database()
     told = {"sender": model, "instance": instance, "raw": False, "using": using.alias, "update_fields": None}
+    _point(instance)
     pre_save.send(**told)
     gives_key = using.features.can_return_columns_from_insert
-    values = [field.get_db_prep_save(field.pre_save(instance, True), using) for field in _written(model)]
     with using.cursor() as cursor:
-        cursor.execute(_inserting(model, gives_key), values)
-        found = cursor.fetchone()[0] if gives_key else _last_key(using, cursor, model)
-    instance.pk, instance._state.adding, instance._state.db = found, False, using.alias
+        cursor.execute(*_inserting(instance, using, gives_key=gives_key))
+        _become_stored(instance, cursor.fetchone()[0] if gives_key else _last_key(using, cursor, model), using)
     post_save.send(created=True, **told)
     return instance
+
+
+def insert_all(*rows: Model) -> None:
+    """Write new rows, all or none, as insert() does. One may point to the newest of another kind before it.
+
+    Where the database takes them so, and nobody hears of it, it is asked once.
+    """
+    using = database()
+    takes_several = len(rows) > 1 and _takes_several(using)
+    if not takes_several or any(signal.has_listeners(type(row)) for signal in (pre_save, post_save) for row in rows):
+        with transaction.atomic(using.alias, savepoint=False):
+            for row in rows:
+                insert(row)
+        return
+    acts = [_inserting(row, using, gives_key=True) for row in rows]
+    with using.cursor() as cursor:
+        cursor.execute(*_joined(acts))
+        for row in rows:
+            _point(row)
+            _become_stored(row, cursor.fetchone()[0], using)
+            cursor.nextset()
 
 
 def instance(model: type[M], values: Sequence[Any]) -> M:
@@ -133,12 +158,43 @@ def _updating(model: type[Model], changed: Sequence[str], where: Sequence[str]) 
     return f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
 
 
+def _inserting(row: Model, using: BaseDatabaseWrapper, *, gives_key: bool) -> Act:
+    """What is the same in most rows stands in the statement: a value takes the driver longer than the database."""
+    unset, places, values = _unset_links(row), [], []
+    for field in _written(type(row)):
+        value = field.pre_save(row, True)
+        place = _last_key_of(field.related_model) if field in unset else _place(field, value)
+        places.append(place)
+        if place == "%s":
+            values.append(field.get_db_prep_save(value, using))
+    return _insertion(type(row), tuple(places), gives_key), values
+
+
+def _place(field: Any, value: object) -> str:
+    if isinstance(field, JSONField):  # It has literals of its own.
+        return "%s"
+    return _LITERALS.get(type(value), {}).get(value, "%s")
+
+
+_LITERALS: Mapping[type, Mapping[object, str]] = {
+    type(None): {None: "NULL"},
+    bool: {False: "FALSE", True: "TRUE"},
+    int: {0: "0"},
+    str: {"": "''"},
+}
+
+
 @composed
-def _inserting(model: type[Model], gives_key: bool) -> str:
-    names = [_column(model, field.name) for field in _written(model)]
-    places = ", ".join(["%s"] * len(names))
-    statement = f"INSERT INTO {table(model)} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # See above.
+def _insertion(model: type[Model], places: Sequence[str], gives_key: bool) -> str:
+    names = ", ".join(_column(model, field.name) for field in _written(model))
+    statement = f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(places)})"  # noqa: S608  # See above.
     return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
+
+
+@composed
+def _last_key_of(model: type[Model]) -> str:
+    """The last that PostgreSQL has given to a row of this table here."""
+    return f"currval(pg_get_serial_sequence('{table(model)}', '{model._meta.pk.column}'))"
 
 
 def _joined(acts: Sequence[Act]) -> Act:
@@ -152,6 +208,22 @@ def _takes_several(using: BaseDatabaseWrapper) -> bool:
     from django.db.backends.postgresql import psycopg_any
 
     return bool(psycopg_any.is_psycopg3)
+
+
+def _become_stored(row: Model, key: Any, using: BaseDatabaseWrapper) -> None:
+    row.pk, row._state.adding, row._state.db = key, False, using.alias
+
+
+def _unset_links(row: Model) -> list[Any]:
+    """Its fields that point to a row which had no key yet."""
+    links = [field for field in _written(type(row)) if field.is_relation and getattr(row, field.attname) is None]
+    return [field for field in links if getattr(row, field.name) is not None]
+
+
+def _point(row: Model) -> None:
+    """Let it point to rows that have their keys by now."""
+    for field in _unset_links(row):
+        setattr(row, field.attname, getattr(row, field.name).pk)
 
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,22 +101,22 @@ def begin(
     thread = _own_thread(user, question.thread) if question.thread else _new_thread(user, request.session)
     ids = (uuid4(), uuid4())
     try:
-        with transaction.atomic():
+        with _transaction(thread, limited):
             is_empty = _lock(thread, question, promise)
             placed = place(question, thread, is_empty=is_empty)
             messages = _prompt(thread, placed, settings, told.text)
             turns = _turns(user, thread, placed, told.version, ids, messages, promise)
             turns[0].key, turns[0].fingerprint = request.key, request.fingerprint
             _reserve(turns, messages, promise, limited, settings)
-            for turn in turns:
-                sql.insert(turn)
+            asked = [placed.question] if placed.is_new and placed.question else []
+            sql.insert_all(*([thread] if is_empty else []), *asked, *turns)
     except IntegrityError as error:
         raise _busy(thread) from error
     return Begun(
         turn=ids[0].hex,
         row=turns[0].pk,
         thread=thread.uuid.hex,
-        question=placed.question.uuid.hex if placed.is_new and placed.question else "",
+        question=asked[0].uuid.hex if asked else "",
         title_turn=ids[1].hex if len(turns) > 1 else "",
         opens=placed.question is None,
         max_output_tokens=_limit(promise, limited),
@@ -198,14 +199,22 @@ def _new_thread(user: Any, session: int | None) -> Thread:
     return Thread(session_id=session or Session.objects.get_or_create(user_id=user.pk)[0].pk)
 
 
+def _transaction(thread: Thread, limited: Sequence[budgets.Account]) -> AbstractContextManager[object]:
+    """Nothing but what is inserted at once needs one of its own; one that is there already is to go on after errors."""
+    is_alone = thread._state.adding and not limited and not sql.database().in_atomic_block
+    return nullcontext() if is_alone else transaction.atomic()
+
+
 def _lock(thread: Thread, question: Question, promise: Promise) -> bool:
-    """Write the thread, which locks it; it shows the question already. Tells whether there is nothing in it yet."""
+    """Write a thread that is there, which locks it, or prepare a new one; it shows the question already.
+
+    Tells whether it is new, so that there is nothing in it yet.
+    """
     is_empty: bool = thread._state.adding
     is_asked = question.text is not None and not question.mode
     names = {"name": promise.first_words[:NAME_MAX_LENGTH]} if is_asked and _wants_first_words(thread, promise) else {}
     if is_empty:
         thread.message_count, thread.name = int(is_asked), names.get("name", thread.name)
-        sql.insert(thread)
         return True
     changes = {"modified": timezone.now(), "message_count": F("message_count") + int(is_asked), **names}
     if not Thread.objects.filter(pk=thread.pk).update(**changes):
