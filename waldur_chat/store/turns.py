@@ -200,7 +200,7 @@ def _new_thread(user: Any, session: int | None) -> Thread:
 
 
 def _transaction(thread: Thread, limited: Sequence[budgets.Account]) -> AbstractContextManager[object]:
-    """Nothing but what is inserted at once needs one of its own; one that is there already is to go on after errors."""
+    """None where all is inserted at once; within one of the caller, which must survive an error, a savepoint."""
     is_alone = thread._state.adding and not limited and not sql.database().in_atomic_block
     return nullcontext() if is_alone else transaction.atomic()
 
@@ -288,9 +288,9 @@ def _asked(messages: Iterable[Said]) -> int:
 
 
 def _busy(thread: Thread) -> ThreadBusy:
-    """What keeps a second turn out of the thread."""
-    running = Turn.objects.filter(thread=thread, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER).first()
-    return ThreadBusy(running.uuid.hex if running else "")
+    """What keeps a second turn out of the thread, which has no key where it is new."""
+    running = Turn.objects.filter(thread__uuid=thread.uuid, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER)
+    return ThreadBusy("".join(turn.uuid.hex for turn in running[:1]))
 
 
 def _used(turn: Turn, usage: Usage) -> Turn:
