@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 from django.utils import timezone
@@ -77,6 +77,22 @@ def test_what_is_inserted_is_there(
         row = sql.insert(new)
     assert ("RETURNING" in written[0]["sql"]) == gives_key
     assert values(model.objects.get(pk=row.pk)) == values(row)  # type: ignore[attr-defined]
+
+
+def test_what_points_to_a_row_that_is_not_written_is_refused(alice: Person) -> None:
+    other, thread = Thread(session=thread_of(alice.user).session), Thread(session=thread_of(alice.user).session)
+    with pytest.raises(ValueError, match="A Message points to a row that is not written"), transaction.atomic():
+        sql.insert_all(thread, Message(thread=other, role="user", text="a", sequence_index=0))
+    assert Message.objects.count() == 0
+
+
+def test_a_row_follows_one_that_was_written_since(alice: Person) -> None:
+    thread = Thread(session=thread_of(alice.user).session)
+    asked = Message(thread=thread, role="user", text="a", sequence_index=0)
+    sql.insert(thread)
+    sql.insert(Thread(session=thread.session))
+    sql.insert_all(asked, Message(thread=thread, role="assistant", text="b", sequence_index=1, replaces=None))
+    assert list(thread.messages.values_list("text", flat=True).order_by("pk")) == ["a", "b"]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -110,7 +110,7 @@ def insert(instance: M) -> M:
     """Write a new row, and set its primary key; with the signals of a model that is saved."""
     model, using = type(instance), database()
     told = {"sender": model, "instance": instance, "raw": False, "using": using.alias, "update_fields": None}
-    _point(instance)
+    _point(instance)  # For who hears of it, too.
     pre_save.send(**told)
     gives_key = using.features.can_return_columns_from_insert
     with using.cursor() as cursor:
@@ -132,7 +132,7 @@ def insert_all(*rows: Model) -> None:
             for row in rows:
                 insert(row)
         return
-    acts = [_inserting(row, using, gives_key=True) for row in rows]
+    acts = [_inserting(row, using, rows[:number]) for number, row in enumerate(rows)]
     with using.cursor() as cursor:
         cursor.execute(*_joined(acts))
         for row in rows:
@@ -158,12 +158,20 @@ def _updating(model: type[Model], changed: Sequence[str], where: Sequence[str]) 
     return f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
 
 
-def _inserting(row: Model, using: BaseDatabaseWrapper, *, gives_key: bool) -> Act:
-    """What is the same in most rows stands in the statement: a value takes the driver longer than the database."""
-    unset, places, values = _unset_links(row), [], []
+def _inserting(row: Model, using: BaseDatabaseWrapper, before: Sequence[Model] = (), *, gives_key: bool = True) -> Act:
+    """What is the same in most rows stands in the statement: a value takes the driver longer than the database.
+
+    It may point to the newest of a kind that is written right `before` it. Raises `ValueError` where it points to
+    another that is not written.
+    """
+    _point(row)
+    newest, unset = {type(one): one for one in before}, _unset_links(row)
+    if any(newest.get(type(other)) is not other for other in unset.values()):
+        raise ValueError(f"A {type(row).__name__} points to a row that is not written.")
+    places, values = [], []
     for field in _written(type(row)):
         value = field.pre_save(row, True)
-        place = _last_key_of(field.related_model) if field in unset else _place(field, value)
+        place = _last_key_of(type(unset[field])) if field in unset else _place(field, value)
         places.append(place)
         if place == "%s":
             values.append(field.get_db_prep_save(value, using))
@@ -214,16 +222,16 @@ def _become_stored(row: Model, key: Any, using: BaseDatabaseWrapper) -> None:
     row.pk, row._state.adding, row._state.db = key, False, using.alias
 
 
-def _unset_links(row: Model) -> list[Any]:
-    """Its fields that point to a row which had no key yet."""
+def _unset_links(row: Model) -> dict[Any, Model]:
+    """Its fields that do not hold the key of the row that they point to, and that row."""
     links = [field for field in _written(type(row)) if field.is_relation and getattr(row, field.attname) is None]
-    return [field for field in links if getattr(row, field.name) is not None]
+    return {field: other for field in links if (other := getattr(row, field.name)) is not None}
 
 
 def _point(row: Model) -> None:
     """Let it point to rows that have their keys by now."""
-    for field in _unset_links(row):
-        setattr(row, field.attname, getattr(row, field.name).pk)
+    for field, other in _unset_links(row).items():
+        setattr(row, field.attname, other.pk)
 
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:
