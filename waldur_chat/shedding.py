@@ -18,6 +18,7 @@ from typing import Any
 
 from waldur_chat.api.executor import request_executor
 from waldur_chat.api.request_ids import HEADER, sane_or_new
+from waldur_chat.api.shortcut import shorten
 from waldur_chat.conf import site_value
 from waldur_chat.engine.gate import COME_AGAIN_SECONDS
 from waldur_chat.errors import ChatBusy
@@ -70,8 +71,9 @@ class _Inside:
 
 
 def asgi(application: ASGI) -> ASGI:
-    """The application, with the door in front."""
+    """The application, with the door in front; chat requests take a shorter way through it where it is Django's own."""
     door = _Door()
+    shorten(application)
 
     async def with_door(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):

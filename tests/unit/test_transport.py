@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
+import gc
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from types import SimpleNamespace
@@ -246,3 +248,18 @@ def test_a_connection_that_breaks_before_the_finish_reason_is_a_failure() -> Non
     with pytest.raises(ProviderUnreachable) as broken:
         relayed_until_it_breaks(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
     assert isinstance(broken.value.__cause__, ConnectionResetError)
+
+
+def test_what_the_sdk_brings_is_spared_the_garbage_collector_once() -> None:
+    async def frozen() -> int:
+        gc.unfreeze()
+        client = await asyncio.to_thread(transport.open_client)
+        await client.aclose()
+        return gc.get_freeze_count()
+
+    transport._spare_collector.cache_clear()
+    try:
+        assert run(frozen()) > 0
+        assert run(frozen()) == 0
+    finally:
+        gc.unfreeze()

@@ -1,8 +1,7 @@
 """Where the synchronous parts of a request run under ASGI: in a thread that is kept for later requests.
 
 Django makes a thread for each request and another that waits for its end, and goes there and back for every method of
-every middleware that is not asynchronous. Most of those of its own middleware only look at the request: they are run
-where they are called, on the event loop.
+every middleware that is not asynchronous. What is prompt is run where it is called, on the event loop.
 """
 
 from __future__ import annotations
@@ -16,53 +15,13 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-MOST_KEPT = 16
+from waldur_chat.api import prompt
+
+MOST_KEPT = 64
 """Threads that wait for the next request; those that are beyond it end with theirs."""
-
-
-def _always(*_: Any) -> bool:
-    return True
-
-
-def _session_is_unchanged(request: Any, *_: Any) -> bool:
-    return not (settings.SESSION_SAVE_EVERY_REQUEST or (getattr(request, "session", None) and request.session.modified))
-
-
-def _has_no_messages(request: Any, *_: Any) -> bool:
-    messages = getattr(request, "_messages", None)
-    return messages is None or not (messages.used or messages.added_new)
-
-
-def _secret_is_a_cookie(*_: Any) -> bool:
-    return not settings.CSRF_USE_SESSIONS
-
-
-def _is_exempt(_: Any, view: Any, *__: Any) -> bool:
-    return bool(getattr(view, "csrf_exempt", False))
-
-
-PROMPT: dict[tuple[str, str], Callable[..., bool]] = {
-    ("django.middleware.security.SecurityMiddleware", "process_request"): _always,
-    ("django.middleware.security.SecurityMiddleware", "process_response"): _always,
-    ("django.contrib.sessions.middleware.SessionMiddleware", "process_request"): _always,
-    ("django.contrib.sessions.middleware.SessionMiddleware", "process_response"): _session_is_unchanged,
-    ("django.middleware.locale.LocaleMiddleware", "process_request"): _always,
-    ("django.middleware.locale.LocaleMiddleware", "process_response"): _always,
-    ("django.middleware.common.CommonMiddleware", "process_request"): _always,
-    ("django.middleware.common.CommonMiddleware", "process_response"): _always,
-    ("django.middleware.csrf.CsrfViewMiddleware", "process_request"): _secret_is_a_cookie,
-    ("django.middleware.csrf.CsrfViewMiddleware", "process_view"): _is_exempt,
-    ("django.middleware.csrf.CsrfViewMiddleware", "process_response"): _secret_is_a_cookie,
-    ("django.contrib.auth.middleware.AuthenticationMiddleware", "process_request"): _always,
-    ("django.contrib.messages.middleware.MessageMiddleware", "process_request"): _always,
-    ("django.contrib.messages.middleware.MessageMiddleware", "process_response"): _has_no_messages,
-    ("django.middleware.clickjacking.XFrameOptionsMiddleware", "process_response"): _always,
-}
-"""What waits for nothing, by class and method, and for which arguments. It is asked for the class itself alone."""
 
 
 class _Thread:
@@ -156,12 +115,17 @@ async def request_executor() -> AsyncIterator[None]:
             executor.rest()
 
 
+def current() -> RequestExecutor | None:
+    """That of the request which runs now; None for one that did not come through the door."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.get(context) if context else None
+    return executor if isinstance(executor, RequestExecutor) else None
+
+
 def _is_prompt(call: Any) -> bool:
     """Whether what asgiref wants to be called, by whatever it has put around it, waits for nothing."""
     function = call.args[-1] if isinstance(call, partial) and call.args else None
-    method = getattr(function, "func", None)
-    kind = type(getattr(method, "__self__", None))
-    test = PROMPT.get((f"{kind.__module__}.{kind.__qualname__}", getattr(method, "__name__", "")))
+    test = prompt.test(getattr(function, "func", None))
     return test is not None and test(*function.args)  # type: ignore[union-attr]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
-from waldur_chat.api.executor import RequestExecutor, give_back_connections
+from waldur_chat.api import executor
 
 
 async def give_back_thread(*, holds_connections: bool = True) -> None:
@@ -13,15 +13,14 @@ async def give_back_thread(*, holds_connections: bool = True) -> None:
     Without that each stream would keep a thread to its end. `holds_connections` says whether the thread may have open
     connections. Where middleware of the host waits in the thread, only the connections are given back.
     """
-    context = SyncToAsync.thread_sensitive_context.get(None)
     is_waited_in = getattr(AsyncToSync.executors, "current", None)
-    executor = SyncToAsync.context_to_thread_executor.get(context) if context else None
-    if isinstance(executor, RequestExecutor) and not is_waited_in:
-        executor.rest()
+    if (own := executor.current()) and not is_waited_in:
+        own.rest()
         return
     if holds_connections:
-        await sync_to_async(give_back_connections)()
+        await sync_to_async(executor.give_back_connections)()
+    context = SyncToAsync.thread_sensitive_context.get(None)
     if context is None or getattr(context, "_executor", None) or is_waited_in:
         return  # It is no thread of this request alone, or somebody is waiting in it.
-    if executor := SyncToAsync.context_to_thread_executor.pop(context, None):
-        executor.shutdown(wait=False)
+    if thread := SyncToAsync.context_to_thread_executor.pop(context, None):
+        thread.shutdown(wait=False)

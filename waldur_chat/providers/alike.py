@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from itertools import takewhile
 
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.events import Delta, ProviderEvent, Reasoning
@@ -17,10 +16,9 @@ from waldur_chat.events import Delta, ProviderEvent, Reasoning
 END = b"\n\n"
 """Of an event, as most services write it; the streams of others are read event by event."""
 
-_INSIDE = rb'(?:[^"\\\x00-\x1f]|\\.)+'
-_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(%b)"' % _INSIDE)
+_INSIDE = re.compile(rb'(?:[^"\\\x00-\x1f]|\\.)+')
+_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(%b)"' % _INSIDE.pattern)
 _NEEDS_JSON = re.compile(rb'["\\\x00-\x1f]')
-_IS_INSIDE = re.compile(_INSIDE)
 _FIELD = b"data:"
 _PROOF = "proof"
 
@@ -36,21 +34,33 @@ class Alike:
 
     def read(self, data: bytes) -> tuple[Delta | Reasoning, bytes] | None:
         """The text of the chunks of this shape that the data begins with, and what follows them; None if not at all."""
-        end = data.rfind(self._after, len(self.before))
-        if end < 0 or not data.startswith(self.before):
+        if not data.startswith(self.before):
             return None
-        inside = data[len(self.before) : end]
-        texts = inside.split(self._between) if self._between in inside else [inside]
-        found = _said(texts)
-        if found is None:  # Others are among them.
-            texts = list(takewhile(_IS_INSIDE.fullmatch, texts))
-            found = _said(texts) if texts else None
-            end = sum(map(len, texts)) + len(texts) * len(self._between) - len(self._after)
-        return None if found is None else (self._kind(text=found), data[end + len(self._after) :])
+        texts: list[bytes] = []
+        begin, between, find, is_at = len(self.before), self._between, data.find, data.startswith
+        while True:
+            end = find(b'"', begin)
+            if not is_at(between, end):
+                if data[end - 1 : end] == b"\\":  # It is a quotation mark within the text.
+                    end = _end_of_string(data, begin)
+                if not is_at(between, end):
+                    break
+            texts.append(data[begin:end])
+            begin = end + len(between)
+        if is_at(self._after, end):
+            texts.append(data[begin:end])
+            begin = end + len(between)
+        found = _said(texts) if texts else None
+        return None if found is None else (self._kind(text=found), data[begin - len(self.before) :])
 
     def begins_in(self, rest: bytes) -> bool:
         """Whether the data, which holds no whole chunk of this shape, may be the beginning of one."""
         return rest.startswith(self.before) or self.before.startswith(rest)
+
+
+def _end_of_string(data: bytes, begin: int) -> int:
+    inside = _INSIDE.match(data, begin)
+    return inside.end() if inside else begin
 
 
 def _said(texts: list[bytes]) -> str | None:

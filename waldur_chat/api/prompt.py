@@ -1,0 +1,55 @@
+"""What of Django's own middleware waits for nothing: most of its methods only look at the request or the response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+
+
+def _always(*_: Any) -> bool:
+    return True
+
+
+def _session_is_unchanged(request: Any, *_: Any) -> bool:
+    return not (settings.SESSION_SAVE_EVERY_REQUEST or (getattr(request, "session", None) and request.session.modified))
+
+
+def _has_no_messages(request: Any, *_: Any) -> bool:
+    messages = getattr(request, "_messages", None)
+    return messages is None or not (messages.used or messages.added_new)
+
+
+def _secret_is_a_cookie(*_: Any) -> bool:
+    return not settings.CSRF_USE_SESSIONS
+
+
+def _is_exempt(_: Any, view: Any, *__: Any) -> bool:
+    return bool(getattr(view, "csrf_exempt", False))
+
+
+PROMPT: dict[tuple[str, str], Callable[..., bool]] = {
+    ("django.middleware.security.SecurityMiddleware", "process_request"): _always,
+    ("django.middleware.security.SecurityMiddleware", "process_response"): _always,
+    ("django.contrib.sessions.middleware.SessionMiddleware", "process_request"): _always,
+    ("django.contrib.sessions.middleware.SessionMiddleware", "process_response"): _session_is_unchanged,
+    ("django.middleware.locale.LocaleMiddleware", "process_request"): _always,
+    ("django.middleware.locale.LocaleMiddleware", "process_response"): _always,
+    ("django.middleware.common.CommonMiddleware", "process_request"): _always,
+    ("django.middleware.common.CommonMiddleware", "process_response"): _always,
+    ("django.middleware.csrf.CsrfViewMiddleware", "process_request"): _secret_is_a_cookie,
+    ("django.middleware.csrf.CsrfViewMiddleware", "process_view"): _is_exempt,
+    ("django.middleware.csrf.CsrfViewMiddleware", "process_response"): _secret_is_a_cookie,
+    ("django.contrib.auth.middleware.AuthenticationMiddleware", "process_request"): _always,
+    ("django.contrib.messages.middleware.MessageMiddleware", "process_request"): _always,
+    ("django.contrib.messages.middleware.MessageMiddleware", "process_response"): _has_no_messages,
+    ("django.middleware.clickjacking.XFrameOptionsMiddleware", "process_response"): _always,
+}
+"""What waits for nothing, by class and method, and for which arguments. It is asked for the class itself alone."""
+
+
+def test(method: object) -> Callable[..., bool] | None:
+    """The test of its arguments that tells whether a method waits for nothing; None for one that is not known."""
+    kind = type(getattr(method, "__self__", None))
+    return PROMPT.get((f"{kind.__module__}.{kind.__qualname__}", getattr(method, "__name__", "")))
