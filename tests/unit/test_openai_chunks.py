@@ -200,6 +200,12 @@ def test_a_chunk_without_text_is_no_event_among_others_either() -> None:
     assert list(reader.feed(chunk("b")[20:])) == text("b")
 
 
+def test_quotation_marks_within_a_text_do_not_end_it() -> None:
+    reader = ChunkReader()
+    assert list(reader.feed(chunk("a"))) == text("a")
+    assert list(reader.feed(b"".join(map(chunk, ('say "b" and', "\\", 'c"'))))) == text('say "b" and\\c"')
+
+
 def test_a_shape_that_changes_with_each_chunk_is_not_learned_for_ever() -> None:
     reader = ChunkReader()
     data = b"".join(chunk(str(number), id=f"c{number}") for number in range(1000))
@@ -207,7 +213,7 @@ def test_a_shape_that_changes_with_each_chunk_is_not_learned_for_ever() -> None:
     assert reader._alike is None
 
 
-@pytest.mark.parametrize("broken", [b"a\\", b'a"b', b'a", "b', b"a\nb", b"\xff", b"\\ud83d\\"])
+@pytest.mark.parametrize("broken", [b"a\\", b'a"b', b'a", "b', b"a\nb", b"\xff", b"\\ud83d\\", b'\x01\\"'])
 def test_what_is_no_json_is_none_among_others_either(broken: bytes) -> None:
     wrong = chunk("TEXT").replace(b"TEXT", broken)
     alone = outcome(ChunkReader(), [wrong])

@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
-from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.aio import run
@@ -31,7 +31,7 @@ STOCK = {
 }
 
 
-class Own(XFrameOptionsMiddleware):
+class Own(CsrfViewMiddleware):
     """One of the site's, which may do anything."""
 
 
@@ -124,7 +124,7 @@ def test_both_ways_lead_to_the_same() -> None:
 def test_middleware_of_the_site_is_left_as_it_is(taken: list[str], settings: Any) -> None:
     settings.MIDDLEWARE = [f"{__name__}.Own", *STOCK]
     assert ask()[0] == 200
-    assert taken == ["Own.process_response"]
+    assert taken == ["Own.process_request", "Own.process_view", "Own.process_response"]
 
 
 def test_what_may_wait_this_time_goes_to_a_thread(taken: list[str], settings: Any) -> None:
