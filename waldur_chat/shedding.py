@@ -17,8 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from waldur_chat.api.executor import request_executor
+from waldur_chat.api.fast_path import shorten
 from waldur_chat.api.request_ids import HEADER, sane_or_new
-from waldur_chat.api.shortcut import shorten
 from waldur_chat.conf import site_value
 from waldur_chat.engine.gate import COME_AGAIN_SECONDS
 from waldur_chat.errors import ChatBusy

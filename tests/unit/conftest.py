@@ -9,6 +9,8 @@ import openai
 import pytest
 from hypothesis import settings
 
+from waldur_chat.api import executor
+
 settings.register_profile("unit", deadline=None, database=None)
 settings.load_profile("unit")
 
@@ -30,6 +32,16 @@ def no_thread_is_left() -> Iterator[None]:
 def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "WALDUR_CHAT_MODEL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[executor._Thread]]:
+    """The threads that are kept for requests, which end with the test."""
+    kept: list[executor._Thread] = []
+    monkeypatch.setattr(executor, "_resting", kept)
+    yield kept
+    for thread in kept:
+        thread._executor.shutdown()
 
 
 @pytest.fixture(params=["aiohttp", "httpx"])

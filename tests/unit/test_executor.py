@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,8 @@ from tests.acceptance.streams import eventually
 from tests.unit.aio import run
 from waldur_chat.api import executor
 from waldur_chat.api.executor import request_executor
+
+pytestmark = pytest.mark.usefixtures("resting")
 
 seen_thread = sync_to_async(threading.get_ident)
 
@@ -61,15 +63,6 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
     made = Connections()
     monkeypatch.setattr(executor, "connections", made)
     return made
-
-
-@pytest.fixture(autouse=True)
-def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[executor._Thread]]:
-    kept: list[executor._Thread] = []
-    monkeypatch.setattr(executor, "_resting", kept)
-    yield kept
-    for thread in kept:
-        thread._executor.shutdown()
 
 
 def rest() -> None:

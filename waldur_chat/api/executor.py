@@ -1,7 +1,7 @@
 """Where the synchronous parts of a request run under ASGI: in a thread that is kept for later requests.
 
 Django makes a thread for each request and another that waits for its end, and goes there and back for every method of
-every middleware that is not asynchronous. What is prompt is run where it is called, on the event loop.
+every middleware that is not asynchronous. What waits for nothing is run where it is called, on the event loop.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from waldur_chat.api import prompt
+from waldur_chat.api import nonblocking
 
 MOST_KEPT = 64
 """Threads that wait for the next request; those that are beyond it end with theirs."""
@@ -77,7 +77,7 @@ class RequestExecutor(Executor):
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Executor.submit(). What was done at once is given as a future of the event loop, which may be either."""
-        if _is_prompt(call):
+        if _is_nonblocking(call):
             return _done(call)
         if self._thread is None:
             self._thread = _rested()
@@ -122,10 +122,10 @@ def current() -> RequestExecutor | None:
     return executor if isinstance(executor, RequestExecutor) else None
 
 
-def _is_prompt(call: Any) -> bool:
+def _is_nonblocking(call: Any) -> bool:
     """Whether what asgiref wants to be called, by whatever it has put around it, waits for nothing."""
     function = call.args[-1] if isinstance(call, partial) and call.args else None
-    test = prompt.test(getattr(function, "func", None))
+    test = nonblocking.test(getattr(function, "func", None))
     return test is not None and test(*function.args)  # type: ignore[union-attr]
 
 

@@ -16,8 +16,8 @@ from waldur_chat.events import Delta, ProviderEvent, Reasoning
 END = b"\n\n"
 """Of an event, as most services write it; the streams of others are read event by event."""
 
-_INSIDE = re.compile(rb'(?:[^"\\\x00-\x1f]|\\.)+')
-_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(%b)"' % _INSIDE.pattern)
+_INSIDE = re.compile(rb'[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*')
+_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(?!")(%b)"' % _INSIDE.pattern)
 _NEEDS_JSON = re.compile(rb'["\\\x00-\x1f]')
 _FIELD = b"data:"
 _PROOF = "proof"
@@ -40,11 +40,10 @@ class Alike:
         begin, between, find, is_at = len(self.before), self._between, data.find, data.startswith
         while True:
             end = find(b'"', begin)
+            if data[end - 1 : end] == b"\\":  # It is a quotation mark within the text.
+                end = _end_of_string(data, begin)
             if not is_at(between, end):
-                if data[end - 1 : end] == b"\\":  # It is a quotation mark within the text.
-                    end = _end_of_string(data, begin)
-                if not is_at(between, end):
-                    break
+                break
             texts.append(data[begin:end])
             begin = end + len(between)
         if is_at(self._after, end):
@@ -60,7 +59,8 @@ class Alike:
 
 def _end_of_string(data: bytes, begin: int) -> int:
     inside = _INSIDE.match(data, begin)
-    return inside.end() if inside else begin
+    assert inside  # It matches nothing, too.
+    return inside.end()
 
 
 def _said(texts: list[bytes]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,9 +14,10 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.aio import run
-from waldur_chat.api import executor
 from waldur_chat.api.executor import request_executor
-from waldur_chat.api.shortcut import shorten
+from waldur_chat.api.fast_path import shorten
+
+pytestmark = pytest.mark.usefixtures("resting")
 
 STOCK = {
     "django.middleware.security.SecurityMiddleware": ["process_request", "process_response"],
@@ -55,15 +55,6 @@ urlpatterns = [path("exempt/", exempt), path("guarded/", guarded)]
 def site(settings: Any) -> None:
     settings.ROOT_URLCONF = __name__
     settings.MIDDLEWARE = list(STOCK)
-
-
-@pytest.fixture(autouse=True)
-def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    kept: list[executor._Thread] = []
-    monkeypatch.setattr(executor, "_resting", kept)
-    yield
-    for thread in kept:
-        thread._executor.shutdown()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def _is_exempt(_: Any, view: Any, *__: Any) -> bool:
     return bool(getattr(view, "csrf_exempt", False))
 
 
-PROMPT: dict[tuple[str, str], Callable[..., bool]] = {
+NONBLOCKING: dict[tuple[str, str], Callable[..., bool]] = {
     ("django.middleware.security.SecurityMiddleware", "process_request"): _always,
     ("django.middleware.security.SecurityMiddleware", "process_response"): _always,
     ("django.contrib.sessions.middleware.SessionMiddleware", "process_request"): _always,
@@ -52,4 +52,4 @@ PROMPT: dict[tuple[str, str], Callable[..., bool]] = {
 def test(method: object) -> Callable[..., bool] | None:
     """The test of its arguments that tells whether a method waits for nothing; None for one that is not known."""
     kind = type(getattr(method, "__self__", None))
-    return PROMPT.get((f"{kind.__module__}.{kind.__qualname__}", getattr(method, "__name__", "")))
+    return NONBLOCKING.get((f"{kind.__module__}.{kind.__qualname__}", getattr(method, "__name__", "")))

@@ -8,7 +8,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from waldur_chat.api import prompt
+from waldur_chat.api import nonblocking
 
 
 def respond(request: Any) -> HttpResponse:
@@ -42,27 +42,29 @@ class Messages:
         ("messages.middleware.MessageMiddleware", "process_response", {"_messages": Messages(added_new=True)}, True),
     ],
 )
-def test_what_may_store_something_is_prompt_only_where_nothing_has_changed(
+def test_what_may_store_something_waits_for_nothing_only_where_nothing_has_changed(
     kind: str, method: str, change: dict[str, object], waits: bool
 ) -> None:
     request = RequestFactory().get("/")
     vars(request).update(change)
-    assert prompt.PROMPT[(f"django.contrib.{kind}", method)](request, HttpResponse()) is not waits
+    assert nonblocking.NONBLOCKING[(f"django.contrib.{kind}", method)](request, HttpResponse()) is not waits
 
 
 def test_the_sessions_that_are_saved_at_every_request_are_saved_in_a_thread(settings: Any) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
-    is_prompt = prompt.PROMPT[("django.contrib.sessions.middleware.SessionMiddleware", "process_response")]
-    assert not is_prompt(RequestFactory().get("/"), HttpResponse())
+    waits_for_nothing = nonblocking.NONBLOCKING[
+        ("django.contrib.sessions.middleware.SessionMiddleware", "process_response")
+    ]
+    assert not waits_for_nothing(RequestFactory().get("/"), HttpResponse())
 
 
 def test_a_view_without_protection_from_forgery_is_let_pass_at_once() -> None:
-    is_prompt = prompt.PROMPT[("django.middleware.csrf.CsrfViewMiddleware", "process_view")]
+    waits_for_nothing = nonblocking.NONBLOCKING[("django.middleware.csrf.CsrfViewMiddleware", "process_view")]
     request = RequestFactory().post("/")
-    assert not is_prompt(request, respond, (), {})
+    assert not waits_for_nothing(request, respond, (), {})
 
     def exempt(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
     exempt.csrf_exempt = True  # type: ignore[attr-defined]
-    assert is_prompt(request, exempt, (), {})
+    assert waits_for_nothing(request, exempt, (), {})

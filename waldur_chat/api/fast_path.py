@@ -1,7 +1,7 @@
 """Leads requests through Django's own middleware without asgiref, where they came through the door of `shedding`.
 
-Django lets asgiref take each method of a middleware that is not asynchronous to a thread. Those that are prompt cost
-less than what asgiref does about a call, even where it is spared the thread.
+Django lets asgiref take each method of a middleware that is not asynchronous to a thread. Those that wait for
+nothing cost less than what asgiref does about a call, even where it is spared the thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.utils.deprecation import MiddlewareMixin
 
-from waldur_chat.api import executor, prompt
+from waldur_chat.api import executor, nonblocking
 
 Test = Callable[..., bool]
 
@@ -24,11 +24,11 @@ def shorten(application: Any) -> None:
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
     for middleware in _within(getattr(application, "_middleware_chain", None)):
-        tests = [prompt.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
+        tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
         if any(tests) and type(middleware).__acall__ is MiddlewareMixin.__acall__:
             middleware.__acall__ = partial(_through, middleware, *tests)
     for place, method in enumerate(views := getattr(application, "_view_middleware", [])):
-        if isinstance(method, SyncToAsync) and (test := prompt.test(method.func)):
+        if isinstance(method, SyncToAsync) and (test := nonblocking.test(method.func)):
             views[place] = partial(_look, method, test)
 
 
