@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -112,15 +112,15 @@ async def _store_later(turn_id: str, ending: Ending) -> None:
 
 async def _attempt(turn_id: str, ending: Ending) -> Stored | None:
     try:
-        return await _worker.do(_end, turn_id, ending)
+        return await _worker.do_together(_end_all, (turn_id, ending))
     except Error as error:
         logger.error("The end of turn %s could not be stored: %s", turn_id, type(error).__name__)
         raise
 
 
-def _end(turn_id: str, ending: Ending) -> Stored | None:
+def _end_all(those: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
     watch_of_process().finish_flush()  # What is written of a turn goes with its end; nothing may come after it.
-    return endings.end(turn_id, ending)
+    return endings.end_all(those)
 
 
 async def _within(seconds: float, storing: Coroutine[Any, Any, Stored | None]) -> Stored | None:

@@ -99,6 +99,6 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     pieces.write([Written(row=turn.pk, position=0, text="a\0b"), Written(row=turn.pk, position=3, text="c")])
     assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
-    sql.execute(*pieces.removing(turn.pk))
+    sql.execute(*pieces.removing([turn.pk]))
     assert not Piece.objects.using(HOST).exists()
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1

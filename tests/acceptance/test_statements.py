@@ -38,7 +38,7 @@ def test_it_is_asked(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, 
     assert len(queries) == times
     reading = f"SELECT count(*) FROM {sql.table(SystemPrompt)} WHERE name LIKE %s"
     with CaptureQueriesContext(asked) as queries:
-        assert sql.row(reading, ["ad"], after=[sql.updating(SystemPrompt, {"name": "a"}, name="ad")]) == (0,)
+        assert sql.rows(reading, ["ad"], after=[sql.updating(SystemPrompt, {"name": "a"}, name="ad")]) == [(0,)]
     assert len(queries) == min(times, 2)
     assert sql.execute(*sql.updating(SystemPrompt, {"name": "ad"}, name="a")) == 1
     assert sorted(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == ["ad", "b%s; cd"]

@@ -50,5 +50,6 @@ def first_word(queries: CaptureQueriesContext) -> str:
 def charge(user: Any, model: str, usage: Usage, *, turns: int = 1, reserved: int = 0) -> None:
     """Charge a user, as the end of a turn does; None for one who was deleted."""
     used = budgets.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
+    booking = budgets.Booking([used])
     with transaction.atomic():
-        used.complete(sql.together(used.acts()))
+        booking.complete(sql.together(booking.acts()))

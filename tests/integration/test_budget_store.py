@@ -173,7 +173,7 @@ def test_the_ledger_has_a_line_for_each_day(alice: Person) -> None:
 def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person) -> None:
     """The other one makes it when this one has just looked."""
     usage = Usage(input_tokens=6, output_tokens=0)
-    used = budgets.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)
+    used = budgets.Booking([budgets.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
     changed = sql.together(used.acts())
     charge(alice.user, 5)
     used.complete(changed)

@@ -108,7 +108,7 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     begun = turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     stale = row_of(begun)
     end(begun)
-    monkeypatch.setattr(endings, "_locked", lambda turn: (stale, False))
+    monkeypatch.setattr(endings, "_locked", lambda turns: [(stale, False)])
     assert end(begun) is None
     assert charged() == 7
 

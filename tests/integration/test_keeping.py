@@ -28,8 +28,8 @@ def _stored(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failing(times: int, monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     """Let the database fail so often when a turn is to end, and then no more."""
-    act = mock.Mock(side_effect=[OperationalError("The disk is full.")] * times + [mock.DEFAULT], wraps=endings.end)
-    monkeypatch.setattr(endings, "end", act)
+    act = mock.Mock(side_effect=[OperationalError("The disk is full.")] * times + [mock.DEFAULT], wraps=endings.end_all)
+    monkeypatch.setattr(endings, "end_all", act)
     return act
 
 
@@ -100,8 +100,8 @@ def test_what_the_database_did_not_take_for_longer_is_stored_later(user: Any, mo
 
 def test_a_database_that_is_slow_does_not_keep_the_reader_waiting(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     is_open = threading.Event()
-    end = endings.end
-    monkeypatch.setattr(endings, "end", lambda *args: is_open.wait(10) and end(*args))
+    end = endings.end_all
+    monkeypatch.setattr(endings, "end_all", lambda *args: is_open.wait(10) and end(*args))
     monkeypatch.setattr(keepers, "KEEPING_SECONDS", 0.05)
     assert asked("Hello", user=user).stored is None
     assert Turn.objects.get().status == "running"

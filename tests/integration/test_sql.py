@@ -109,8 +109,7 @@ def test_inserting_sends_the_signals_of_saving(make: Make, model: type[Model]) -
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model]) -> None:
     key = sql.insert(make(model)).pk
-    found = sql.row(f"SELECT {sql.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
-    assert found
+    (found,) = sql.rows(f"SELECT {sql.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
     read, expected = sql.instance(model, found), model._default_manager.get(pk=key)
     assert values(read) == values(expected)
     assert [type(value) for value in values(read).values()] == [type(value) for value in values(expected).values()]

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from tests.unit.aio import run, until
-from waldur_chat.engine.worker import Worker
+from waldur_chat.engine.worker import MOST_TOGETHER, Worker
 
 worker = Worker("waldur-chat-test")
 
@@ -104,10 +105,78 @@ def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
 def test_what_is_asked_while_the_process_exits_is_done() -> None:
     code = """
 import asyncio, atexit, concurrent.futures.thread
-from waldur_chat.engine.worker import Worker
+from waldur_chat.engine.worker import MOST_TOGETHER, Worker
 atexit.register(lambda: asyncio.run(main()))
 async def main():
     print(await Worker("w").do(lambda: "done"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "done\n"
+
+
+def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
+    release, taken = threading.Event(), []
+
+    def double(numbers: Sequence[int]) -> list[int]:
+        taken.append(list(numbers))
+        return [2 * number for number in numbers]
+
+    async def main() -> None:
+        fresh = Worker("waldur-chat-test")
+        before = fresh.do(release.wait)
+        futures = [fresh.do_together(double, number) for number in range(MOST_TOGETHER + 2)]
+        after = fresh.do(lambda: len(taken))
+        futures[1].cancel()
+        release.set()
+        assert await before
+        assert await futures[0] == 0
+        assert await asyncio.gather(*futures[2:]) == list(range(4, 2 * MOST_TOGETHER + 4, 2))
+        assert taken == [list(range(MOST_TOGETHER)), [MOST_TOGETHER, MOST_TOGETHER + 1]]
+        assert await after == 2
+        assert await fresh.do_together(double, 7) == 14
+
+    run(main())
+
+
+def test_what_fails_together_is_done_one_by_one() -> None:
+    release, taken = threading.Event(), []
+
+    def invert(numbers: Sequence[int]) -> list[float]:
+        taken.append(list(numbers))
+        return [1 / number for number in numbers]
+
+    async def main() -> None:
+        fresh = Worker("waldur-chat-test")
+        fresh.do(release.wait)
+        futures = [fresh.do_together(invert, number) for number in (1, 0, 2)]
+        release.set()
+        one, failed, half = await asyncio.gather(*futures, return_exceptions=True)
+        assert (one, type(failed), half) == (1.0, ZeroDivisionError, 0.5)
+        assert taken == [[1, 0, 2], [1], [0], [2]]
+
+    run(main())
+
+
+def test_those_of_several_loops_are_done_together() -> None:
+    fresh, release, asked = Worker("waldur-chat-test"), threading.Event(), threading.Barrier(3)
+    taken: list[int] = []
+
+    def count(numbers: Sequence[int]) -> Sequence[int]:
+        taken.append(len(numbers))
+        return numbers
+
+    async def ask(number: int) -> int:
+        future = fresh.do_together(count, number)
+        asked.wait(10)
+        return await future
+
+    async def main() -> None:
+        held = fresh.do(release.wait)
+        others = [asyncio.create_task(asyncio.to_thread(asyncio.run, ask(number))) for number in (1, 2)]
+        await asyncio.to_thread(asked.wait, 10)
+        release.set()
+        assert await held
+        assert await asyncio.gather(*others) == [1, 2]
+
+    run(main())
+    assert taken == [2]

@@ -1,7 +1,7 @@
 """Threads for what must not block an event loop: one of each name in a process, started on first use after a fork.
 
 Acts are done one after the other, as they were asked for, also when who asked is cancelled meanwhile; and while the
-process exits, when executors take nothing more.
+process exits, when executors take nothing more. One that can take several items takes all that wait.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -19,6 +21,7 @@ from typing import Any, TypeVar
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 DRAIN_SECONDS = 5.0
@@ -26,6 +29,9 @@ DRAIN_SECONDS = 5.0
 
 LINGER_SECONDS = 0.1
 """How long a connection waits for the next act: to make one takes longer than most acts do."""
+
+MOST_TOGETHER = 50
+"""How many items are taken at once: the first waits for the last."""
 
 
 class Worker:
@@ -36,16 +42,31 @@ class Worker:
         atexit.register(self.drain)  # Before the background loop does: what its turns leave behind is asked for last.
         self._process = 0
         self._acts: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._waiting: deque[_Asked] = deque()
 
     def do(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Ask for an act; await what it returns or raises."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        asked = _Asked(args)
+        self._ready().put(partial(_do, lambda items: [act(*args) for args in items], [asked]))
+        return asked.future
+
+    def do_together(self, act: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
+        """Ask for an act that gives something for each of the items that wait by then; a worker has one such act.
+
+        Where it fails with several, it is done anew with each alone.
+        """
+        asked = _Asked(item)
+        acts, waiting = self._ready(), self._waiting
+        waiting.append(asked)
+        acts.put(lambda: _do(act, _taken(waiting)))
+        return asked.future
+
+    def _ready(self) -> SimpleQueue[Callable[[], None]]:
+        """What the thread, which runs from now on, goes through."""
         if self._process != os.getpid():  # Who comes second in the same moment starts another thread, which is as good.
-            self._process, self._acts = os.getpid(), SimpleQueue()
+            self._process, self._acts, self._waiting = os.getpid(), SimpleQueue(), deque()
             threading.Thread(target=self._run, args=(self._acts,), name=self._name, daemon=True).start()
-        self._acts.put(partial(_do, loop, future, act, *args))
-        return future
+        return self._acts
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Wait until everything that was asked for is done; for a process that exits."""
@@ -66,14 +87,48 @@ class Worker:
             _close(_is_open)
 
 
-def _do(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], act: Callable[..., Any], *args: object) -> None:
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class _Asked:
+    """Who awaits what comes of an item."""
+
+    __slots__ = ("future", "item", "loop")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+
+
+def _taken(waiting: deque[_Asked]) -> list[_Asked]:
+    taken: list[_Asked] = []
+    with suppress(IndexError):
+        while len(taken) < MOST_TOGETHER:
+            taken.append(waiting.popleft())
+    return taken
+
+
+def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked]) -> None:
+    """Do an act with the items of all who asked, if there are any, and tell them."""
+    if not asked:  # They were taken before.
+        return
+    outcomes: Sequence[object]
     try:
         _close(_is_broken)  # Its database may have gone away since.
-        result = partial(_set, future, act(*args), None)
+        outcomes = act([one.item for one in asked])
     except Exception as error:
-        result = partial(_set, future, None, error)
-    with suppress(RuntimeError):  # The loop is closed: nobody waits.
-        loop.call_soon_threadsafe(result)
+        if len(asked) > 1:
+            for one in asked:
+                _do(act, [one])
+            return
+        outcomes = [_Failed(error)]
+    for loop in {one.loop for one in asked}:
+        told = [(one.future, outcome) for one, outcome in zip(asked, outcomes, strict=True) if one.loop is loop]
+        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(_tell, told)
 
 
 def _close(which: Callable[[BaseDatabaseWrapper], bool]) -> None:
@@ -97,10 +152,11 @@ def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
-def _set(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
-    if future.done():  # Who asked was cancelled.
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+def _tell(told: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
+    for future, outcome in told:
+        if future.done():  # Who asked was cancelled.
+            continue
+        if isinstance(outcome, _Failed):
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome)

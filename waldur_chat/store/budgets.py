@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,7 +25,7 @@ from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.models.budgets import UNLIMITED
 from waldur_chat.store import sql
-from waldur_chat.store.periods import Periods, first_days, resets
+from waldur_chat.store.periods import first_days, resets
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
 COME_AGAIN_SECONDS = 5
@@ -105,10 +107,7 @@ def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a turn has used, if anything, and what was held for it and is let go.
-
-    Within one transaction `acts` are executed, then `complete` is called.
-    """
+    """What a turn has used, if anything, and what was held for it and is let go."""
 
     user_id: Any
     """None where the user was deleted while his turn ran."""
@@ -116,64 +115,86 @@ class Charge:
     usage: Usage
     turns: int
     reserved: int
-    today: Periods = field(default_factory=lambda: first_days(timezone.now()))
+
+    @property
+    def tokens(self) -> int:
+        """All together."""
+        return self.usage.input_tokens + self.usage.output_tokens
+
+
+class Booking:
+    """Enters charges in the ledger and in the accounts, all of them in an order in which nobody waits in a circle.
+
+    Within one transaction `acts` are executed, then `complete` is called.
+    """
+
+    def __init__(self, charges: Sequence[Charge]) -> None:
+        self._today = first_days(timezone.now())
+        entered = [charge for charge in charges if charge.tokens or charge.reserved]
+        known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
+        self._of_deleted = [one for one in entered if one.user_id is None]
+        self._of_site = entered
+        self._steps: list[tuple[sql.Act, Callable[[], None]]] = []
+        for user_id, of_user in groupby(known, attrgetter("user_id")):
+            self._enter_user(user_id, list(of_user))
 
     def acts(self) -> list[sql.Act]:
-        """Enter it where there are rows already. The site's is not among them: it is locked last, and shortest."""
-        return [act() for act, _ in self._steps()]
+        """Enter them where there are rows already. The site's is not among them: it is locked last, and shortest."""
+        return [act for act, _ in self._steps]
 
     def complete(self, changed: Sequence[int]) -> None:
         """Do what is left to do; `changed` is how many rows each of the acts has found."""
-        for found, (_, make) in zip(changed, self._steps(), strict=True):
+        for found, (_, make) in zip(changed, self._steps, strict=True):
             if not found:
                 make()
-        if self.user_id is None and self._tokens:
-            self._new_line()
-        if (self._tokens or self.reserved) and not sql.execute(*self._to_account(is_site=True)):
-            self._new_account(is_site=True)
+        for one in self._of_deleted:
+            if one.tokens:
+                self._new_line(*self._line(None, [one]))
+        if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
+            self._new_account(self._of_site, is_site=True)
 
-    @property
-    def _tokens(self) -> int:
-        return self.usage.input_tokens + self.usage.output_tokens
+    def _enter_user(self, user_id: Any, charges: Sequence[Charge]) -> None:
+        """One line for each model, then the account; with what is done instead where there is no row."""
+        used = [charge for charge in charges if charge.tokens]
+        for _, of_model in groupby(used, attrgetter("model")):
+            line = self._line(user_id, list(of_model))
+            self._steps.append((_to_line(*line), partial(self._new_line, *line)))
+        make = partial(self._new_account, charges, user_id=user_id)
+        self._steps.append((self._to_account(charges, user_id=user_id), make))
 
-    def _steps(self) -> list[tuple[Callable[[], sql.Act], Callable[[], None]]]:
-        """What gives each act, and what is done instead where there is no row."""
-        if self.user_id is None:
-            return []
-        line = [(self._to_line, self._new_line)] if self._tokens else []
-        owner = {"user_id": self.user_id}
-        account = (partial(self._to_account, **owner), partial(self._new_account, **owner))
-        return [*line, account] if self._tokens or self.reserved else []
-
-    def _line(self) -> tuple[dict[str, Any], dict[str, int]]:
+    def _line(self, user_id: Any, charges: Sequence[Charge]) -> tuple[dict[str, Any], dict[str, int]]:
         """That of the ledger, and what is added to it."""
-        sums = {"input_tokens": self.usage.input_tokens, "output_tokens": self.usage.output_tokens}
-        line = {"day": self.today.day, "user_id": self.user_id, "model": self.model[:200]}
-        return line, {"turns": self.turns, **sums}
+        line = {"day": self._today.day, "user_id": user_id, "model": charges[0].model[:200]}
+        sums = {
+            "turns": sum(one.turns for one in charges),
+            "input_tokens": sum(one.usage.input_tokens for one in charges),
+            "output_tokens": sum(one.usage.output_tokens for one in charges),
+        }
+        return line, sums
 
-    def _to_line(self) -> sql.Act:
-        line, sums = self._line()
-        return _adding(tuple(line), tuple(sums)), [*sums.values(), *sql.all_stored(DayOfUsage, line)]
-
-    def _new_line(self) -> None:
-        line, sums = self._line()
+    def _new_line(self, line: Mapping[str, Any], sums: Mapping[str, int]) -> None:
         try:
             with transaction.atomic():
                 DayOfUsage.objects.create(**line, **sums)
         except IntegrityError:  # Another turn has made the line meanwhile.
-            sql.execute(*self._to_line())
+            sql.execute(*_to_line(line, sums))
 
-    def _to_account(self, **owner: Any) -> sql.Act:
+    def _to_account(self, charges: Sequence[Charge], **owner: Any) -> sql.Act:
         """A process whose clock is behind counts into the newer period."""
-        values: list[Any] = [self.reserved, self.reserved]
-        *begun, who = sql.all_stored(Budget, {**self.today.by_name(), **owner})
+        tokens, reserved = (sum(getattr(one, name) for one in charges) for name in ("tokens", "reserved"))
+        values: list[Any] = [reserved, reserved]
+        *begun, who = sql.all_stored(Budget, {**self._today.by_name(), **owner})
         for first in begun:
-            values += [first, self._tokens, self._tokens, first, first]
+            values += [first, tokens, tokens, first, first]
         return _charging(*owner), [*values, who]
 
-    def _new_account(self, **owner: Any) -> None:
+    def _new_account(self, charges: Sequence[Charge], **owner: Any) -> None:
         Budget.objects.get_or_create(**owner)
-        sql.execute(*self._to_account(**owner))
+        sql.execute(*self._to_account(charges, **owner))
+
+
+def _to_line(line: Mapping[str, Any], sums: Mapping[str, int]) -> sql.Act:
+    return _adding(tuple(line), tuple(sums)), [*sums.values(), *sql.all_stored(DayOfUsage, line)]
 
 
 @sql.composed

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -54,30 +55,29 @@ class Ending:
 
 def end(turn_id: str, ending: Ending) -> Stored | None:
     """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
-    ending = replace(ending, text=pieces.storable(ending.text))
+    return end_all([(turn_id, ending)])[0]
+
+
+def end_all(endings: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
+    """End turns in one transaction, as end() does with each.
+
+    Raises `Error` where somebody else ends one of several at the same moment; then nothing was written.
+    """
+    wanted = {UUID(turn_id): ending for turn_id, ending in endings}
     with transaction.atomic():
-        turn, is_asked = _locked(UUID(turn_id)) or (None, False)
-        if turn is None or not _may_end(turn, ending):
-            return None
-        ending = replace(ending, usage=_at_least(turn, ending.usage))
-        answer = (
-            _write_answer(turn, ending, is_asked=is_asked)
-            if turn.thread and turn.purpose == Turn.Purpose.ANSWER
-            else None
-        )
-        used = _used(turn, ending)
-        charge = _charge(turn, ending, used)
-        acts = [_end(turn, ending, answer or turn.answer), pieces.removing(turn.pk)]
-        if turn.thread:
-            acts.append(_sum_up(turn.thread, turn, ending, used))
-        has_ended, *changed = sql.together([*acts, *charge.acts()])
-        if not has_ended:  # Somebody else has ended it: without a thread nothing is locked.
+        found = _locked(list(wanted))
+        ended = [
+            _ended(turn, wanted[turn.uuid], is_asked=is_asked)
+            for turn, is_asked in found
+            if _may_end(turn, wanted[turn.uuid])
+        ]
+        if not _write(ended):
+            if len(wanted) > 1:
+                raise Error("Somebody else has ended a turn.")
             transaction.set_rollback(True)
-            return None
-        charge.complete(changed[len(acts) - 1 :])
-        if turn.thread is None:
-            Turn.objects.filter(pk=turn.pk).delete()
-    return Stored(answer=answer.uuid.hex if answer else "") if turn.thread else None
+            ended = []
+    stored = {one.turn.uuid: Stored(answer=one.answer_id) for one in ended if one.turn.thread}
+    return [stored.get(UUID(turn_id)) for turn_id, _ in endings]
 
 
 def end_abandoned(**where: object) -> int:
@@ -110,37 +110,97 @@ def _end_interrupted(turn: Turn) -> bool:
     return True
 
 
-def _locked(uuid: UUID) -> tuple[Turn, bool] | None:
-    """The turn as it is once its thread is locked, which goes before all else, and whether its question is in force.
+@dataclass(slots=True, kw_only=True)
+class _Ended:
+    """A turn that ends, what is to be charged for it, and its answer, which may not be written yet."""
 
-    The lock is a write, for SQLite.
+    turn: Turn
+    ending: Ending
+    used: Usage
+    answer: Message | None
+
+    @property
+    def answer_id(self) -> str:
+        return self.answer.uuid.hex if self.answer else ""
+
+
+def _ended(turn: Turn, ending: Ending, *, is_asked: bool) -> _Ended:
+    ending = replace(ending, text=pieces.storable(ending.text), usage=_at_least(turn, ending.usage))
+    used = _used(turn, ending)
+    answer = _answer(turn, ending, is_asked=is_asked)
+    if turn.thread:
+        _sum_up(turn.thread, turn, ending, used)
+    return _Ended(turn=turn, ending=ending, used=used, answer=answer)
+
+
+def _write(ended: Sequence[_Ended]) -> bool:
+    """Write all of it, the threads and accounts that several share once; False where somebody else has ended one.
+
+    That can only be one without a thread: nothing of it is locked.
     """
-    key = sql.stored(Turn, "uuid", uuid)
-    locking = _locking(), [sql.stored(Thread, "modified", timezone.now()), key]
-    found = sql.row(_reading(), [key], after=[locking])
-    if found is None:
-        return None
-    is_asked, *values = found
-    size = len(Turn._meta.concrete_fields)
-    turn = sql.instance(Turn, values[:size])
-    if turn.thread_id:
-        turn.thread = sql.instance(Thread, values[size:])
-    return turn, bool(is_asked)
+    if not ended:
+        return True
+    sql.insert_all(*(one.answer for one in ended if one.answer and one.answer._state.adding))
+    threads = {one.turn.thread_id: one.turn.thread for one in ended if one.turn.thread}
+    ends = [_end(one) for one in ended]
+    rest = [pieces.removing([one.turn.pk for one in ended]), *map(_show, threads.values())]
+    booking = budgets.Booking([_charge(one.turn, one.ending, one.used) for one in ended])
+    changed = sql.together([*ends, *rest, *booking.acts()])
+    if not all(changed[: len(ends)]):
+        return False
+    booking.complete(changed[len(ends) + len(rest) :])
+    if alone := [one.turn.pk for one in ended if not one.turn.thread]:
+        Turn.objects.filter(pk__in=alone).delete()
+    return True
+
+
+def _locked(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
+    """The turns once their threads are locked, which goes before all else, and whether each question is in force.
+
+    Turns of one thread share it.
+    """
+    keys = [sql.stored(Turn, "uuid", uuid) for uuid in uuids]
+    threads: dict[int, Thread] = {}
+    found = []
+    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
+        size = len(Turn._meta.concrete_fields)
+        turn = sql.instance(Turn, values[:size])
+        if turn.thread_id:
+            turn.thread = threads.setdefault(turn.thread_id, sql.instance(Thread, values[size:]))
+        found.append((turn, bool(is_asked)))
+    return found
+
+
+def _locking(turns: Sequence[object]) -> sql.Act:
+    """Lock the threads of these turns, which on SQLite takes a write."""
+    if sql.database().vendor == "postgresql":
+        return _selecting(len(turns)), turns
+    return _touching(len(turns)), [sql.stored(Thread, "modified", timezone.now()), *turns]
 
 
 @sql.composed
-def _locking() -> str:
-    thread = f"SELECT thread_id FROM {sql.table(Turn)} WHERE uuid = %s"  # noqa: S608  # No values in it.
-    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE id = ({thread})"  # noqa: S608
+def _selecting(count: int) -> str:
+    """In the order of their keys: several are locked, and nobody may wait in a circle."""
+    return f"SELECT id FROM {sql.table(Thread)} WHERE {_of_turns(count)} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # No values in it.
 
 
 @sql.composed
-def _reading() -> str:
+def _touching(count: int) -> str:
+    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE {_of_turns(count)}"  # noqa: S608  # See above.
+
+
+def _of_turns(count: int) -> str:
+    return f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # See above.
+
+
+@sql.composed
+def _reading(count: int) -> str:
     turns, threads, questions = map(sql.table, (Turn, Thread, Message))
     return (
         f"SELECT {questions}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turns} "  # noqa: S608
         f"LEFT JOIN {questions} ON {questions}.id = question_id "
-        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id WHERE {turns}.uuid = %s"
+        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id "
+        f"WHERE {turns}.uuid IN ({sql.places(count)}) ORDER BY {turns}.id"
     )
 
 
@@ -150,14 +210,15 @@ def _may_end(turn: Turn, ending: Ending) -> bool:
     return turn.status == Turn.Status.RUNNING or is_late
 
 
-def _end(turn: Turn, ending: Ending, answer: Message | None) -> sql.Act:
+def _end(one: _Ended) -> sql.Act:
     """Write the end, unless somebody else has done it."""
+    turn, ending = one.turn, one.ending
     changes = {
         "status": ending.status,
         "code": ending.code,
         "reason": ending.reason[:50],
         "ended": timezone.now(),
-        "answer": answer.pk if answer else None,
+        "answer": one.answer.pk if one.answer else turn.answer_id,
         "reserved": 0,
         "model": ending.model[:200],
         "input_tokens": ending.usage.input_tokens,
@@ -188,14 +249,17 @@ def _used(turn: Turn, ending: Ending) -> Usage:
     )
 
 
-def _write_answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
-    """Write the answer, in the place of an earlier version; one without any text leaves that standing."""
-    assert turn.thread
-    if not ending.text:
+def _answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
+    """The answer, in the place of an earlier version; one without any text leaves that standing.
+
+    What can be written together with other answers is not written yet.
+    """
+    if not turn.thread or turn.purpose != Turn.Purpose.ANSWER or not ending.text:
         return None
     if turn.answer:  # What was known of it when it was taken for dead.
         return _complete(turn.answer, ending)
-    is_current, earlier = (True, None) if is_asked and _is_first(turn) else _take_place(turn)
+    is_first = is_asked and _is_first(turn)
+    is_current, earlier = (True, None) if is_first else _take_place(turn)
     answer = Message(
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
@@ -207,7 +271,8 @@ def _write_answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | No
         input_tokens=ending.usage.input_tokens,
         output_tokens=ending.usage.output_tokens,
     )
-    sql.insert(answer)
+    if not is_first:
+        sql.insert(answer)
     turn.thread.message_count += is_current and not earlier
     return answer
 
@@ -244,7 +309,7 @@ def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
     return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
 
 
-def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> sql.Act:
+def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
     """Let the thread, which is locked, show what its turns and messages add up to."""
     thread.input_tokens += used.input_tokens
     thread.output_tokens += used.output_tokens
@@ -257,6 +322,10 @@ def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> sql.Act:
     elif ending.model and ending.model not in thread.models_used.split(", "):
         thread.models_used = ", ".join(filter(None, [thread.models_used, ending.model]))[:500]
     thread.modified = timezone.now()
+
+
+def _show(thread: Thread) -> sql.Act:
+    """Write what was summed up."""
     return sql.updating(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
 
 

@@ -28,9 +28,8 @@ NOTHING = Seen()
 def at(user: Any) -> Seen:
     """What there is for a question of this user. One query."""
     key = sql.stored(Session, "user", user.pk)
-    found = sql.row(_looking(), [True, key, True, key])
-    assert found  # It always gives a row.
-    return Seen(has_prompt=bool(found[0]), has_limits=bool(found[1]), session=found[2])
+    ((has_prompt, has_limits, session),) = sql.rows(_looking(), [True, key, True, key])
+    return Seen(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 
 
 @sql.composed

@@ -43,9 +43,10 @@ def _insert(written: Sequence[Written]) -> None:
     sql.execute(_waking(statement), values)
 
 
-def removing(row: int) -> sql.Act:
-    """Remove what a turn has written; the readers elsewhere are woken when the transaction ends."""
-    return _waking(f"DELETE FROM {sql.table(Piece)} WHERE turn_id = %s"), [row]  # noqa: S608  # No values in it.
+def removing(turns: Sequence[int]) -> sql.Act:
+    """Remove what turns, by row, have written; the readers elsewhere are woken when the transaction ends."""
+    statement = f"DELETE FROM {sql.table(Piece)} WHERE turn_id IN ({sql.places(len(turns))})"  # noqa: S608  # No values in it.
+    return _waking(statement), turns
 
 
 def _waking(statement: str) -> str:

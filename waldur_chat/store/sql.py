@@ -79,25 +79,29 @@ def together(acts: Sequence[Act]) -> list[int]:
     if not _takes_several(using):
         return [execute(*act) for act in acts]
     with using.cursor() as cursor:
-        cursor.execute(*_joined(acts))
+        _execute_all(cursor, acts)
         changed = [int(cursor.rowcount)]
         while cursor.nextset():
             changed.append(int(cursor.rowcount))
     return changed
 
 
-def row(statement: str, values: Sequence[object], *, after: Sequence[Act] = ()) -> tuple[Any, ...] | None:
-    """The one row that it gives once others were executed, see together(); None where it gives none."""
+def rows(statement: str, values: Sequence[object], *, after: Sequence[Act] = ()) -> list[tuple[Any, ...]]:
+    """The rows that it gives once others were executed, see together()."""
     using = database()
     if after and not _takes_several(using):
         together(after)
         after = ()
     with using.cursor() as cursor:
-        cursor.execute(*_joined([*after, (statement, values)]))
+        _execute_all(cursor, [*after, (statement, values)])
         for _ in after:
             cursor.nextset()
-        found = cursor.fetchone()
-        return None if found is None else tuple(found)
+        return [tuple(found) for found in cursor.fetchall()]
+
+
+def places(count: int) -> str:
+    """As many places for values, as they stand in a list."""
+    return ", ".join(["%s"] * count)
 
 
 def updating(model: type[Model], changes: Mapping[str, object], **where: object) -> Act:
@@ -134,7 +138,7 @@ def insert_all(*rows: Model) -> None:
         return
     acts = [_inserting(row, using, rows[:number]) for number, row in enumerate(rows)]
     with using.cursor() as cursor:
-        cursor.execute(*_joined(acts))
+        _execute_all(cursor, acts)
         for row in rows:
             _point(row)
             _become_stored(row, cursor.fetchone()[0], using)
@@ -205,8 +209,12 @@ def _last_key_of(model: type[Model]) -> str:
     return f"currval(pg_get_serial_sequence('{table(model)}', '{model._meta.pk.column}'))"
 
 
-def _joined(acts: Sequence[Act]) -> Act:
-    return "; ".join(statement for statement, _ in acts), [value for _, values in acts for value in values]
+def _execute_all(cursor: Any, acts: Sequence[Act]) -> None:
+    """Execute several at once. Values are put into each by itself: psycopg keeps statements that it has seen before."""
+    if len(acts) == 1:
+        cursor.execute(*acts[0])
+    else:
+        cursor.execute("; ".join(cursor.mogrify(*act) for act in acts))
 
 
 def _takes_several(using: BaseDatabaseWrapper) -> bool:

@@ -1,0 +1,175 @@
+"""Turns that end together: as each would alone, in one transaction, and no dearer than one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import Error, connection, connections
+from django.test.utils import CaptureQueriesContext
+
+from tests.integration.asked import USED, begin, row_of, standing
+from tests.integration.rest import Person, message_of
+from tests.integration.stored import thread_of
+from waldur_chat import conf
+from waldur_chat.events import Stored
+from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
+from waldur_chat.store import endings, removal, turns
+from waldur_chat.store.endings import Ending
+from waldur_chat.store.turns import Begun, Promise
+
+pytestmark = pytest.mark.django_db
+
+
+def ending(text: str = "An answer", model: str = "m", **fields: Any) -> Ending:
+    return Ending(**{"status": "finished", "text": text, "model": model, "usage": USED, **fields})
+
+
+def end(*begun: Begun) -> list[Stored | None]:
+    return endings.end_all([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
+
+
+def lines() -> list[tuple[Any, ...]]:
+    return sorted(DayOfUsage.objects.values_list("user__username", "model", "turns", "input_tokens", "output_tokens"))
+
+
+def test_each_has_its_answer(alice: Person, bob: Person) -> None:
+    begun = [begin(alice.user), begin(bob.user), begin(alice.user)]
+    stored = end(*begun)
+    for number, (one, place) in enumerate(zip(begun, stored, strict=True)):
+        answer = row_of(one).answer
+        assert (answer.text, place) == (f"Answer {number}", Stored(answer=answer.uuid.hex))
+        thread = Thread.objects.get(uuid=one.thread)
+        assert (standing(thread), thread.message_count) == (["Hello", f"Answer {number}"], 2)
+        assert (thread.total_tokens, thread.models_used) == (7, "m")
+    assert set(Turn.objects.values_list("status", "reserved")) == {("finished", 0)}
+
+
+def test_what_they_used_is_summed_up_by_user_and_model(alice: Person, bob: Person) -> None:
+    models = {"x": alice, "y": bob, "z": alice}
+    begun = [(begin(person.user), model) for model, person in [*models.items(), ("x", alice)]]
+    endings.end_all([(one.turn, ending(model=model)) for one, model in begun])
+    assert lines() == [("alice", "x", 2, 6, 8), ("alice", "z", 1, 3, 4), ("bob", "y", 1, 3, 4)]
+    accounts = Budget.objects.values_list("user__username", "is_site", "daily_tokens", "monthly_tokens")
+    assert set(accounts) == {("alice", None, 21, 21), ("bob", None, 7, 7), (None, True, 28, 28)}
+
+
+def test_what_was_held_is_let_go(alice: Person, bob: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10_000, "SITE_TOKENS_DAILY": 10_000}
+    begun = [begin(person.user, promise=Promise(output_tokens=10)) for person in (alice, bob, bob)]
+    assert sum(Budget.objects.values_list("reserved", flat=True))
+    end(*begun)
+    assert set(Budget.objects.values_list("reserved", flat=True)) == {0}
+
+
+def test_an_answer_and_the_title_of_its_conversation(alice: Person) -> None:
+    begun = begin(alice.user, promise=Promise(title_tokens=10))
+    endings.end_all([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
+    thread = Thread.objects.get(uuid=begun.thread)
+    assert (thread.name, thread.total_tokens, thread.title_output_tokens, thread.message_count) == ("Cats", 14, 4, 2)
+    assert lines() == [("alice", "m", 1, 6, 8)]
+
+
+def test_all_kinds_at_once(alice: Person, bob: Person) -> None:
+    """A question that was edited, an answer without text, a conversation that is gone, a turn that has none."""
+    old = thread_of(alice.user, "a", "b", message_count=2)
+    edited = begin(alice.user, "c", thread=old.uuid, mode="edit", edited=message_of(old, 0).uuid)
+    gone, lonely, silent = (
+        begin(alice.user),
+        turns.begin_unstored(bob.user, (), conf.load(), Promise(), []),
+        begin(alice.user),
+    )
+    removal.delete(Thread.objects.get(uuid=gone.thread))
+    those = [(one.turn, ending()) for one in (gone, edited, lonely)]
+    stored = endings.end_all([*those, ("0" * 32, ending()), (silent.turn, ending("", status="failed"))])
+    assert [bool(one and one.answer) for one in stored] == [False, True, False, False, False]
+    assert [one is None for one in stored] == [True, False, True, True, False]
+    assert standing(old) == ["c", "An answer"]
+    assert lines() == [("alice", "m", 3, 9, 12), ("bob", "m", 1, 3, 4)]
+    assert set(Turn.objects.values_list("status", flat=True)) == {"finished", "failed"}
+
+
+def test_some_of_deleted_users(alice: Person, bob: Person) -> None:
+    begun = [begin(alice.user), begin(bob.user), begin(alice.user)]
+    alice.user.delete()
+    assert [bool(one) for one in end(*begun)] == [False, True, False]
+    assert sorted(DayOfUsage.objects.values_list("user__username", "input_tokens"), key=str) == [
+        ("bob", 3),
+        (None, 3),
+        (None, 3),
+    ]
+    assert Budget.objects.get(is_site=True).daily_tokens == 21
+
+
+def test_one_that_is_given_twice_ends_once(alice: Person) -> None:
+    begun = begin(alice.user)
+    first, second = end(begun, begun)
+    assert first == second == Stored(answer=Message.objects.get(role="assistant").uuid.hex)
+    assert lines() == [("alice", "m", 1, 3, 4)]
+
+
+def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = begin(alice.user), turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    stale = [(row_of(begun), True) for begun in (one, other)]
+    endings.end(other.turn, ending())
+    monkeypatch.setattr(endings, "_locked", lambda turns: stale)
+    with pytest.raises(Error, match="Somebody else has ended a turn"):
+        end(one, other)
+    assert (row_of(one).status, Message.objects.filter(role="assistant").count()) == ("running", 0)
+    assert lines() == [("alice", "m", 1, 3, 4)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_ask_a_database_no_more_often_than_one() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite takes one statement at a time.")
+    users = [get_user_model().objects.create_user(f"user{number}") for number in range(3)]
+    end(*map(begin, users))  # Makes their rows.
+    asked = []
+    for count in (1, 10):
+        begun = [begin(user) for user in users for _ in range(count)]
+        with CaptureQueriesContext(connection) as queries:
+            end(*begun)
+        asked.append(len(queries))
+    assert asked == [6, 6]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes end turns of the same users, in different orders; a third removes conversations meanwhile."""
+    if connection.vendor != "postgresql":
+        pytest.skip("Only there several write at once.")
+    users = [get_user_model().objects.create_user(f"user{number}") for number in range(6)]
+    rounds, barrier = 15, Barrier(3)
+
+    def end_theirs(those: Sequence[Any]) -> None:
+        try:
+            for _ in range(rounds):
+                barrier.wait(10)
+                begun = [begin(user) for user in those]
+                barrier.wait(10)
+                end(*begun)
+        finally:
+            connections.close_all()
+
+    def remove() -> None:
+        try:
+            for number in range(rounds):
+                barrier.wait(10)
+                barrier.wait(10)
+                removal.erase(users[number % len(users)])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(3) as threads:
+        done = [threads.submit(end_theirs, users), threads.submit(end_theirs, users[::-1]), threads.submit(remove)]
+        for one in done:
+            one.result()
+    assert Budget.objects.get(is_site=True).daily_tokens == 2 * rounds * len(users) * 7
+    assert sum(turns for _, _, turns, _, _ in lines()) == 2 * rounds * len(users)
