@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.acceptance.databases import HOST, opened
-from waldur_chat.models import SystemPrompt, SystemPromptVersion
-from waldur_chat.store import sql
+from waldur_chat.models import Session, SystemPrompt, SystemPromptVersion, Thread, Turn
+from waldur_chat.store import endings, removal, sql
 
 
 @pytest.fixture
@@ -79,3 +81,17 @@ def test_who_listens_hears_of_each_row(asked: Any) -> None:
     finally:
         pre_save.disconnect(hear, sender=SystemPromptVersion)
     assert heard == [(version, prompt.pk)]
+
+
+def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
+    """Ends of turns and removals wait for each other, and never in a circle."""
+    user = get_user_model().objects.db_manager(HOST).create_user("locked")
+    session = Session.objects.using(HOST).create(user=user)
+    threads = [Thread.objects.using(HOST).create(session=session) for _ in range(3)]
+    turns = [Turn.objects.using(HOST).create(thread=thread, expires=timezone.now()) for thread in threads[::-1]]
+    Thread.objects.using(HOST).filter(pk=threads[0].pk).update(name="Moved")  # Its row is the last of the table.
+    with transaction.atomic(using=HOST), CaptureQueriesContext(asked) as queries:
+        found = sql.rows(*endings._locking([sql.stored(Turn, "uuid", turn.uuid) for turn in turns]))
+        removal._lock(Thread.objects.using(HOST).filter(session=session))
+    assert found == [(thread.pk,) for thread in threads]
+    assert ["ORDER BY" in one["sql"] and " UPDATE" in one["sql"] for one in queries] == [True, True]

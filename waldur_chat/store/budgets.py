@@ -132,7 +132,7 @@ class Booking:
         self._today = first_days(timezone.now())
         entered = [charge for charge in charges if charge.tokens or charge.reserved]
         known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
-        self._of_deleted = [one for one in entered if one.user_id is None]
+        self._of_deleted = [one for one in entered if one.user_id is None and one.tokens]
         self._of_site = entered
         self._steps: list[tuple[sql.Act, Callable[[], None]]] = []
         for user_id, of_user in groupby(known, attrgetter("user_id")):
@@ -148,8 +148,7 @@ class Booking:
             if not found:
                 make()
         for one in self._of_deleted:
-            if one.tokens:
-                self._new_line(*self._line(None, [one]))
+            self._new_line(*self._line(None, [one]))
         if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
             self._new_account(self._of_site, is_site=True)
 
