@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.acceptance.databases import HOST, opened
 from waldur_chat.models import Session, SystemPrompt, SystemPromptVersion, Thread, Turn
-from waldur_chat.store import endings, removal, sql
+from waldur_chat.store import locks, sql
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
     turns = [Turn.objects.using(HOST).create(thread=thread, expires=timezone.now()) for thread in threads[::-1]]
     Thread.objects.using(HOST).filter(pk=threads[0].pk).update(name="Moved")  # Its row is the last of the table.
     with transaction.atomic(using=HOST), CaptureQueriesContext(asked) as queries:
-        found = sql.rows(*endings._locking([sql.stored(Turn, "uuid", turn.uuid) for turn in turns]))
-        removal._lock(Thread.objects.using(HOST).filter(session=session))
+        found = sql.rows(*locks._locking([sql.stored(Turn, "uuid", turn.uuid) for turn in turns]))
+        locks.threads(Thread.objects.using(HOST).filter(session=session))
     assert found == [(thread.pk,) for thread in threads]
     assert ["ORDER BY" in one["sql"] and " UPDATE" in one["sql"] for one in queries] == [True, True]

@@ -18,7 +18,7 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Stored
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, removal, turns
+from waldur_chat.store import endings, locks, removal, turns
 from waldur_chat.store.endings import Ending
 from waldur_chat.store.turns import Begun, Promise
 
@@ -118,7 +118,7 @@ def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
     one, other = begin(alice.user), turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     stale = [(row_of(begun), True) for begun in (one, other)]
     endings.end(other.turn, ending())
-    monkeypatch.setattr(endings, "_locked", lambda turns: stale)
+    monkeypatch.setattr(locks, "turns", lambda turns: stale)
     with pytest.raises(Error, match="Somebody else has ended a turn"):
         end(one, other)
     assert (row_of(one).status, Message.objects.filter(role="assistant").count()) == ("running", 0)
@@ -141,7 +141,7 @@ def test_many_ask_a_database_no_more_often_than_one() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_waits_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_in_a_circle() -> None:
     """Two processes end turns of the same users, in different orders; a third removes conversations meanwhile."""
     if connection.vendor != "postgresql":
         pytest.skip("Only there several write at once.")

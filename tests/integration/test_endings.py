@@ -14,7 +14,7 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, removal, turns
+from waldur_chat.store import endings, locks, removal, turns
 from waldur_chat.store.turns import Begun, Promise
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     begun = turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     stale = row_of(begun)
     end(begun)
-    monkeypatch.setattr(endings, "_locked", lambda turns: [(stale, False)])
+    monkeypatch.setattr(locks, "turns", lambda turns: [(stale, False)])
     assert end(begun) is None
     assert charged() == 7
 

@@ -120,11 +120,11 @@ def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked
         _close(_is_broken)  # Its database may have gone away since.
         outcomes = act([one.item for one in asked])
     except Exception as error:
-        if len(asked) > 1:
-            for one in asked:
-                _do(act, [one])
-            return
         outcomes = [_Failed(error)]
+    if len(outcomes) < len(asked):  # It failed with several.
+        for one in asked:
+            _do(act, [one])
+        return
     for loop in {one.loop for one in asked}:
         told = [(one.future, outcome) for one, outcome in zip(asked, outcomes, strict=True) if one.loop is loop]
         with suppress(RuntimeError):  # The loop is closed: nobody waits.

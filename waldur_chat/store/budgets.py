@@ -1,7 +1,7 @@
 """The tokens of users and of the site: reserved before a model is asked, charged when its turn has ended.
 
-An account's row is locked from its reservation or charge to the end of the transaction, that of the user always before
-that of the site: so no limit is overshot, no update lost, and nobody waits in a circle.
+An account's row is locked from its reservation or charge to the end of the transaction, those of users in the order of
+their keys, then that of the site: so no limit is overshot, no update lost, and nobody waits in a circle.
 """
 
 from __future__ import annotations

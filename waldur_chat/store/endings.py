@@ -20,7 +20,7 @@ from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Stored, Usage
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import budgets, pieces, sql
+from waldur_chat.store import budgets, locks, pieces, sql
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def end_all(endings: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
     """
     wanted = {UUID(turn_id): ending for turn_id, ending in endings}
     with transaction.atomic():
-        found = _locked(list(wanted))
+        found = locks.turns(list(wanted))
         ended = [
             _ended(turn, wanted[turn.uuid], is_asked=is_asked)
             for turn, is_asked in found
@@ -152,56 +152,6 @@ def _write(ended: Sequence[_Ended]) -> bool:
     if alone := [one.turn.pk for one in ended if not one.turn.thread]:
         Turn.objects.filter(pk__in=alone).delete()
     return True
-
-
-def _locked(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
-    """The turns once their threads are locked, which goes before all else, and whether each question is in force.
-
-    Turns of one thread share it.
-    """
-    keys = [sql.stored(Turn, "uuid", uuid) for uuid in uuids]
-    threads: dict[int, Thread] = {}
-    found = []
-    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
-        size = len(Turn._meta.concrete_fields)
-        turn = sql.instance(Turn, values[:size])
-        if turn.thread_id:
-            turn.thread = threads.setdefault(turn.thread_id, sql.instance(Thread, values[size:]))
-        found.append((turn, bool(is_asked)))
-    return found
-
-
-def _locking(turns: Sequence[object]) -> sql.Act:
-    """Lock the threads of these turns, which on SQLite takes a write."""
-    if sql.database().vendor == "postgresql":
-        return _selecting(len(turns)), turns
-    return _touching(len(turns)), [sql.stored(Thread, "modified", timezone.now()), *turns]
-
-
-@sql.composed
-def _selecting(count: int) -> str:
-    """In the order of their keys: several are locked, and nobody may wait in a circle."""
-    return f"SELECT id FROM {sql.table(Thread)} WHERE {_of_turns(count)} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # No values in it.
-
-
-@sql.composed
-def _touching(count: int) -> str:
-    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE {_of_turns(count)}"  # noqa: S608  # See above.
-
-
-def _of_turns(count: int) -> str:
-    return f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # See above.
-
-
-@sql.composed
-def _reading(count: int) -> str:
-    turns, threads, questions = map(sql.table, (Turn, Thread, Message))
-    return (
-        f"SELECT {questions}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turns} "  # noqa: S608
-        f"LEFT JOIN {questions} ON {questions}.id = question_id "
-        f"LEFT JOIN {threads} ON {threads}.id = {turns}.thread_id "
-        f"WHERE {turns}.uuid IN ({sql.places(count)}) ORDER BY {turns}.id"
-    )
 
 
 def _may_end(turn: Turn, ending: Ending) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connections, transaction
-from django.db.models import F, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
 
 from waldur_chat.models import Message, Piece, Reading, Session, Thread, Turn
+from waldur_chat.store import locks
 
 
 @transaction.atomic
@@ -32,7 +33,7 @@ def _remove(threads: QuerySet[Thread]) -> None:
     They are locked first, so that no turn begins in them. Turns that run are left to their processes, which settle
     them; that they have lost their thread tells these that nobody wants the answer.
     """
-    _lock(threads)
+    locks.threads(threads)
     keys = threads.values("pk")
     turns = Turn.objects.filter(thread__in=keys)
     _delete(Piece.objects.filter(turn__in=turns.values("pk")))
@@ -40,14 +41,6 @@ def _remove(threads: QuerySet[Thread]) -> None:
     _delete(turns)
     _delete(Message.objects.filter(thread__in=keys))
     _delete(threads)
-
-
-def _lock(threads: QuerySet[Thread]) -> None:
-    """In the order in which turns that end do it, so that nobody waits in a circle; SQLite takes only a write."""
-    if connections[threads.db].features.has_select_for_update:
-        list(threads.order_by("pk").select_for_update().values_list("pk"))
-    else:
-        threads.update(modified=F("modified"))
 
 
 def _delete(rows: QuerySet[Any]) -> None:

@@ -169,7 +169,8 @@ def _inserting(row: Model, using: BaseDatabaseWrapper, before: Sequence[Model] =
     another that is not written.
     """
     _point(row)
-    newest, unset = {type(one): one for one in before}, _unset_links(row)
+    unset = _unset_links(row)
+    newest = {type(one): one for one in before if unset}
     if any(newest.get(type(other)) is not other for other in unset.values()):
         raise ValueError(f"A {type(row).__name__} points to a row that is not written.")
     places, values = [], []

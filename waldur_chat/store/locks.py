@@ -1,0 +1,73 @@
+"""Locks of threads: before all else that a transaction locks, in the order of their keys, so that no circle waits.
+
+SQLite has none for rows; there a write, whatever it changes, keeps all others out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.store import sql
+
+
+def threads(wanted: QuerySet[Thread]) -> None:
+    """Lock these threads until the transaction ends."""
+    if connections[wanted.db].features.has_select_for_update:
+        list(wanted.order_by("pk").select_for_update().values_list("pk"))
+    else:
+        wanted.update(modified=F("modified"))
+
+
+def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
+    """The turns once their threads are locked, which goes before all else, and whether each question is in force.
+
+    Turns of one thread share it.
+    """
+    keys = [sql.stored(Turn, "uuid", uuid) for uuid in uuids]
+    shared: dict[int, Thread] = {}
+    found = []
+    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
+        size = len(Turn._meta.concrete_fields)
+        turn = sql.instance(Turn, values[:size])
+        if turn.thread_id:
+            turn.thread = shared.setdefault(turn.thread_id, sql.instance(Thread, values[size:]))
+        found.append((turn, bool(is_asked)))
+    return found
+
+
+def _locking(keys: Sequence[object]) -> sql.Act:
+    """Lock the threads of turns with these ids; rows may still point to them meanwhile."""
+    if sql.database().vendor == "postgresql":
+        return _selecting(len(keys)), keys
+    return _touching(len(keys)), [sql.stored(Thread, "modified", timezone.now()), *keys]
+
+
+@sql.composed
+def _selecting(count: int) -> str:
+    return f"SELECT id FROM {sql.table(Thread)} WHERE {_of_turns(count)} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # No values in it.
+
+
+@sql.composed
+def _touching(count: int) -> str:
+    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE {_of_turns(count)}"  # noqa: S608  # See above.
+
+
+def _of_turns(count: int) -> str:
+    return f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # See above.
+
+
+@sql.composed
+def _reading(count: int) -> str:
+    turn, thread, question = map(sql.table, (Turn, Thread, Message))
+    return (
+        f"SELECT {question}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turn} "  # noqa: S608
+        f"LEFT JOIN {question} ON {question}.id = question_id "
+        f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
+        f"WHERE {turn}.uuid IN ({sql.places(count)}) ORDER BY {turn}.id"
+    )
