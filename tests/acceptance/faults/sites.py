@@ -68,8 +68,8 @@ class Site:
         return Traces(connections=stats(self.fake)["open"], threads=threads(self.server), files=open_files(self.server))
 
     def left_behind(self, before: Traces) -> str:
-        """What is open that was not, after a while in which it may close."""
-        eventually(lambda: self.traces().beyond(before) == "nothing", seconds=2)
+        """What is open that was not, after a while in which it may close: other tests may keep the machine busy."""
+        eventually(lambda: self.traces().beyond(before) == "nothing")
         return self.traces().beyond(before)
 
     def tracebacks(self) -> int:
