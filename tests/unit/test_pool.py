@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.unit.aio import run, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import pool
-from waldur_chat.engine.pool import lease
+from waldur_chat.engine.pool import Leased
 from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
@@ -49,6 +49,15 @@ def made() -> Iterator[list[Counting]]:
 
 def spec(name: str = "default", **options: object) -> ProviderSpec:
     return ProviderSpec(name=name, backend=f"{__name__}.Counting", options=options, place="a test")
+
+
+@asynccontextmanager
+async def lease(one: ProviderSpec) -> AsyncIterator[Leased]:
+    leased = await pool.acquire(one)
+    try:
+        yield leased
+    finally:
+        await leased.release()
 
 
 async def use(one: ProviderSpec) -> Provider:
@@ -123,6 +132,22 @@ def test_settings_that_change_twice_do_not_close_what_is_about_to_be_used(made: 
     run(main())
 
 
+def test_a_turn_that_is_cancelled_while_it_closes_an_old_provider_gives_its_own_back(made: list[Counting]) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        await use(spec(key="old", closing_takes=gate))
+        cancelled = asyncio.create_task(use(spec(key="new")))
+        await until(lambda: len(made) == 2)
+        cancelled.cancel()
+        await asyncio.wait({cancelled})
+        await use(spec(key="newest"))
+        assert [provider.closed for provider in made] == [0, 1, 0]
+        gate.set()
+        await made[0].aclose()  # Its closing was cut short.
+
+    run(main())
+
+
 def test_a_turn_that_fails_gives_its_provider_back() -> None:
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
@@ -158,9 +183,9 @@ def test_a_loop_that_was_closed_in_haste_is_forgotten_later() -> None:
 def test_a_provider_that_cannot_be_closed_does_not_spoil_the_next(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         entry = {"name": "default", "place": "here"}
-        async with pool.lease(ProviderSpec(backend=f"{__name__}.Unclosable", options={}, **entry)):
+        async with lease(ProviderSpec(backend=f"{__name__}.Unclosable", options={}, **entry)):
             pass
-        async with pool.lease(scripted_spec(Script(steps=["Hello"]))) as leased:
+        async with lease(scripted_spec(Script(steps=["Hello"]))) as leased:
             assert leased.provider
 
     asyncio.run(main())
@@ -168,7 +193,7 @@ def test_a_provider_that_cannot_be_closed_does_not_spoil_the_next(caplog: pytest
 
 
 async def _ask_once() -> None:
-    async with pool.lease(scripted_spec(Script(steps=["Hello"]))):
+    async with lease(scripted_spec(Script(steps=["Hello"]))):
         pass
 
 

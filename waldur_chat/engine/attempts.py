@@ -11,11 +11,10 @@ import logging
 import random
 import traceback
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from waldur_chat.conf import ProviderSpec, Settings
-from waldur_chat.engine.pool import lease
+from waldur_chat.engine.pool import Leased, acquire
 from waldur_chat.engine.tally import Tally
 from waldur_chat.errors import (
     ChatError,
@@ -44,11 +43,11 @@ class Answering:
 
     first: Sequence[ProviderEvent]
     rest: AsyncGenerator[ProviderEvent, None]
-    opened: AsyncExitStack
+    leased: Leased
 
     async def aclose(self) -> None:
         """Close the stream, and give back the provider."""
-        await self.opened.aclose()
+        await _give_back(self.leased, self.rest)
 
 
 class Attempts:
@@ -103,15 +102,17 @@ class Attempts:
             self._record.attempts.append(Attempt(provider=spec.name, code=code))
 
     async def _open(self, spec: ProviderSpec, seconds: float) -> Answering:
-        async with AsyncExitStack() as opened:
-            leased = await opened.enter_async_context(lease(spec))
-            self._record.provider, self._record.model = spec.name, leased.provider.model
+        leased, stream = await acquire(spec), None
+        self._record.provider, self._record.model = spec.name, leased.provider.model
+        try:
             with leased.guarded(self._settings):
                 self._tally.ask()
                 stream = leased.provider.stream(self._prompt)
-                opened.push_async_callback(_close, stream)
                 first = await _first(stream, seconds, self._tally)
-            return Answering(first=first, rest=stream, opened=opened.pop_all())
+        except BaseException:
+            await _give_back(leased, stream)
+            raise
+        return Answering(first=first, rest=stream, leased=leased)
 
 
 def failure(error: Exception) -> ProviderFailed:
@@ -146,10 +147,13 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
             await asyncio.wait({task}, timeout=CLOSING_SECONDS)
 
 
-async def _close(stream: AsyncGenerator[ProviderEvent, None]) -> None:
-    """Close the stream, unless it was left to itself while it closes."""
-    if not getattr(stream, "ag_running", False):
-        await stream.aclose()
+async def _give_back(leased: Leased, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
+    """Close the stream, unless it was left to itself while it closes; then its provider may be closed, too."""
+    try:
+        if stream and not getattr(stream, "ag_running", False):
+            await stream.aclose()
+    finally:
+        await leased.release()
 
 
 async def _until_text(stream: AsyncGenerator[ProviderEvent, None], tally: Tally) -> list[ProviderEvent]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 class Leased:
     """A provider that turns share, and the breaker that watches it. New settings mean a new one of both."""
 
+    pool: _Pool
     spec: ProviderSpec
     provider: Provider
     breaker: Breaker = field(default_factory=Breaker)
@@ -46,6 +47,11 @@ class Leased:
         finally:
             self.breaker.leave(settings, failed, is_probe=is_probe)
 
+    async def release(self) -> None:
+        """The attempt and what became of it is over."""
+        self.turns -= 1
+        await self.pool.close_unused(self)
+
 
 class _Pool:
     """The providers of one loop, by name."""
@@ -58,15 +64,11 @@ class _Pool:
         """What the settings name, counted as used, and what it took the place of."""
         superseded = self._providers.get(spec.name)
         if superseded is None or superseded.spec != spec:
-            leased = self._providers[spec.name] = Leased(spec=spec, provider=_build(spec))
+            leased = self._providers[spec.name] = Leased(pool=self, spec=spec, provider=_build(spec))
         else:
             leased, superseded = superseded, None
         leased.turns += 1
         return leased, superseded
-
-    async def release(self, leased: Leased) -> None:
-        leased.turns -= 1
-        await self.close_unused(leased)
 
     async def close_unused(self, leased: Leased) -> None:
         """Close a provider that nobody uses any more; the turn that notices it does not suffer when that fails."""
@@ -90,12 +92,22 @@ class _Pool:
 _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 
-@asynccontextmanager
-async def lease(spec: ProviderSpec) -> AsyncIterator[Leased]:
-    """The provider of these settings, for one attempt and what becomes of it.
+async def acquire(spec: ProviderSpec) -> Leased:
+    """The provider of these settings, for one attempt and what becomes of it; then it must be released.
 
     Raises `ChatNotConfigured` where they do not work.
     """
+    leased, superseded = _pool_of_loop().acquire(spec)
+    if superseded:
+        try:
+            await leased.pool.close_unused(superseded)
+        except BaseException:
+            await leased.release()
+            raise
+    return leased
+
+
+def _pool_of_loop() -> _Pool:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
@@ -103,13 +115,7 @@ async def lease(spec: ProviderSpec) -> AsyncIterator[Leased]:
             if one.is_closed():
                 _pools.pop(one, None)
         pool = _pools[loop] = _Pool()
-    leased, superseded = pool.acquire(spec)
-    try:
-        if superseded:
-            await pool.close_unused(superseded)
-        yield leased
-    finally:
-        await pool.release(leased)
+    return pool
 
 
 def _build(spec: ProviderSpec) -> Provider:

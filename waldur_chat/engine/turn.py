@@ -56,6 +56,35 @@ class Turn:
     event loop.
     """
 
+    __slots__ = (  # There are thousands at once: without them each has a dict of 1.5 kB.
+        "_attempts",
+        "_began_at",
+        "_channel",
+        "_closing_timer",
+        "_heard_at",
+        "_joiner",
+        "_keeper",
+        "_keeping",
+        "_leaving_timer",
+        "_length",
+        "_loop",
+        "_patience",
+        "_reason",
+        "_seats",
+        "_shutdown_timer",
+        "_silence_timer",
+        "_sink",
+        "_source",
+        "_tally",
+        "_task",
+        "_terminal",
+        "id",
+        "log",
+        "position",
+        "record",
+        "settings",
+    )
+
     def __init__(
         self,
         settings: Settings,
