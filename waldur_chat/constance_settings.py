@@ -52,7 +52,8 @@ def read() -> dict[str, Any]:
 
     `PROVIDERS` is empty where the host has a name for an address, but no address.
     """
-    names = [name for name in NAMES if name in getattr(settings, "CONSTANCE_CONFIG", ())]
+    configured = getattr(settings, "CONSTANCE_CONFIG", ())
+    names = [name for name in NAMES if name in configured]
     if not set(names) - {"SITE_NAME"} or not apps.is_installed("constance"):
         return {}
     from constance import utils
