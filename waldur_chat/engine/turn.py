@@ -20,6 +20,7 @@ from waldur_chat.engine.channel import Channel
 from waldur_chat.engine.gate import gate_of_process
 from waldur_chat.engine.keeping import Keeper
 from waldur_chat.engine.log import Log, LogReader
+from waldur_chat.engine.silence import Silence
 from waldur_chat.engine.surrogates import SurrogateJoiner
 from waldur_chat.engine.tally import Tally
 from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
@@ -61,18 +62,16 @@ class Turn:
         "_began_at",
         "_channel",
         "_closing_timer",
-        "_heard_at",
         "_joiner",
         "_keeper",
         "_keeping",
         "_leaving_timer",
         "_length",
         "_loop",
-        "_patience",
         "_reason",
         "_seats",
         "_shutdown_timer",
-        "_silence_timer",
+        "_silence",
         "_sink",
         "_source",
         "_tally",
@@ -116,11 +115,10 @@ class Turn:
         self._joiner = SurrogateJoiner()
         self._length = 0
         self._reason = ""
-        self._patience = settings.silence_seconds
         self._terminal: Terminal | None = None
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
-        self._silence_timer: asyncio.TimerHandle | None = None
+        self._silence: Silence | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -181,8 +179,8 @@ class Turn:
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
         await self._source.wait(timeout)
-        if self._channel.is_full:  # The provider could say nothing until now.
-            self._heard_at = self._running_loop.time()
+        if self._channel.is_full and self._silence:  # The provider could say nothing until now.
+            self._silence.heard_at = self._running_loop.time()
         return self._source.take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
@@ -273,9 +271,11 @@ class Turn:
             self._settle(self._failed(failure(error)))
         finally:
             running.discard(self, self._running_loop)
-            for timer in (turn_timer, self._silence_timer, self._shutdown_timer, self._leaving_timer):
+            for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
                 if timer:
                     timer.cancel()
+            if self._silence:
+                self._silence.stop()
             self._settle(self._cancelled())
             self._tell_when_kept()
 
@@ -286,16 +286,17 @@ class Turn:
         """Pass on what the provider says, until it has said everything."""
         clock = self._running_loop.time
         async with aclosing(await self._attempts.begin()) as answering:
-            self._listen_anew()
+            silence = Silence(self._running_loop, self.settings.silence_seconds, self._channel, self._stop_silent)
+            self._silence = silence
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)
-            self._heard_at = clock()
+            silence.heard_at = clock()
             async for event in answering.rest:
                 if self._channel.is_full:
                     await self._channel.drained()
                 self._pass_on(event)
-                self._heard_at = clock()
+                silence.heard_at = clock()
         self._put(Delta(text=self._joiner.flush()))
         if self.record.first_event_seconds is None:
             self._begin_answer()
@@ -314,9 +315,9 @@ class Turn:
             case Usage():
                 self._tally.report(event)
             case Stopped(reason=reason):
+                assert self._silence is not None  # Who speaks is listened to.
                 self._reason = reason
-                self._patience = min(TRAILING_SECONDS, self.settings.silence_seconds)
-                self._listen_anew()
+                self._silence.shorten(TRAILING_SECONDS)
 
     def _put(self, event: Delta | Reasoning) -> None:
         if self._terminal is not None:
@@ -344,22 +345,9 @@ class Turn:
         if promised is not None and self._tally.output_tokens >= promised:
             self._stop(Finished(reason="length", usage=self._tally.total()))
 
-    def _listen_anew(self) -> None:
-        if self._silence_timer:
-            self._silence_timer.cancel()
-        self._heard_at = self._running_loop.time()
-        self._listen()
-
-    def _listen(self) -> None:
-        """Stop the turn when the provider has been silent for too long; not while its words wait for the reader.
-
-        One that is silent after it has said why it stopped has said everything.
-        """
-        left = self._patience if self._channel.is_full else self._heard_at + self._patience - self._running_loop.time()
-        if left > 0:
-            self._silence_timer = self._running_loop.call_later(left, self._listen)
-        else:
-            self._stop(self._finished() if self._reason else self._failed(ProviderSilent()))
+    def _stop_silent(self) -> None:
+        """The provider says nothing. One that has said why it stopped has said everything."""
+        self._stop(self._finished() if self._reason else self._failed(ProviderSilent()))
 
     def _fail(self, error: ChatError) -> None:
         if self._terminal is None:
