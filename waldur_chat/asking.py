@@ -18,7 +18,7 @@ from waldur_chat.errors import BudgetExhausted, IdempotencyKeyReused, ThreadBusy
 from waldur_chat.keepers import TurnKeeper
 from waldur_chat.messages import Message, Question
 from waldur_chat.models import SystemPromptVersion
-from waldur_chat.store import budgets, endings, glance, prompts, replays, turns
+from waldur_chat.store import budgets, endings, glance, live, prompts, replays, turns
 from waldur_chat.store.replays import Replay
 from waldur_chat.store.turns import Begun, Promise, Told
 
@@ -121,7 +121,7 @@ def _makes_room(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Sett
         return True
     if settings.busy_thread == "refuse":
         return False
-    turns.ask_to_cancel_turn(refusal.turn)
+    live.ask_to_cancel_turn(refusal.turn)
     running.cancel(refusal.turn)
     time.sleep(PAUSE_SECONDS)
     return True

@@ -34,7 +34,7 @@ from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Thread
 from waldur_chat.record import Caller
-from waldur_chat.store import endings, seats, turns
+from waldur_chat.store import endings, live, seats
 from waldur_chat.store.replays import Replay
 from waldur_chat.viewing import Viewing
 
@@ -172,7 +172,7 @@ def cancel_thread(thread: Thread) -> None:
 
     Whether somebody may stop it is the caller's decision.
     """
-    for turn_id in turns.ask_to_cancel(thread):
+    for turn_id in live.ask_to_cancel(thread):
         running.cancel(turn_id)
     endings.end_abandoned(thread=thread)
 

@@ -130,7 +130,6 @@ class Settings:
         return chain(self.providers)
 
 
-_last = Settings()
 _FIELDS = {one.name.upper(): one for one in fields(Settings)}
 NAMES = tuple(_FIELDS)
 
@@ -148,17 +147,7 @@ def load() -> Settings:
         raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {words}")
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
     values["providers"] = provider_specs(host)
-    return _loaded(Settings(**values))
-
-
-def _loaded(found: Settings) -> Settings:
-    """These, or the equal ones that were loaded last: thousands of turns hold them."""
-    global _last
-    last = _last
-    if found == last:
-        return last
-    _last = found
-    return found
+    return Settings(**values)
 
 
 def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

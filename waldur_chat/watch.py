@@ -20,7 +20,7 @@ from waldur_chat.engine import running
 from waldur_chat.engine.log import Log
 from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Usage
-from waldur_chat.store import pieces, turns
+from waldur_chat.store import live, pieces
 from waldur_chat.store.pieces import Written
 
 logger = logging.getLogger(__name__)
@@ -121,16 +121,16 @@ class Watch:
         with self._lock:
             ours = dict(self._turns)
         if ours and self._is_due("look", LOOK_SECONDS):
-            for turn_id in turns.cancelled():
+            for turn_id in live.cancelled():
                 running.cancel(turn_id)
         if self._is_due("renew", RENEW_SECONDS):
             self._renew(ours)
 
     def _renew(self, ours: dict[str, Watched]) -> None:
         """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
-        turns.renew({turn_id: one.used(turn_id) for turn_id, one in ours.items()})
+        live.renew({turn_id: one.used(turn_id) for turn_id, one in ours.items()})
         now = time.monotonic()
-        if now < self._renewed + turns.LEASE_SECONDS / 2:
+        if now < self._renewed + live.LEASE_SECONDS / 2:
             clearing_of_process().look()
         self._renewed = now
 

@@ -23,7 +23,7 @@ from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Budget, Message, Thread, Turn
 from waldur_chat.providers.base import Provider
-from waldur_chat.store import turns
+from waldur_chat.store import live, turns
 from waldur_chat.store.turns import Promise, Told
 
 pytestmark = pytest.mark.django_db
@@ -176,33 +176,33 @@ def test_only_ones_own_conversation_can_be_named(alice: Person, bob: Person) -> 
 
 def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user))
-    turns.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6)})
+    live.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6)})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.output_tokens) == (5, 6)
-    assert turn.expires > timezone.now() + timedelta(seconds=turns.LEASE_SECONDS / 2)
+    assert turn.expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS / 2)
 
 
 def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), input_tokens=5)
-    turns.renew({turn.uuid.hex: None})
+    live.renew({turn.uuid.hex: None})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.expires > timezone.now()) == (5, True)
 
 
 def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
     turn = turn_in(None, ended=timezone.now())
-    turns.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6), uuid4().hex: None})
+    live.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6), uuid4().hex: None})
     turn.refresh_from_db()
     assert turn.input_tokens == 0
 
 
 def test_a_turn_can_be_stopped_from_anywhere(alice: Person) -> None:
     turn, other = running_in(thread_of(alice.user)), running_in(thread_of(alice.user))
-    turns.ask_to_cancel_turn(turn.uuid.hex)
-    assert turns.cancelled() == [turn.uuid.hex]
-    assert turns.ask_to_cancel(other.thread) == [other.uuid.hex]
-    assert set(turns.cancelled()) == {turn.uuid.hex, other.uuid.hex}
+    live.ask_to_cancel_turn(turn.uuid.hex)
+    assert live.cancelled() == [turn.uuid.hex]
+    assert live.ask_to_cancel(other.thread) == [other.uuid.hex]
+    assert set(live.cancelled()) == {turn.uuid.hex, other.uuid.hex}
 
 
 def test_nothing_is_stopped_where_nothing_runs(alice: Person) -> None:
-    assert turns.ask_to_cancel(thread_of(alice.user)) == []
+    assert live.ask_to_cancel(thread_of(alice.user)) == []

@@ -20,7 +20,7 @@ from waldur_chat.abandoned import clearing_of_process
 from waldur_chat.engine.log import Log
 from waldur_chat.events import Cancelled, Delta, Started
 from waldur_chat.models import Piece, Turn
-from waldur_chat.store import endings, pieces, turns
+from waldur_chat.store import endings, live, pieces
 from waldur_chat.testing import scripted
 from waldur_chat.watch import Watch, Watched, watch_of_process
 
@@ -60,7 +60,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
         events = chat.stream("Hi", user=user)
         started = next(events)
         assert isinstance(started, Started)
-        turns.ask_to_cancel_turn(started.turn)
+        live.ask_to_cancel_turn(started.turn)
         began = time.monotonic()
         assert isinstance(list(events)[-1], Cancelled)
         assert time.monotonic() < began + 3  # On a busy machine, too.
@@ -69,7 +69,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
 
 def test_the_lease_of_a_running_turn_is_renewed(watching: Any) -> None:
     until(lambda: lives(watching.row))
-    assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=turns.LEASE_SECONDS - 5)
+    assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS - 5)
 
 
 def test_what_a_running_turn_has_used_so_far_is_stored(watching: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_forked_process_ends_turns_by_itself(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     until(lambda: lives(watching.row))
-    monkeypatch.setattr(turns, "LEASE_SECONDS", 0.0)
+    monkeypatch.setattr(live, "LEASE_SECONDS", 0.0)
     time.sleep(0.1)
     dead = turn_in(None)
     time.sleep(0.2)
@@ -142,7 +142,7 @@ def test_a_database_that_fails_is_asked_again(
     watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[None] = []
-    found = turns.cancelled
+    found = live.cancelled
 
     def failing() -> list[str]:
         calls.append(None)
@@ -151,7 +151,7 @@ def test_a_database_that_fails_is_asked_again(
         return found()
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(turns, "cancelled", failing)
+    monkeypatch.setattr(live, "cancelled", failing)
     until(lambda: len(calls) > 3)
     assert "Stored turns could not be looked after: OperationalError" in caplog.messages
 
@@ -175,7 +175,7 @@ def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
 def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     row = turn_in(thread_of(user), user=user)
     endings.end(row.uuid.hex, endings.Ending(status="finished"))
-    turns.renew({row.uuid.hex: USAGE})
+    live.renew({row.uuid.hex: USAGE})
     assert Turn.objects.get().output_tokens == 0
 
 

@@ -127,14 +127,6 @@ def test_the_settings_are_read_at_each_access(own: Any) -> None:
     assert conf.load().turn_seconds == 6
 
 
-def test_the_same_settings_are_one_object(own: Any) -> None:
-    own.WALDUR_CHAT = {"TURN_SECONDS": 5}
-    first = conf.load()
-    assert conf.load() is first
-    own.WALDUR_CHAT = {"TURN_SECONDS": 6}
-    assert conf.load() is not first
-
-
 def test_unknown_names_change_nothing(own: Any) -> None:
     own.WALDUR_CHAT = {"TURN_SECOND": 5, "turn_seconds": 5}
     assert conf.load().turn_seconds == 120

@@ -1,11 +1,10 @@
-"""Turns that are stored: begun before a model is asked, kept alive while they run, stopped from anywhere."""
+"""Turns that are stored: how they begin, before a model is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,17 +15,13 @@ from django.utils import timezone
 from waldur_chat.conf import Settings
 from waldur_chat.engine.tally import size_of
 from waldur_chat.errors import ThreadBusy, ThreadNotFound
-from waldur_chat.events import Usage
 from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Question
 from waldur_chat.models import Session, SystemPromptVersion, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import budgets, sql
+from waldur_chat.store import budgets, live, sql
 from waldur_chat.store.history import said_before, taking_turns
 from waldur_chat.store.placing import Place, place
-
-LEASE_SECONDS = 6.0
-"""How long a turn counts as running after its process has last been heard of."""
 
 MESSAGE_TOKENS = 16
 """What a model's template may add to each message."""
@@ -139,7 +134,7 @@ def begin_unstored(
     named = _own_thread(user, thread) if thread else None
     purpose = Turn.Purpose.TITLE if named else Turn.Purpose.ANSWER
     turn = Turn(
-        user_id=user.pk, thread=named, purpose=purpose, expires=_lease_end(), input_tokens=_asked(messages) // 4
+        user_id=user.pk, thread=named, purpose=purpose, expires=live.lease_end(), input_tokens=_asked(messages) // 4
     )
     with transaction.atomic():
         _reserve([turn], messages, promise, limited, settings)
@@ -151,40 +146,6 @@ def begin_unstored(
         max_output_tokens=_limit(promise, limited),
         messages=messages,
     )
-
-
-def renew(used: Mapping[str, Usage | None]) -> None:
-    """Say that these turns still run, and what those have used so far of which that is given.
-
-    A process does it for all of its turns.
-    """
-    if not used:
-        return
-    running = Turn.objects.filter(status=Turn.Status.RUNNING)
-    running.filter(uuid__in=[UUID(turn) for turn in used]).update(expires=_lease_end())
-    known = {UUID(turn): usage for turn, usage in used.items() if usage}
-    changed = [_used(turn, known[turn.uuid]) for turn in running.filter(uuid__in=known).only("uuid")] if known else []
-    running.bulk_update(changed, ["input_tokens", "output_tokens"], batch_size=200)
-
-
-def cancelled() -> list[str]:
-    """The running turns that somebody asked to stop, of all processes."""
-    found = Turn.objects.filter(status=Turn.Status.RUNNING, is_cancelled=True).values_list("uuid", flat=True)
-    return [turn.hex for turn in found]
-
-
-def ask_to_cancel(thread: Thread) -> list[str]:
-    """Ask the processes of this conversation's running turns to stop them; gives their ids."""
-    running = Turn.objects.filter(thread=thread, status=Turn.Status.RUNNING)
-    found = [turn.hex for turn in running.values_list("uuid", flat=True)]
-    if found:
-        running.update(is_cancelled=True)
-    return found
-
-
-def ask_to_cancel_turn(turn: str) -> None:
-    """Ask the process of this turn to stop it."""
-    Turn.objects.filter(uuid=UUID(turn)).update(is_cancelled=True)
 
 
 def _own_thread(user: Any, uuid: UUID) -> Thread:
@@ -253,13 +214,13 @@ def _turns(
         is_new_question=placed.is_new,
         answer_index=placed.answer_index,
         system_prompt=system,
-        expires=_lease_end(),
+        expires=live.lease_end(),
         input_tokens=_asked(messages) // 4,
     )
     wants_title = promise.title_tokens and placed.question and thread.name == NEW_CHAT and not thread.is_named
     if not wants_title:
         return [answer]
-    title = Turn(uuid=ids[1], user_id=user.pk, thread=thread, purpose=Turn.Purpose.TITLE, expires=_lease_end())
+    title = Turn(uuid=ids[1], user_id=user.pk, thread=thread, purpose=Turn.Purpose.TITLE, expires=live.lease_end())
     return [answer, title]
 
 
@@ -291,12 +252,3 @@ def _busy(thread: Thread) -> ThreadBusy:
     """What keeps a second turn out of the thread, which has no key where it is new."""
     running = Turn.objects.filter(thread__uuid=thread.uuid, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER)
     return ThreadBusy("".join(turn.uuid.hex for turn in running[:1]))
-
-
-def _used(turn: Turn, usage: Usage) -> Turn:
-    turn.input_tokens, turn.output_tokens = usage.input_tokens, usage.output_tokens
-    return turn
-
-
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
