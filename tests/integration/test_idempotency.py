@@ -18,7 +18,7 @@ from tests.integration.turning import stores  # noqa: F401  # A fixture.
 from waldur_chat import asking, chat
 from waldur_chat.errors import ProviderBusy
 from waldur_chat.messages import Question
-from waldur_chat.models import Message, Turn
+from waldur_chat.models import Message, Session, Thread, Turn
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -94,7 +94,7 @@ def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pyte
         seen.append(None)
         if len(seen) == 1:
             return None
-        turn.thread = chat.Thread.objects.create(session=chat.turns.Session.objects.get_or_create(user=user)[0])
+        turn.thread = Thread.objects.create(session=Session.objects.get_or_create(user=user)[0])
         turn.save()
         return found(*args)
 

@@ -36,10 +36,12 @@ def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
             record.status, record.code = "cancelled", TurnCancelled.code
         case Failed(error=error):
             record.status, record.code, record.cause = "failed", error.code, str(error)
-    fields = _fields(record)
-    words = " ".join(f"{name}={value}" for name, value in fields.items() if value not in ("", None))
-    with suppress(Exception):
-        logger.log(logging.WARNING if record.status == "failed" else logging.INFO, words, extra=fields)
+    level = logging.WARNING if record.status == "failed" else logging.INFO
+    if logger.isEnabledFor(level):
+        fields = _fields(record)
+        words = " ".join(f"{name}={value}" for name, value in fields.items() if value not in ("", None))
+        with suppress(Exception):
+            logger.log(level, words, extra=fields)
     _send(signals.turn_ended, record)
 
 

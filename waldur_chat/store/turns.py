@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -94,13 +94,12 @@ def begin(
     Raises `ThreadNotFound`, `QuestionRefused`, `ThreadBusy` and `BudgetExhausted`; then nothing was written.
     """
     thread = _own_thread(user, question.thread) if question.thread else _new_thread(user, request.session)
-    ids = (uuid4(), uuid4())
     try:
         with _transaction(thread, limited):
             is_empty = _lock(thread, question, promise)
             placed = place(question, thread, is_empty=is_empty)
             messages = _prompt(thread, placed, settings, told.text)
-            turns = _turns(user, thread, placed, told.version, ids, messages, promise)
+            turns = _turns(user, thread, placed, told.version, messages, promise)
             turns[0].key, turns[0].fingerprint = request.key, request.fingerprint
             _reserve(turns, messages, promise, limited, settings)
             asked = [placed.question] if placed.is_new and placed.question else []
@@ -108,11 +107,11 @@ def begin(
     except IntegrityError as error:
         raise _busy(thread) from error
     return Begun(
-        turn=ids[0].hex,
+        turn=turns[0].uuid.hex,
         row=turns[0].pk,
         thread=thread.uuid.hex,
         question=asked[0].uuid.hex if asked else "",
-        title_turn=ids[1].hex if len(turns) > 1 else "",
+        title_turn=turns[1].uuid.hex if len(turns) > 1 else "",
         opens=placed.question is None,
         max_output_tokens=_limit(promise, limited),
         messages=messages,
@@ -201,13 +200,11 @@ def _turns(
     thread: Thread,
     placed: Place,
     system: SystemPromptVersion | None,
-    ids: Sequence[UUID],
     messages: tuple[Said, ...],
     promise: Promise,
 ) -> list[Turn]:
     """The turn for the answer, and the one for the title of a conversation that has none."""
     answer = Turn(
-        uuid=ids[0],
         user_id=user.pk,
         thread=thread,
         question=placed.question,
@@ -220,7 +217,7 @@ def _turns(
     wants_title = promise.title_tokens and placed.question and thread.name == NEW_CHAT and not thread.is_named
     if not wants_title:
         return [answer]
-    title = Turn(uuid=ids[1], user_id=user.pk, thread=thread, purpose=Turn.Purpose.TITLE, expires=live.lease_end())
+    title = Turn(user_id=user.pk, thread=thread, purpose=Turn.Purpose.TITLE, expires=live.lease_end())
     return [answer, title]
 
 
