@@ -122,6 +122,22 @@ def test_a_log_that_cannot_be_written_does_no_harm(caplog: pytest.LogCaptureFixt
         logger.removeHandler(handler)
 
 
+def test_a_site_that_logs_warnings_only_gets_no_record_of_a_whole_answer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "waldur_chat.turns")
+    ended: list[str] = []
+
+    def receive(turn: TurnRecord, **_: object) -> None:
+        ended.append(turn.status)
+
+    async def main() -> None:
+        await _one_turn()
+        await until(lambda: ended)
+
+    with receiving(signals.turn_ended, receive):
+        run(main())
+    assert (caplog.records, ended) == ([], ["finished"])
+
+
 async def _one_turn() -> None:
     await everything(begin(Script(steps=["a"])))
 
