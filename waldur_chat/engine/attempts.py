@@ -103,8 +103,8 @@ class Attempts:
 
     async def _open(self, spec: ProviderSpec, seconds: float) -> Answering:
         leased, stream = await acquire(spec), None
-        self._record.provider, self._record.model = spec.name, leased.provider.model
         try:
+            self._record.provider, self._record.model = spec.name, leased.provider.model
             with leased.guarded(self._settings):
                 self._tally.ask()
                 stream = leased.provider.stream(self._prompt)
@@ -150,7 +150,7 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
 async def _give_back(leased: Leased, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
     """Close the stream, unless it was left to itself while it closes; then its provider may be closed, too."""
     try:
-        if stream and not getattr(stream, "ag_running", False):
+        if stream is not None and not getattr(stream, "ag_running", False):
             await stream.aclose()
     finally:
         await leased.release()
