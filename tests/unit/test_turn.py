@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -561,3 +562,20 @@ def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     script = Script(steps=["a"])
     turn_of(script).drop()
     assert script.opened == 0
+
+
+def test_a_turn_that_has_ended_does_not_wait_for_the_collector() -> None:
+    async def ended() -> str:
+        turn = begin(Script(steps=["a"]))
+        await everything(turn)
+        return turn.id
+
+    async def main() -> None:
+        turn_id = await ended()
+        await until(lambda: not [one for one in gc.get_objects() if type(one) is Turn and one.id == turn_id])
+
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()

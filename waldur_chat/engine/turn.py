@@ -276,6 +276,7 @@ class Turn:
                     timer.cancel()
             if self._silence:
                 self._silence.stop()
+                self._silence = None  # It points back: the turn would wait for the collector.
             self._settle(self._cancelled())
             self._tell_when_kept()
 
