@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.unit.aio import PROMPT, begin, begin_with, everything, run, scripted_
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import background
 from waldur_chat.engine.channel import CAPACITY
+from waldur_chat.engine.keeping import Keeper
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     AnswerTooLong,
@@ -564,10 +565,31 @@ def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     assert script.opened == 0
 
 
-def test_a_turn_that_has_ended_does_not_wait_for_the_collector() -> None:
+@pytest.mark.parametrize("keeper", [FakeKeeper, lambda: None], ids=["kept", "not kept"])
+@pytest.mark.parametrize(
+    ("steps", "settings", "cancel"),
+    [
+        (("a",), {}, False),
+        ((ProviderBusy(),), {}, False),
+        (("a", ProviderBusy()), {}, False),
+        (("a", 60), {}, True),
+        ((60,), {}, True),
+        (("a", 60), {"silence_seconds": 0.01}, False),
+        (("a", 60), {"turn_seconds": 0.01}, False),
+        (("aaa",), {"answer_max_length": 2}, False),
+    ],
+    ids=["answered", "refused", "broken", "cancelled", "cancelled at first", "silent", "slow", "long"],
+)
+def test_a_turn_that_has_ended_does_not_wait_for_the_collector(
+    steps: tuple[Step, ...], settings: dict[str, Any], cancel: bool, keeper: Callable[[], Keeper | None]
+) -> None:
     async def ended() -> str:
-        turn = begin(Script(steps=["a"]))
-        await everything(turn)
+        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, keeper=keeper())
+        turn.start(asyncio.get_running_loop())
+        if cancel:
+            await asyncio.sleep(0.02)
+            turn.cancel()
+        assert isinstance((await everything(turn))[-1], Terminal)
         return turn.id
 
     async def main() -> None:

@@ -269,6 +269,8 @@ class Turn:
             self._settle(self._failed(error))
         except Exception as error:
             self._settle(self._failed(failure(error)))
+        except asyncio.CancelledError:
+            pass  # Told as an event. A task keeps its frames with it: the turn would wait for the collector.
         finally:
             running.discard(self, self._running_loop)
             for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
