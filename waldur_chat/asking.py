@@ -50,14 +50,14 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
 
     Raises what `store.turns.begin()` raises.
     """
-    seen = glance.at(user) if user else glance.NOTHING
-    told = _told(settings, prompts.active() if seen.has_prompt else None)
-    limited = budgets.accounts(user, settings) if user and (seen.has_limits or budgets.limit_all(settings)) else []
-    promise = _promise(question, settings, is_limited=bool(limited))
-    if user is None or not (settings.storage or limited):
-        return Begun(turn="", opens=question.text is None, messages=_alone(question, settings, told))
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
+        seen = glance.at(user) if user else glance.NOTHING
+        told = _told(settings, prompts.active() if seen.has_prompt else None)
+        limited = budgets.accounts(user, settings) if user and (seen.has_limits or budgets.limit_all(settings)) else []
+        promise = _promise(question, settings, is_limited=bool(limited))
+        if user is None or not (settings.storage or limited):
+            return Begun(turn="", opens=question.text is None, messages=_alone(question, settings, told))
         try:
             budgets.check(promise.output_tokens, limited, settings)
             if not settings.storage or question.names:
@@ -72,7 +72,6 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
                 return replay
             if not _makes_room(refusal, user, settings) or time.monotonic() > deadline:
                 raise
-            seen, limited = glance.at(user), budgets.accounts(user, settings)
 
 
 def keeper(begun: Begun) -> Keeper | None:

@@ -38,10 +38,16 @@ def check_books(users: Sequence[Any]) -> int:
     used = 0
     for user in users:
         of_turns = _sum(Turn.objects.using(HOST).filter(user=user))
-        assert of_turns == _sum(DayOfUsage.objects.using(HOST).filter(user=user))
-        assert of_turns == budget_of(user).daily_tokens
-        assert budget_of(user).reserved == 0
+        assert of_turns == check_account(user)
         used += of_turns
+    return used
+
+
+def check_account(user: Any) -> int:
+    """What a user's account says must be what the ledger says, and nothing may be held; gives the tokens used."""
+    used = _sum(DayOfUsage.objects.using(HOST).filter(user=user))
+    account = budget_of(user)
+    assert (account.daily_tokens, account.reserved) == (used, 0)
     return used
 
 

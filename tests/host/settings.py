@@ -110,7 +110,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "loggers": {"waldur_chat": {"handlers": ["console"], "level": "INFO"}},
+    "loggers": {
+        "waldur_chat": {"handlers": ["console"], "level": "INFO"},
+        "django.request": {"handlers": ["console"], "level": "ERROR"},
+    },
 }
 
 # What a test that starts this project as a process wants to be different.

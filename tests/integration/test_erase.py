@@ -110,5 +110,5 @@ def test_one_can_begin_anew(alice: Person, written: Thread) -> None:
 def test_the_number_of_queries_does_not_grow(alice: Person, count: int, django_assert_num_queries: Any) -> None:
     for _ in range(count):
         thread_of(alice.user, *["Hello"] * count)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         alice.send("DELETE", CURRENT)

@@ -46,7 +46,7 @@ class MessageViewSet(ResourceViewSet):
         thread = threads.own(request.user).filter(uuid=said["thread_uuid"]).first()
         if thread is None:
             raise ThreadNotFound
-        written = messages.write(thread, said["text"], self._replaced(thread, said.get("replaces_uuid")))
+        written = messages.write(thread.pk, said["text"], self._replaced(thread, said.get("replaces_uuid")))
         return self.one(written, 201)
 
     @operation("chat_messages_retrieve", "Show a message", MessageSerializer, 404, parameters=[UUID_IN_PATH])
@@ -71,7 +71,7 @@ class MessageViewSet(ResourceViewSet):
         check_storage()
         message = self.find(messages.own(request.user))
         text = self.validated(MessageEditSerializer)["content"]
-        return self.one(messages.write(message.thread, text, message))
+        return self.one(messages.write(message.thread_id, text, message))
 
     @operation("chat_messages_feedback", "Rate an answer", MessageSerializer, 404, request=MessageFeedbackSerializer,
                parameters=[UUID_IN_PATH])  # fmt: skip
@@ -81,8 +81,7 @@ class MessageViewSet(ResourceViewSet):
         message = self.find(messages.own(request.user))
         said = self.validated(MessageFeedbackSerializer)
         words = {name: said.get(name) or "" for name in ("comment", "category")}
-        messages.rate(message, score=said["score"], **words)
-        return self.one(messages.get(message.pk))
+        return self.one(messages.rate(message, score=said["score"], **words))
 
     def _wanted(self, query: dict[str, Any]) -> QuerySet[Message]:
         """The messages that are looked for. Who does not see a guard's judgement cannot look for it either."""

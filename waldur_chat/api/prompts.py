@@ -73,7 +73,7 @@ class SystemPromptViewSet(ResourceViewSet):
     @_of_one("destroy", "Delete a system prompt", None, status=204)
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Delete it and its versions."""
-        self._found().delete()
+        prompts.delete(self._found())
         return Response(status=204)
 
     @_of_one("activate", "Activate a system prompt", SHOWN)

@@ -1,4 +1,4 @@
-"""Locks of threads: before all else that a transaction locks, in the order of their keys, so that no circle waits.
+"""Locks of rows. Threads go before all else that a transaction locks, in the order of their keys: no circle waits.
 
 SQLite has none for rows; there a write, whatever it changes, keeps all others out.
 """
@@ -12,16 +12,15 @@ from django.db import connections
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.models import Message, SystemPrompt, Thread, Turn
 from waldur_chat.store import sql
 
 
-def threads(wanted: QuerySet[Thread]) -> None:
-    """Lock these threads until the transaction ends."""
+def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> bool:
+    """Lock these rows until the transaction ends. Tells whether there are any."""
     if connections[wanted.db].features.has_select_for_update:
-        list(wanted.order_by("pk").select_for_update().values_list("pk"))
-    else:
-        wanted.update(modified=F("modified"))
+        return bool(wanted.order_by("pk").select_for_update().values_list("pk"))
+    return bool(wanted.update(modified=F("modified")))
 
 
 def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:

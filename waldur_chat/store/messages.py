@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 from waldur_chat import users
 from waldur_chat.errors import QuestionRefused, ThreadBusy, ThreadNotFound
 from waldur_chat.models import Message, Reading, Session, Thread, Turn
+from waldur_chat.store import locks
 from waldur_chat.store.placing import NOT_THE_LAST
 
 NEWEST = 1000
@@ -57,13 +58,11 @@ def versions(message: Message) -> QuerySet[Message]:
     return in_order(same_place)
 
 
-def get(pk: int) -> Message:
-    """One message as readers see it."""
-    return _all().get(pk=pk)
+def rate(message: Message, *, score: bool, comment: str, category: str) -> Message:
+    """Say whether an answer was good; that takes the place of what was said before.
 
-
-def rate(message: Message, *, score: bool, comment: str, category: str) -> None:
-    """Say whether an answer was good; that takes the place of what was said before. Raises `QuestionRefused`."""
+    Raises `QuestionRefused` and `ThreadNotFound`.
+    """
     if message.role != Message.Role.ASSISTANT:
         raise QuestionRefused("score", NOT_AN_ANSWER)
     with transaction.atomic():
@@ -75,31 +74,33 @@ def rate(message: Message, *, score: bool, comment: str, category: str) -> None:
             feedback_submitted_at=timezone.now(),
         )
         _count_feedback(message.thread_id)
+        return _get(message.pk)
 
 
 @transaction.atomic
-def write(thread: Thread, text: str, replaces: Message | None = None) -> Message:
+def write(thread: int, text: str, replaces: Message | None = None) -> Message:
     """Write what the user says, as the next message or as a new version of the user's last one; nobody is asked.
 
-    Raises `QuestionRefused`, `ThreadBusy` and `ThreadNotFound`.
+    `thread` is the key of its row. Raises `QuestionRefused`, `ThreadBusy` and `ThreadNotFound`.
     """
-    _lock(thread.pk, modified=timezone.now())
-    _check_idle(thread.pk)
-    spoken = Message.objects.filter(thread=thread.pk, is_current=True).order_by("-sequence_index")
+    _lock(thread)
+    _check_idle(thread)
+    spoken = Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")
     if replaces is None:
         last = spoken.first()
         index = last.sequence_index + 1 if last else 0
-        Thread.objects.filter(pk=thread.pk).update(message_count=F("message_count") + 1)
     else:
         last = spoken.filter(role=Message.Role.USER).first()
         if last is None or last.pk != replaces.pk:
             raise QuestionRefused("replaces", NOT_THE_LAST)
         index = last.sequence_index
         spoken.filter(pk=last.pk).update(is_current=False)
+    count = F("message_count") + int(replaces is None)
+    Thread.objects.filter(pk=thread).update(modified=timezone.now(), message_count=count)
     written = Message.objects.create(
-        thread_id=thread.pk, role=Message.Role.USER, text=text, sequence_index=index, replaces=replaces
+        thread_id=thread, role=Message.Role.USER, text=text, sequence_index=index, replaces=replaces
     )
-    return get(written.pk)
+    return _get(written.pk)
 
 
 def record_reading(messages: Iterable[Message], reader: Any) -> None:
@@ -120,9 +121,13 @@ def _all() -> QuerySet[Message]:
     return messages
 
 
-def _lock(thread: int, **changes: Any) -> None:
-    """Lock the thread, which is a write, for SQLite."""
-    if not Thread.objects.filter(pk=thread).update(**(changes or {"modified": F("modified")})):
+def _get(pk: int) -> Message:
+    """One as readers see it; its thread is locked, so that it is there."""
+    return _all().get(pk=pk)
+
+
+def _lock(thread: int) -> None:
+    if not locks.rows(Thread.objects.filter(pk=thread)):
         raise ThreadNotFound
 
 

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from waldur_chat.models import SystemPrompt, SystemPromptVersion
+from waldur_chat.store import locks
 
 _PLACEHOLDER = re.compile(r"\{(assistant_name|organization)\}")
 
@@ -73,10 +74,18 @@ def deactivate(prompt: SystemPrompt) -> SystemPrompt:
     return prompt
 
 
+@transaction.atomic
+def delete(prompt: SystemPrompt) -> None:
+    """Delete it and its versions, which are locked first: no turn begins with one of them, and none is added."""
+    if locks.rows(SystemPrompt.objects.filter(pk=prompt.pk)):
+        list(prompt.versions.select_for_update().values_list("pk"))
+        prompt.delete()
+
+
 def _wait_for_others() -> None:
-    """Lock one row that is the same for all, so that nobody activates beside us. It is a write, for SQLite."""
+    """Lock one row that is the same for all, so that nobody activates beside us."""
     first = SystemPrompt.objects.order_by("pk").values("pk")[:1]
-    SystemPrompt.objects.filter(pk__in=first).update(modified=F("modified"))
+    locks.rows(SystemPrompt.objects.filter(pk__in=first))
 
 
 def _write_version(prompt: SystemPrompt, author: Any) -> None:

@@ -20,9 +20,10 @@ def delete(thread: Thread) -> None:
 def erase(user: Any) -> None:
     """Delete all conversations of a user, his session, and the record of who read them."""
     keys = list(Session.objects.filter(user=user.pk).values_list("pk", flat=True))
+    threads = Thread.objects.filter(session__in=keys)
     with transaction.atomic():
+        locks.rows(threads)
         _delete(Session.objects.filter(pk__in=keys))  # From here on no conversation can begin in it.
-        threads = Thread.objects.filter(session__in=keys)
         _remove(threads)
         _delete(Reading.objects.filter(owner=user.pk))
 
@@ -33,7 +34,7 @@ def _remove(threads: QuerySet[Thread]) -> None:
     They are locked first, so that no turn begins in them. Turns that run are left to their processes, which settle
     them; that they have lost their thread tells these that nobody wants the answer.
     """
-    locks.threads(threads)
+    locks.rows(threads)
     keys = threads.values("pk")
     turns = Turn.objects.filter(thread__in=keys)
     _delete(Piece.objects.filter(turn__in=turns.values("pk")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
 from waldur_chat import users
@@ -60,7 +61,13 @@ def create(user: Any, *, name: str = "", is_archived: bool = False) -> Thread:
     """A new conversation; a name that is given is kept."""
     session = Session.objects.get_or_create(user_id=user.pk)[0]
     thread = Thread(session=session, name=name or NEW_CHAT, is_named=bool(name), is_archived=is_archived)
-    thread.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            thread.save(force_insert=True)
+    except IntegrityError:
+        if Session.objects.filter(pk=session.pk).exists():
+            raise
+        return create(user, name=name, is_archived=is_archived)  # The user has erased all of them meanwhile.
     return thread
 
 
