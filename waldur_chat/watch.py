@@ -19,7 +19,6 @@ from waldur_chat.abandoned import clearing_of_process
 from waldur_chat.engine import running
 from waldur_chat.engine.log import Log
 from waldur_chat.engine.turn import Turn
-from waldur_chat.events import Usage
 from waldur_chat.store import live, pieces
 from waldur_chat.store.pieces import Written
 
@@ -46,9 +45,11 @@ class Watched:
         text = self.log.text.since(self.flushed) if self.log else ""
         return Written(row=self.row, position=self.flushed, text=text) if text else None
 
-    def used(self, turn_id: str) -> Usage | None:
-        """What the turn has used, where its log does not tell; nothing is known of one that looks for a title."""
-        return self.turn.used() if self.log is None and turn_id == self.turn.id else None
+    def alive(self, turn_id: str) -> live.Alive:
+        """What is known of the turn; nothing is of one that looks for a title."""
+        if turn_id != self.turn.id:
+            return live.Alive()
+        return live.Alive(model=self.turn.record.model, usage=self.turn.used() if self.log is None else None)
 
 
 class Watch:
@@ -128,7 +129,7 @@ class Watch:
 
     def _renew(self, ours: dict[str, Watched]) -> None:
         """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
-        live.renew({turn_id: one.used(turn_id) for turn_id, one in ours.items()})
+        live.renew({turn_id: one.alive(turn_id) for turn_id, one in ours.items()})
         now = time.monotonic()
         if now < self._renewed + live.LEASE_SECONDS / 2:
             clearing_of_process().look()

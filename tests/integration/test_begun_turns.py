@@ -24,6 +24,7 @@ from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Budget, Message, Thread, Turn
 from waldur_chat.providers.base import Provider
 from waldur_chat.store import live, turns
+from waldur_chat.store.live import Alive
 from waldur_chat.store.turns import Promise, Told
 
 pytestmark = pytest.mark.django_db
@@ -176,22 +177,37 @@ def test_only_ones_own_conversation_can_be_named(alice: Person, bob: Person) -> 
 
 def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user))
-    live.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6)})
+    live.renew({turn.uuid.hex: Alive(model="m", usage=Usage(input_tokens=5, output_tokens=6))})
     turn.refresh_from_db()
-    assert (turn.input_tokens, turn.output_tokens) == (5, 6)
+    assert (turn.input_tokens, turn.output_tokens, turn.model) == (5, 6, "m")
     assert turn.expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS / 2)
 
 
 def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), input_tokens=5)
-    live.renew({turn.uuid.hex: None})
+    live.renew({turn.uuid.hex: Alive()})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.expires > timezone.now()) == (5, True)
 
 
+@pytest.mark.parametrize("count", [1, 20])
+def test_renewing_many_asks_once_for_each_model(alice: Person, count: int, django_assert_num_queries: Any) -> None:
+    models = {turn_in(thread_of(alice.user)).uuid.hex: model for model in ("m", "n" * 300) for _ in range(count)}
+    with django_assert_num_queries(2):
+        live.renew({turn: Alive(model=model) for turn, model in models.items()})
+    assert {turn.model for turn in Turn.objects.all()} == {"m", "n" * 200}
+
+
+def test_what_a_turn_asked_stays_known_when_it_is_not_told_again(alice: Person) -> None:
+    turn = turn_in(thread_of(alice.user), model="m")
+    live.renew({turn.uuid.hex: Alive()})
+    turn.refresh_from_db()
+    assert turn.model == "m"
+
+
 def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
     turn = turn_in(None, ended=timezone.now())
-    live.renew({turn.uuid.hex: Usage(input_tokens=5, output_tokens=6), uuid4().hex: None})
+    live.renew({turn.uuid.hex: Alive(usage=Usage(input_tokens=5, output_tokens=6)), uuid4().hex: Alive()})
     turn.refresh_from_db()
     assert turn.input_tokens == 0
 

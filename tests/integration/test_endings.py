@@ -14,7 +14,7 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, locks, removal, turns
+from waldur_chat.store import endings, live, locks, removal, turns
 from waldur_chat.store.turns import Begun, Promise
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +123,13 @@ def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread,
     turn = row_of(begun)
     assert (turn.status, turn.code, turn.is_estimated, charged()) == ("interrupted", "interrupted", True, 10)
     assert "its process died" in caplog.text
+
+
+def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> None:
+    begun = begin(alice.user)
+    live.renew({begun.turn: live.Alive(model="m")})
+    abandon(begun, 5)
+    assert (DayOfUsage.objects.get().model, charged(), row_of(begun).model) == ("m", 10, "m")
 
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:

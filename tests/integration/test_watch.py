@@ -46,7 +46,8 @@ def watching(user: Any, quick: None) -> Any:
 
 def running(row: Turn, log: Log | None = None) -> Any:
     """What a watch needs of a turn."""
-    return Watched(turn=SimpleNamespace(id=row.uuid.hex, used=lambda: USAGE), log=log, row=row.pk)
+    turn = SimpleNamespace(id=row.uuid.hex, used=lambda: USAGE, record=SimpleNamespace(model="m"))
+    return Watched(turn=turn, log=log, row=row.pk)
 
 
 def lives(row: Turn) -> bool:
@@ -72,9 +73,10 @@ def test_the_lease_of_a_running_turn_is_renewed(watching: Any) -> None:
     assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS - 5)
 
 
-def test_what_a_running_turn_has_used_so_far_is_stored(watching: Any) -> None:
+def test_what_a_running_turn_asks_and_has_used_so_far_is_stored(watching: Any) -> None:
     until(lambda: Turn.objects.get().output_tokens)
-    assert (Turn.objects.get().input_tokens, Turn.objects.get().output_tokens) == (7, 5)
+    turn = Turn.objects.get()
+    assert (turn.model, turn.input_tokens, turn.output_tokens) == ("m", 7, 5)
 
 
 def test_the_turn_of_a_title_has_not_used_what_its_answer_has(watching: Any) -> None:
@@ -175,7 +177,7 @@ def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
 def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     row = turn_in(thread_of(user), user=user)
     endings.end(row.uuid.hex, endings.Ending(status="finished"))
-    live.renew({row.uuid.hex: USAGE})
+    live.renew({row.uuid.hex: live.Alive(usage=USAGE)})
     assert Turn.objects.get().output_tokens == 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,16 +22,30 @@ def lease_end() -> datetime:
     return timezone.now() + timedelta(seconds=LEASE_SECONDS)
 
 
-def renew(used: Mapping[str, Usage | None]) -> None:
-    """Say that these turns still run, and what those have used so far of which that is given.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """What its process knows of a turn that runs.
+
+    `model` is the one that it asks, empty where it is not known; `usage` is None where the answer's text tells it.
+    """
+
+    model: str = ""
+    usage: Usage | None = None
+
+
+def renew(turns: Mapping[str, Alive]) -> None:
+    """Say that these turns still run, and what whoever may have to end them has to know of them.
 
     A process does it for all of its turns.
     """
-    if not used:
-        return
+    by_model = defaultdict(list)
+    for turn, alive in turns.items():
+        by_model[alive.model].append(UUID(turn))
     running = Turn.objects.filter(status=Turn.Status.RUNNING)
-    running.filter(uuid__in=[UUID(turn) for turn in used]).update(expires=lease_end())
-    known = {UUID(turn): usage for turn, usage in used.items() if usage}
+    for model, uuids in by_model.items():
+        asked = {"model": model[:200]} if model else {}
+        running.filter(uuid__in=uuids).update(expires=lease_end(), **asked)
+    known = {UUID(turn): alive.usage for turn, alive in turns.items() if alive.usage}
     changed = [_used(turn, known[turn.uuid]) for turn in running.filter(uuid__in=known).only("uuid")] if known else []
     running.bulk_update(changed, ["input_tokens", "output_tokens"], batch_size=200)
 
