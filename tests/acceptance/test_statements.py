@@ -92,6 +92,6 @@ def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
     Thread.objects.using(HOST).filter(pk=threads[0].pk).update(name="Moved")  # Its row is the last of the table.
     with transaction.atomic(using=HOST), CaptureQueriesContext(asked) as queries:
         found = sql.rows(*locks._locking([sql.stored(Turn, "uuid", turn.uuid) for turn in turns]))
-        locks.threads(Thread.objects.using(HOST).filter(session=session))
+        locks.rows(Thread.objects.using(HOST).filter(session=session))
     assert found == [(thread.pk,) for thread in threads]
     assert ["ORDER BY" in one["sql"] and " UPDATE" in one["sql"] for one in queries] == [True, True]

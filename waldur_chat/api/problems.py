@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from django.core.exceptions import RequestDataTooBig
+from django.http import UnreadablePostError
 from django.utils.translation import gettext
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.response import Response
 
 from waldur_chat.api.parsers import BodyTooLarge
@@ -25,9 +26,14 @@ class ChatAPIException(APIException):
 
 
 def as_api_exception(error: Exception) -> Exception:
-    """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML."""
+    """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML.
+
+    Who hangs up while he sends is nobody's failure: as any other error it would be logged, and mailed to admins.
+    """
     if isinstance(error, RequestDataTooBig):
         return BodyTooLarge()
+    if isinstance(error, UnreadablePostError):
+        return ParseError()
     if isinstance(error, QuestionRefused):
         return ValidationError({error.field: [gettext(str(error))]})
     return ChatAPIException(error) if isinstance(error, ChatError) else error
