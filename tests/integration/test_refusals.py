@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -225,6 +226,16 @@ def test_too_large_a_body_is_a_413(call: Caller, settings: Any, operation: str) 
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     reply = call.post(f"/api/chat/{operation}/", {"input": "x" * 100})
     assert (reply.status, reply.json["code"]) == (413, "body_too_large")
+
+
+def test_who_hangs_up_while_he_sends_is_no_failure_of_the_server(operation: str, user: Any, client: Any) -> None:
+    class Cut(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise ConnectionResetError
+
+    headers = {"Authorization": f"Token {Token.objects.create(user=user).key}"}
+    sent = {"data": "{", "content_type": "application/json", "headers": headers, "wsgi.input": Cut()}
+    assert client.post(f"/api/chat/{operation}/", **sent).status_code == 400
 
 
 def test_a_site_without_a_limit_on_bodies_has_none(call: Caller, settings: Any) -> None:

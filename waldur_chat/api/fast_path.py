@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
+from django.core.handlers.asgi import ASGIHandler
 from django.utils.deprecation import MiddlewareMixin
 
 from waldur_chat.api import executor, nonblocking
@@ -23,6 +24,8 @@ def shorten(application: Any) -> None:
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
+    if getattr(type(application), "listen_for_disconnect", None) is getattr(ASGIHandler, "listen_for_disconnect", ()):
+        application.listen_for_disconnect = _listen
     for middleware in _within(getattr(application, "_middleware_chain", None)):
         tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
         if any(tests) and type(middleware).__acall__ is MiddlewareMixin.__acall__:
@@ -30,6 +33,16 @@ def shorten(application: Any) -> None:
     for place, method in enumerate(views := getattr(application, "_view_middleware", [])):
         if isinstance(method, SyncToAsync) and (test := nonblocking.test(method.func)):
             views[place] = partial(_look, method, test)
+
+
+async def _listen(receive: Any) -> None:
+    """See ASGIHandler.listen_for_disconnect(), which raises at the end of each request.
+
+    Its task would keep the error, that the frames, and these the task: all that belongs to a request, its turn too,
+    would wait for the collector. Django treats a task that returns like one that raises.
+    """
+    message = await receive()
+    assert message["type"] == "http.disconnect", f"There is no {message['type']} after the body."
 
 
 def _within(step: Any) -> Iterator[Any]:

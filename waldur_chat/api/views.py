@@ -59,19 +59,17 @@ class ChatViewSet(ChatAPIViewSet):
     @action(detail=False, methods=["post"])
     def invoke(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the whole answer."""
-        serializer = ChatInvokeSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        question = ChatInvokeSerializer(data=request.data).question()
         accepted(request, ["application/json"])
-        return pending(self, self._source(serializer.question()), WholeAnswer())
+        return pending(self, self._source(question), WholeAnswer())
 
     @schema.stream
     @action(detail=False, methods=["post"])
     def stream(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the answer as it is written."""
-        serializer = ChatRequestSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        question = ChatRequestSerializer(data=request.data).question()
         encoder = stream_encoder(request, request.data, self.chat_settings.stream_format)
-        return pending(self, self._source(serializer.question()), Stream(encoder, self.chat_settings))
+        return pending(self, self._source(question), Stream(encoder, self.chat_settings))
 
     @schema.events
     @action(detail=False, methods=["get"], url_path="turns/(?P<uuid>[^/]+)/events", url_name="events")

@@ -1,0 +1,75 @@
+"""What belongs to a request goes with it: nothing waits for Python's garbage collector, which may be long in coming."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.handlers.asgi import ASGIHandler
+from rest_framework.authtoken.models import Token
+
+from tests.unit.aio import run, until
+from waldur_chat import shedding
+from waldur_chat.api.serializers import ChatInvokeSerializer, ChatRequestSerializer
+from waldur_chat.api.views import ChatViewSet
+from waldur_chat.engine.turn import Turn
+from waldur_chat.testing import scripted
+
+
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    """What earlier tests have left is collected before."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def left() -> int:
+    """How much of requests is there. DRF itself keeps the last view of each operation, and that its turn."""
+    ours = {Turn, ChatViewSet, ChatInvokeSerializer, ChatRequestSerializer}
+    return sum(type(one) in ours for one in gc.get_objects())  # Some hide what they are.
+
+
+async def ask(operation: str, token: str) -> bytes:
+    """What a server that gives a request to Django gets for its body."""
+    body, ended, sent = json.dumps({"input": "Hi"}).encode(), asyncio.Event(), b""
+    received = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        if received:
+            return received.pop()
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        nonlocal sent
+        sent += message.get("body", b"")
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            ended.set()
+
+    headers = {"authorization": f"Token {token}", "content-type": "application/json", "content-length": str(len(body))}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": f"/api/chat/{operation}/", "headers": raw}
+    await shedding.asgi(ASGIHandler())(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize("stores", [False, True])
+@pytest.mark.parametrize("operation", ["invoke", "stream"])
+def test_nothing_of_a_request_is_left(operation: str, user: Any, settings: Any, *, stores: bool) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": stores}
+    token = Token.objects.create(user=user).key
+
+    async def main() -> None:
+        with scripted("Hello"):
+            before = left()
+            for _ in range(5):
+                assert b"Hello" in await ask(operation, token)
+            await until(lambda: left() <= before + 2)
+
+    run(main())
