@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import django
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.utils.deprecation import MiddlewareMixin
@@ -24,7 +25,8 @@ def shorten(application: Any) -> None:
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
-    if getattr(type(application), "listen_for_disconnect", None) is getattr(ASGIHandler, "listen_for_disconnect", ()):
+    own = getattr(ASGIHandler, "listen_for_disconnect", None)
+    if django.VERSION[0] == 5 and getattr(type(application), "listen_for_disconnect", None) is own:
         application.listen_for_disconnect = _listen
     for middleware in _within(getattr(application, "_middleware_chain", None)):
         tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
@@ -39,7 +41,8 @@ async def _listen(receive: Any) -> None:
     """See ASGIHandler.listen_for_disconnect(), which raises at the end of each request.
 
     Its task would keep the error, that the frames, and these the task: all that belongs to a request, its turn too,
-    would wait for the collector. Django treats a task that returns like one that raises.
+    would wait for the collector. Django 5 treats a task that returns like one that raises; in newer releases the error
+    is what ends a response whose client has gone.
     """
     message = await receive()
     assert message["type"] == "http.disconnect", f"There is no {message['type']} after the body."
