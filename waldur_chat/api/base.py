@@ -42,12 +42,9 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         return super().initialize_request(request, *args, **kwargs)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.dispatch(). The circles in which DRF's objects point would leave all of them to the collector."""
+        """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
         response = super().dispatch(request, *args, **kwargs)
         del self.response
-        for method in self.action_map:
-            self.__dict__.pop(method, None)
-        self.request.parser_context.clear()  # It holds the view, and the request itself.
         return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
@@ -81,11 +78,4 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         finalized[HEADER] = self.request_id
         for name, value in limit_headers(self.limits, self.refusal).items():
             finalized[name] = value
-        if isinstance(finalized, Response):
-            finalized.add_post_render_callback(_let_go)
         return finalized
-
-
-def _let_go(response: Response) -> None:
-    """What it was rendered with holds the view and the response itself, see dispatch()."""
-    response.renderer_context.clear()  # type: ignore[attr-defined]  # Views set it.

@@ -28,23 +28,25 @@ class Body:
     """What both colours do: encode, and end the turn."""
 
     def __init__(self, source: Source, encoder: Encoder, settings: Settings) -> None:
-        self.source = source
+        self.source: Source | None = source
+        """None once it has said everything: Django leaves a body to the garbage collector, and with it the answer."""
         self.encoder = encoder
         self.settings = settings
         self._position = source.position
         self._has_skipped = False
-        self._ended = False
 
     def encode(self, events: list[Event]) -> bytes:
         """The bytes of these events in one piece: what came together leaves together."""
-        self._ended = ended(events)
-        if len(events) == 1:
-            return self._encode(events[0])
-        return b"".join(map(self._encode, events))
+        piece = self._encode(events[0]) if len(events) == 1 else b"".join(map(self._encode, events))
+        if ended(events):
+            self.close()
+        return piece
 
     def close(self) -> None:
         """Tell the turn that its reader has gone. Called by Django from any thread."""
-        self.source.close()
+        source, self.source = self.source, None
+        if source:
+            source.close()
 
     def __del__(self) -> None:
         """A response that was dropped before it was sent is closed by nobody."""
@@ -55,6 +57,7 @@ class Body:
             return b""
         if isinstance(event, Delta):
             if self._position and not self._has_skipped:
+                assert self.source is not None  # It has said this.
                 self.encoder.skip(self.source.had())
             self._has_skipped = True
             self._position += len(event.text)
@@ -70,7 +73,7 @@ class AsyncBody(Body):
     async def __anext__(self) -> bytes:
         # Events that are not shown are silence too.
         heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
-        while not self._ended:
+        while self.source:
             left = heartbeat_at - time.monotonic()
             if left <= 0:
                 heartbeat_at += self.settings.heartbeat_seconds
@@ -99,9 +102,9 @@ class SyncBody(Body):
     def __next__(self) -> bytes:
         # Only the second write after a hang-up fails, so there are two within the time of one heartbeat.
         heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds / 2
-        while not self._ended:
+        while self.source:
             if self._has_hung_up():
-                self.close()  # The end of a turn that ends with it is sent: who closed one direction only can read it.
+                self.source.close()  # The end of a turn that ends with it can be read by who closed one direction only.
                 if not self.source.ends_with_reader:
                     break
             left = heartbeat_at - time.monotonic()

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import django
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.core.handlers.asgi import ASGIHandler
 from django.utils.deprecation import MiddlewareMixin
 
 from waldur_chat.api import executor, nonblocking
@@ -25,9 +23,6 @@ def shorten(application: Any) -> None:
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
-    own = getattr(ASGIHandler, "listen_for_disconnect", None)
-    if django.VERSION[0] == 5 and getattr(type(application), "listen_for_disconnect", None) is own:
-        application.listen_for_disconnect = _listen
     for middleware in _within(getattr(application, "_middleware_chain", None)):
         tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
         if any(tests) and type(middleware).__acall__ is MiddlewareMixin.__acall__:
@@ -35,17 +30,6 @@ def shorten(application: Any) -> None:
     for place, method in enumerate(views := getattr(application, "_view_middleware", [])):
         if isinstance(method, SyncToAsync) and (test := nonblocking.test(method.func)):
             views[place] = partial(_look, method, test)
-
-
-async def _listen(receive: Any) -> None:
-    """See ASGIHandler.listen_for_disconnect(), which raises at the end of each request.
-
-    Its task would keep the error, that the frames, and these the task: all that belongs to a request, its turn too,
-    would wait for the collector. Django 5 treats a task that returns like one that raises; in newer releases the error
-    is what ends a response whose client has gone.
-    """
-    message = await receive()
-    assert message["type"] == "http.disconnect", f"There is no {message['type']} after the body."
 
 
 def _within(step: Any) -> Iterator[Any]:

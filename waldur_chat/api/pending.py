@@ -153,6 +153,7 @@ class PendingResponse(HttpResponse, Generic[T]):
             raise
 
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
+        del self.source  # Old releases of asgiref keep this response for long, and would keep the answer.
         finalized: HttpResponseBase = self.view.finalize_response(self.view.request, cast("Response", response))
         return finalized.render() if isinstance(finalized, Response) else finalized
 

@@ -66,12 +66,7 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
         return attrs
 
     def question(self) -> Question:
-        """What was asked. Raises `ValidationError`.
-
-        The fields go then: they point to the serializer, so that all of it would wait for the collector.
-        """
-        self.is_valid(raise_exception=True)
-        del self.__dict__["fields"]
+        """What was asked; of data that is valid."""
         data = self.validated_data
         return Question(
             text=data.get("input"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.http import HttpResponse
@@ -27,7 +29,8 @@ THREAD_HEADER = "X-Chat-Thread"
 class ChatViewSet(ChatAPIViewSet):
     """The chat API. Requests are checked in this order: user, switches, body, format; then the provider is asked."""
 
-    source: Source | None = None
+    _named: Mapping[str, str] = MappingProxyType({})
+    """The head's fields that name turn and conversation. The turn itself would stay with the view, which DRF keeps."""
 
     def get_throttles(self) -> list[BaseThrottle]:
         """The host's, and one of our own scopes."""
@@ -49,27 +52,27 @@ class ChatViewSet(ChatAPIViewSet):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """See APIView.finalize_response(). The head of an answer names its turn and its conversation."""
         finalized = super().finalize_response(request, response, *args, **kwargs)
-        if self.source:
-            finalized[TURN_HEADER] = self.source.id
-        if self.source and self.source.thread:
-            finalized[THREAD_HEADER] = self.source.thread
+        for name, value in self._named.items():
+            finalized[name] = value
         return finalized
 
     @schema.invoke
     @action(detail=False, methods=["post"])
     def invoke(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the whole answer."""
-        question = ChatInvokeSerializer(data=request.data).question()
+        serializer = ChatInvokeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         accepted(request, ["application/json"])
-        return pending(self, self._source(question), WholeAnswer())
+        return pending(self, self._source(serializer.question()), WholeAnswer())
 
     @schema.stream
     @action(detail=False, methods=["post"])
     def stream(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Ask, and get the answer as it is written."""
-        question = ChatRequestSerializer(data=request.data).question()
+        serializer = ChatRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         encoder = stream_encoder(request, request.data, self.chat_settings.stream_format)
-        return pending(self, self._source(question), Stream(encoder, self.chat_settings))
+        return pending(self, self._source(serializer.question()), Stream(encoder, self.chat_settings))
 
     @schema.events
     @action(detail=False, methods=["get"], url_path="turns/(?P<uuid>[^/]+)/events", url_name="events")
@@ -77,15 +80,20 @@ class ChatViewSet(ChatAPIViewSet):
         """Come back to an answer: what is missing of it at once, the rest as it is written."""
         position = rejoining.position(request)
         encoder = stream_encoder(request, (), self.chat_settings.stream_format)
-        self.source = rejoining.view(request.user, uuid, position)
+        source = self._noted(rejoining.view(request.user, uuid, position))
         if rejoining.has_everything(position):
             return HttpResponse(status=204)
-        return pending(self, self.source, Rejoined(encoder, self.chat_settings))
+        return pending(self, source, Rejoined(encoder, self.chat_settings))
 
     def _source(self, question: Question) -> Source:
         """The turn of this question, or that of the same request before; one of the doctor's leaves nothing behind."""
         caller = Caller(user_id=str(self.request.user.pk), request_id=self.request_id)
         user = None if probe.HEADER in self.request.headers else self.request.user
         key = rejoining.idempotency_key(self.request)
-        self.source = chat.open_turn(question, self.chat_settings, caller, user, key)
-        return self.source
+        return self._noted(chat.open_turn(question, self.chat_settings, caller, user, key))
+
+    def _noted(self, source: Source) -> Source:
+        """The same, once noted what the head will name."""
+        fields = {TURN_HEADER: source.id, THREAD_HEADER: source.thread}
+        self._named = {name: value for name, value in fields.items() if value}
+        return source
