@@ -7,6 +7,8 @@ waldur_chat.W004  no URL leads to the API
 waldur_chat.W005  the Waldur plugin could not register its URLs
 waldur_chat.E006  the rate of a throttle scope cannot be read
 waldur_chat.W007  a time limit can never take effect, since another one is shorter
+waldur_chat.E011  the default database cannot hold what must be unique under a condition
+waldur_chat.E012  a router of the site's puts our tables into another database than the default one
 
 With `--deploy`:
 
@@ -28,6 +30,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from waldur_chat import conf, registry
@@ -86,6 +89,27 @@ def check_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         for short, long in SHORTER
         if short in _own() and _seconds(short) > _seconds(long)
     ]
+
+
+@register(Tags.compatibility)
+def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E011."""
+    default = connections[DEFAULT_DB_ALIAS]
+    if default.features.supports_partial_indexes:
+        return []
+    words = f"The default database ({default.vendor}) cannot hold what must be unique under a condition."
+    return [_error(words, "Use PostgreSQL or SQLite: elsewhere two answers could take the same place.", "E011")]
+
+
+@register(Tags.compatibility)
+def check_routers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E012."""
+    models = apps.get_app_config("waldur_chat").get_models()
+    names = [model.__name__ for model in models if router.db_for_write(model) != DEFAULT_DB_ALIAS]
+    if not names:
+        return []
+    words = f"DATABASE_ROUTERS puts tables of waldur_chat into another database: {', '.join(names)}."
+    return [_error(words, f"Let db_for_write() give {DEFAULT_DB_ALIAS!r} or None for this app.", "E012")]
 
 
 @register(Tags.compatibility, deploy=True)

@@ -115,7 +115,7 @@ def test_nothing_is_added_changed_or_deleted(admin: Client, everything: dict[str
 
 
 def test_a_user_with_conversations_can_still_be_deleted(admin: Client, everything: dict[str, Any], user: Any) -> None:
-    where = reverse("admin:auth_user_delete", args=[user.pk])
+    where = reverse(f"admin:{user._meta.app_label}_{user._meta.model_name}_delete", args=[user.pk])
     assert admin.post(where, {"post": "yes"}).status_code == 302
     assert (Thread.objects.count(), Budget.objects.count(), DayOfUsage.objects.count()) == (0, 0, 1)
 
@@ -393,8 +393,10 @@ def test_a_user_that_cannot_be_is_not_found(admin: Client) -> None:
     assert admin.get(USAGE, {"user": "x"}).status_code == 404
 
 
-def test_a_user_that_is_not_there_used_nothing(admin: Client) -> None:
-    assert "Nothing was used in this time." in page(admin, USAGE, user="4711")
+def test_a_user_that_is_not_there_used_nothing(admin: Client, used: None, user: Any) -> None:
+    key = user.pk
+    user.delete()
+    assert "Nothing was used in this time." in page(admin, USAGE, user=str(key))
 
 
 def test_without_use_it_says_so(admin: Client) -> None:

@@ -11,10 +11,12 @@ import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
+from django.db import connection
 from django.urls import path
 
 from waldur_chat import checks
 from waldur_chat.conf import NAMES, OFFLINE
+from waldur_chat.models import Seat
 
 OURS = (
     checks.check_settings,
@@ -23,6 +25,8 @@ OURS = (
     checks.check_limits,
     checks.check_authentication,
     checks.check_urls,
+    checks.check_database,
+    checks.check_routers,
 )
 DEPLOYED = (checks.check_offline, checks.check_addresses, checks.check_cache)
 LANGSERVE = "waldur_chat.providers.langserve.LangServeProvider"
@@ -218,6 +222,23 @@ def test_what_the_plugin_could_not_do_is_told(settings: Any, monkeypatch: pytest
 def test_a_project_without_urls_is_none_of_our_business(settings: Any) -> None:
     settings.ROOT_URLCONF = ""
     assert messages() == []
+
+
+def test_a_database_that_would_let_two_take_one_place_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)
+    assert messages()[0].startswith(f"waldur_chat.E011: The default database ({connection.vendor}) cannot hold ")
+
+
+@pytest.mark.parametrize(("alias", "said"), [("chat", ["waldur_chat.E012"]), ("default", []), (None, [])])
+def test_a_router_that_puts_our_tables_elsewhere_is_named(settings: Any, alias: str | None, said: list[str]) -> None:
+    class Router:
+        def db_for_write(self, model: Any, **hints: Any) -> str | None:
+            return alias if model is Seat else None
+
+    settings.DATABASE_ROUTERS = [Router()]
+    found = messages()
+    assert [one.split(":")[0] for one in found] == said
+    assert all("into another database: Seat." in one for one in found)
 
 
 def test_no_error_of_ours_stops_the_commands_of_a_waldur(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

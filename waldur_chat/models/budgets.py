@@ -7,6 +7,8 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from waldur_chat.models.base import Stored
+
 UNLIMITED = -1
 
 
@@ -20,7 +22,7 @@ def limit() -> models.BigIntegerField[int | None, int | None]:
     )
 
 
-class Budget(models.Model):
+class Budget(Stored):
     """The account of one user, or of the site (which has none), with limits of its own where it has any.
 
     The tokens of a period are those since its first day; a new period begins at 0. `reserved` is held for turns that
@@ -45,7 +47,7 @@ class Budget(models.Model):
         return str(_("The site")) if self.is_site else str(self.user)
 
 
-class DayOfUsage(models.Model):
+class DayOfUsage(Stored):
     """What one user used of one model on one day, titles included: the ledger. It stays when conversations go."""
 
     day = models.DateField()
@@ -56,7 +58,7 @@ class DayOfUsage(models.Model):
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
 
-    class Meta:
+    class Meta(Stored.Meta):
         constraints = [
             models.UniqueConstraint(fields=("day", "user", "model"), name="waldur_chat_usage_is_counted_once")
         ]

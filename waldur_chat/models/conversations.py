@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from waldur_chat.models.base import Stored
+
 NAME_MAX_LENGTH = 150
 NEW_CHAT = "New chat"
 
@@ -23,7 +25,7 @@ class Severity(models.TextChoices):
     CRITICAL = "critical"
 
 
-class Session(models.Model):
+class Session(Stored):
     """All conversations of one user."""
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -35,7 +37,7 @@ class Session(models.Model):
         return self.uuid.hex
 
 
-class Thread(models.Model):
+class Thread(Stored):
     """One conversation. `modified` is its last use.
 
     What lists show, filter and order by is kept here and changes with the messages, so that no list has to add them
@@ -63,7 +65,7 @@ class Thread(models.Model):
     created = models.DateTimeField(default=timezone.now, editable=False)
     modified = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta:
+    class Meta(Stored.Meta):
         indexes = [
             models.Index(fields=("session", "created", "id"), name="waldur_chat_thread_of_session"),
             models.Index(fields=("session", "modified", "id"), name="waldur_chat_thread_last_used"),
@@ -79,7 +81,7 @@ class Thread(models.Model):
         return self.name
 
 
-class Message(models.Model):
+class Message(Stored):
     """What one side said. A version that was replaced stays, and has the `sequence_index` of those that replace it.
 
     A guard's judgement is in the last five fields; they are empty until there are guards.
@@ -132,7 +134,7 @@ class Message(models.Model):
     pii_categories: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
     action_taken = models.CharField(max_length=6, choices=Action.choices, default=Action.ALLOW)
 
-    class Meta:
+    class Meta(Stored.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=("thread", "sequence_index"),

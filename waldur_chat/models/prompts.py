@@ -8,8 +8,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from waldur_chat.models.base import Stored
 
-class SystemPrompt(models.Model):
+
+class SystemPrompt(Stored):
     """Instructions by name, as they are now; at most one is active."""
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -20,7 +22,7 @@ class SystemPrompt(models.Model):
     created = models.DateTimeField(default=timezone.now, editable=False)
     modified = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta:
+    class Meta(Stored.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=("is_active",), condition=models.Q(is_active=True), name="waldur_chat_one_prompt_is_active"
@@ -31,7 +33,7 @@ class SystemPrompt(models.Model):
         return self.name
 
 
-class SystemPromptVersion(models.Model):
+class SystemPromptVersion(Stored):
     """The instructions as they were from `created` on, and who wrote them. Turns name the version they were told."""
 
     prompt = models.ForeignKey(SystemPrompt, on_delete=models.CASCADE, related_name="versions")
@@ -40,7 +42,7 @@ class SystemPromptVersion(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta:
+    class Meta(Stored.Meta):
         constraints = [
             models.UniqueConstraint(fields=("prompt", "number"), name="waldur_chat_prompt_version_is_numbered")
         ]

@@ -148,9 +148,9 @@ def insert_all(*rows: Model) -> None:
 def instance(model: type[M], values: Sequence[Any]) -> M:
     """What the columns of a row are, as the ORM would give it."""
     using, read = database(), list(values)
-    for place, field in _converted(model, using.vendor):
-        for convert in _converters(field, using):
-            read[place] = convert(read[place], field.cached_col, using)
+    for place, column in _converted(model, using.vendor):
+        for convert in _converters(column, using):
+            read[place] = convert(read[place], column, using)
     found: M = model.from_db(using.alias, _names(model), read)
     return found
 
@@ -260,15 +260,15 @@ def _names(model: type[Model]) -> list[str]:
 
 @cache
 def _converted(model: type[Model], vendor: str) -> list[tuple[int, Any]]:
-    """The fields, and where they stand, whose values this kind of database does not give as they are."""
+    """The columns, and where they stand, whose values this kind of database does not give as they are."""
     del vendor
-    fields = enumerate(model._meta.concrete_fields)
-    return [(place, field) for place, field in fields if _converters(field, database())]
+    read = (field.get_col(model._meta.db_table) for field in model._meta.concrete_fields)
+    return [(place, column) for place, column in enumerate(read) if _converters(column, database())]
 
 
-def _converters(field: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
+def _converters(column: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
     """Those of a connection, which must not be kept."""
-    return [*using.ops.get_db_converters(field.cached_col), *field.get_db_converters(using)]
+    return [*using.ops.get_db_converters(column), *column.get_db_converters(using)]
 
 
 def _column(model: type[Model], name: str) -> str:

@@ -1,0 +1,1 @@
+"""A host of another kind: its users have UUIDs for keys, and it reads from a replica what its router lets it read."""

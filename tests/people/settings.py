@@ -1,0 +1,23 @@
+"""Settings of this host. Its replica is a database that no test may ask: pytest-django refuses that."""
+
+from tests.host.settings import *  # noqa: F403
+from tests.host.settings import DATABASES, INSTALLED_APPS, database
+
+
+class ReadsFromReplica:
+    """A router as sites with a replica have it, of the tables of waldur_chat."""
+
+    def db_for_read(self, model: type, **hints: object) -> str | None:
+        return "replica" if model._meta.app_label == "waldur_chat" else None
+
+    def db_for_write(self, model: type, **hints: object) -> str:
+        return "default"
+
+    def allow_relation(self, one: object, other: object, **hints: object) -> bool:
+        return True
+
+
+INSTALLED_APPS = ["tests.people", *INSTALLED_APPS]
+AUTH_USER_MODEL = "people.Person"
+DATABASES = {**DATABASES, "replica": database("replica-that-is-not-there.sqlite3")}
+DATABASE_ROUTERS = ["tests.people.settings.ReadsFromReplica"]
