@@ -109,8 +109,9 @@ async def astream(
 
 
 def load() -> conf.Settings:
-    """The settings. Raises `ChatNotConfigured` where they cannot work."""
+    """The settings. Raises `ChatNotConfigured` where they cannot work, or nothing can in this process."""
     try:
+        background.check()
         return conf.load()
     except ImproperlyConfigured as error:
         logger.error("The chat cannot work: %s", error)

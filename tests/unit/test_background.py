@@ -7,10 +7,15 @@ import atexit
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from waldur_chat import chat
 from waldur_chat.engine import background
+from waldur_chat.errors import ChatNotConfigured
 
 FORK = """
 import asyncio, os, sys
@@ -105,3 +110,18 @@ def test_a_child_leaves_the_loop_of_its_parent_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(one, "process", -1)
     one.stop()
     assert loop.is_running()
+
+
+@pytest.mark.parametrize(("module", "asked", "name"), background.GREENLETS)
+def test_where_threads_are_greenlets_nothing_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
+) -> None:
+    patched: set[str] = set()
+    library: Any = SimpleNamespace(**{asked: patched.__contains__})
+    monkeypatch.setitem(sys.modules, module, library)
+    background.check()
+    patched.add(name)
+    with pytest.raises(ImproperlyConfigured, match=module.partition(".")[0]):
+        background.check()
+    with pytest.raises(ChatNotConfigured, match="greenlets"):
+        chat.load()

@@ -8,9 +8,15 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 import threading
 
+from django.core.exceptions import ImproperlyConfigured
+
 from waldur_chat.engine import running
+
+GREENLETS = (("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread"))
+"""Modules that may have made threads share one of the system's, and how each is asked whether it has."""
 
 _lock = threading.Lock()
 _background: _Background | None = None
@@ -55,6 +61,19 @@ def loop() -> asyncio.AbstractEventLoop:
         if _background is None or _background.process != os.getpid():
             _background = _Background()
         return _background.loop
+
+
+def check() -> None:
+    """Raise `ImproperlyConfigured` where threads are greenlets.
+
+    The loop of one would be that of all, and within a loop Django refuses to ask the database: the whole site fails.
+    """
+    for module, asked, name in GREENLETS:
+        if module in sys.modules and getattr(sys.modules[module], asked)(name):
+            library = module.partition(".")[0]
+            raise ImproperlyConfigured(
+                f"An event loop cannot run beside the greenlets of {library}: use gunicorn's gthread workers, or ASGI."
+            )
 
 
 def _forget() -> None:
