@@ -102,6 +102,7 @@ class Follower:
                 bell.wait(pause)
             except Exception as error:  # Whatever it is, the readers wait for the rest.
                 logger.error("Turns of other processes could not be followed: %s", type(error).__name__)
+                self._looked_for_abandoned = time.monotonic()  # Nor may the others have said that their turns run.
                 connections.close_all()
                 time.sleep(LONGEST_SECONDS)
         bell.close()

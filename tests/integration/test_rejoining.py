@@ -276,9 +276,9 @@ class TestElsewhere:
         with pytest.raises(ServerStopping):
             view.take_blocking(10)
 
-    def test_a_database_that_fails_is_asked_again(
-        self, user: Any, elsewhere: Row, monkeypatch: Any, caplog: Any
-    ) -> None:
+    @pytest.fixture
+    def looks(self, monkeypatch: Any) -> list[None]:
+        """One for each time that somebody looks; the first two fail."""
         calls: list[None] = []
         found = replays.of_rows
 
@@ -289,10 +289,27 @@ class TestElsewhere:
             return found(rows)
 
         monkeypatch.setattr(replays, "of_rows", failing)
+        return calls
+
+    def test_a_database_that_fails_is_asked_again(self, elsewhere: Row, looks: list[None], caplog: Any) -> None:
         endings.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
         view = Viewing(replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2")))
         assert words(told(view)) == "Hello"
         assert "Turns of other processes could not be followed: ValueError" in caplog.messages
+
+    def test_when_it_is_back_nobody_is_taken_for_dead_at_once(
+        self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(follow, "_follower", follow.Follower())
+        Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
+        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view.start(background.loop())
+        view.take_blocking(0)
+        until(lambda: len(looks) > 5)
+        elsewhere.refresh_from_db()
+        assert elsewhere.status == "running"
+        endings.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        assert words(told(view)) == "Hello"
 
 
 def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished: Row) -> None:
