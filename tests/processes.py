@@ -33,6 +33,9 @@ SERVERS: dict[str, list[str]] = {
     "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload", "--nostatic"],
 }  # fmt: skip
 
+FURTHER_SERVERS = {"uwsgi": ["-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "127.0.0.1:{port}"]}
+"""Those that only the requirements of the acceptance tests bring."""
+
 
 @dataclass(kw_only=True)
 class Running:
@@ -100,7 +103,8 @@ def host(
     }
     if not is_set_up:
         set_up(environment)
-    command = [sys.executable, *(argument.format(port=port) for argument in SERVERS[server]), *arguments]
+    serving = {**SERVERS, **FURTHER_SERVERS}[server]
+    command = [sys.executable, *(argument.format(port=port) for argument in serving), *arguments]
     with process(command, port, log or directory / f"{server}.log", environment) as running:
         yield running
 

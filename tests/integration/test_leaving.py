@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import time
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +51,16 @@ def test_a_socket_that_the_other_side_closed_has_hung_up() -> None:
         assert not has_hung_up({"gunicorn.socket": ours})
         theirs.close()
         assert has_hung_up({"gunicorn.socket": ours})
+
+
+def test_a_client_of_uwsgi_has_hung_up_when_its_descriptor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=ours.fileno))
+    with ours:
+        assert not has_hung_up({"uwsgi.version": b"2.0.30"})
+        theirs.close()
+        assert has_hung_up({"uwsgi.version": b"2.0.30"})
+    assert not has_hung_up({"uwsgi.version": b"2.0.30"})
 
 
 def test_where_there_is_no_socket_nobody_is_known_to_have_gone() -> None:
