@@ -45,8 +45,9 @@ def find(uuid: UUID) -> Any | None:
 
 
 def full_name_of(user: Any) -> str:
-    """The user's name as people write it; empty where there is none."""
-    return str(user.full_name if hasattr(user, "full_name") else user.get_full_name())
+    """The user's name as people write it; empty where there is none. Django asks no user model to have one."""
+    name = getattr(user, "full_name", None) or getattr(user, "get_full_name", "")
+    return str(name() if callable(name) else name)
 
 
 def sees_all(user: Any) -> bool:

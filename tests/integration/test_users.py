@@ -90,6 +90,8 @@ def test_a_name_is_what_the_host_says_it_is() -> None:
     assert full_name_of(SimpleNamespace(full_name="Alice L.")) == "Alice L."
     assert full_name_of(get_user_model()(first_name="Alice", last_name="Liddell")) == "Alice Liddell"
     assert full_name_of(get_user_model()()) == ""
+    assert full_name_of(SimpleNamespace(full_name=lambda: "Alice L.")) == "Alice L."
+    assert full_name_of(SimpleNamespace(email="alice@example.com")) == ""
 
 
 @pytest.mark.parametrize(
