@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, models
 
@@ -10,11 +10,18 @@ M = TypeVar("M", bound=models.Model)
 
 
 class DefaultDatabaseManager(models.Manager[M]):
-    """Reads the default database, whatever the site's routers say: a replica would lag behind what a turn decides."""
+    """Reads the default database, whatever the site's routers say: a replica would lag behind what a turn decides.
+
+    What belongs to a row is read where that was read.
+    """
+
+    _hints: dict[str, Any]
 
     def get_queryset(self) -> models.QuerySet[M]:
         """See Manager.get_queryset()."""
-        found: models.QuerySet[M] = super().get_queryset().using(self._db or DEFAULT_DB_ALIAS)
+        row = self._hints.get("instance", getattr(self, "instance", None))  # That of a reverse manager.
+        using = self._db or (row._state.db if row else None) or DEFAULT_DB_ALIAS
+        found: models.QuerySet[M] = super().get_queryset().using(using)
         return found
 
 
