@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 
-from waldur_chat.models import Message, Thread
+from waldur_chat.models import Message, Session, Thread
 from waldur_chat.models.base import DefaultDatabaseManager
 
 
@@ -36,6 +37,11 @@ def of_messages(thread: Thread) -> Any:
 def test_it_is_the_default_one_whatever_a_router_says() -> None:
     for found in (Thread.objects.all(), of_thread(Message()), of_messages(Thread(pk=1))):
         assert found.db == "default"
+
+
+def test_rows_of_a_user_are_not_read_in_the_replica_that_he_was_read_in() -> None:
+    user = get_user_model().from_db("replica", ["id"], [1])
+    assert Session._base_manager.db_manager(hints={"instance": user}).all().db == "default"
 
 
 def test_it_is_another_one_where_that_is_named() -> None:

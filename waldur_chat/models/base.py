@@ -12,7 +12,7 @@ M = TypeVar("M", bound=models.Model)
 class DefaultDatabaseManager(models.Manager[M]):
     """Reads the default database, whatever the site's routers say: a replica would lag behind what a turn decides.
 
-    What belongs to a row is read where that was read.
+    What belongs to a row of ours is read where that was read.
     """
 
     _hints: dict[str, Any]
@@ -20,7 +20,7 @@ class DefaultDatabaseManager(models.Manager[M]):
     def get_queryset(self) -> models.QuerySet[M]:
         """See Manager.get_queryset()."""
         row = self._hints.get("instance", getattr(self, "instance", None))  # That of a reverse manager.
-        using = self._db or (row._state.db if row else None) or DEFAULT_DB_ALIAS
+        using = self._db or (row._state.db if isinstance(row, Stored) else None) or DEFAULT_DB_ALIAS
         found: models.QuerySet[M] = super().get_queryset().using(using)
         return found
 
