@@ -301,6 +301,7 @@ class TestElsewhere:
         self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
     ) -> None:
         monkeypatch.setattr(follow, "_follower", follow.Follower())
+        monkeypatch.setattr(follow, "ABANDONED_SECONDS", 60.0)
         Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
         view = Viewing(replays.of_user(user, elsewhere.uuid))
         view.start(background.loop())
