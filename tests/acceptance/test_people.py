@@ -9,7 +9,7 @@ import sys
 from tests.processes import ROOT
 
 TESTS = (
-    *("asking", "budget_store", "endings", "erase", "export", "history", "keeping", "messages_api", "modes"),
+    *("admin", "asking", "budget_store", "endings", "erase", "export", "history", "keeping", "messages_api", "modes"),
     *("prompts_api", "quota_api", "sessions_api", "sql", "threads_api", "titles", "turns", "users"),
 )
 

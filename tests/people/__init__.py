@@ -1,1 +1,1 @@
-"""A host of another kind: its users have UUIDs for keys, and it reads from a replica what its router lets it read."""
+"""A host of another kind: its users have UUIDs for keys, and a router of its sends reading to a replica."""
