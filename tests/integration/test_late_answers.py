@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import ask, begin, finish, prepare, said, stores  # noqa: F401  # A fixture.
+from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
 from waldur_chat.store import endings, pieces
@@ -41,6 +42,20 @@ def forget(turn_id: str) -> None:
 def of(turn_id: str) -> Turn:
     """The turn as it is stored."""
     return Turn.objects.get(uuid=turn_id)
+
+
+def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> None:
+    with scripted("Hello", 60):
+        turn = begin(user, "Hi")
+        forget(turn.id)
+        with pytest.raises(ThreadBusy):
+            prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
+        forget(turn.id)
+        assert endings.end_abandoned() == 0
+        assert of(turn.id).status == "running"
+        turn.cancel()
+        finish(turn)
+    assert of(turn.id).status == "cancelled"
 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:

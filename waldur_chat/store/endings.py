@@ -1,6 +1,7 @@
 """How stored turns end: answer, usage and end are written in one act, whatever the end was.
 
 A turn whose process died is ended by whoever finds it. Should its process live after all, its answer is stored still.
+A process that stood still, and could not say that its turns run, at least does not take those for dead itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from waldur_chat.engine import running
 from waldur_chat.engine.tally import estimated_tokens
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Stored, Usage
@@ -98,8 +100,11 @@ def _abandoned() -> QuerySet[Turn]:
 
 
 def _end_interrupted(turn: Turn) -> bool:
-    """End it with what it was last known to have used; not one that was heard of since, or that somebody has ended."""
-    if not _abandoned().filter(pk=turn.pk).exists():
+    """End it with what it was last known to have used.
+
+    Not one that runs in this process, that was heard of since, or that somebody has ended.
+    """
+    if running.find(turn.uuid.hex) or not _abandoned().filter(pk=turn.pk).exists():
         return False
     text = pieces.text_of(turn)
     output = max(turn.output_tokens, estimated_tokens(text))
