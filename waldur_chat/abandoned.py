@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 
 from django.db import connections
 
+from waldur_chat.engine.steady import Steady, Stint
 from waldur_chat.store import endings
 
 logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60.0
+"""There may be hundreds of them."""
 
 
 class Clearing:
     """Of one process. Used from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._steady = Steady("waldur-chat-abandoned", _clear, PATIENCE_SECONDS)
 
     def look(self) -> None:
         """Begin to end them where there are any, unless that is being done."""
-        with self._lock:
-            if not (self._thread and self._thread.is_alive()) and endings.are_abandoned():
-                self._thread = threading.Thread(target=_clear, name="waldur-chat-abandoned", daemon=True)
-                self._thread.start()
+        if not self._steady.runs and endings.are_abandoned():
+            self._steady.go()
 
 
-def _clear() -> None:
+def _clear(stint: Stint) -> None:
     try:
-        endings.end_abandoned()
+        with stint.at_work():
+            endings.end_abandoned()
     except Exception as error:  # Whatever it is, somebody looks again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
     finally:

@@ -19,6 +19,7 @@ from django.db import connections
 from waldur_chat.abandoned import clearing_of_process
 from waldur_chat.bell import Bell
 from waldur_chat.engine.log import Log
+from waldur_chat.engine.steady import Steady, Stint
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Delta, Failed, Finished, Terminal
 from waldur_chat.store import pieces, replays
@@ -32,6 +33,9 @@ LONGEST_SECONDS = 0.25
 
 PAUSE_SECONDS = 0.02
 """How long it waits in any case: many who write must not keep it busy."""
+
+PATIENCE_SECONDS = 6.0
+"""How long it waits for the store, until another thread asks anew."""
 
 ABANDONED_SECONDS = 2.0
 """How often it looks for turns whose process died, and how long it follows a turn that nobody reads."""
@@ -76,7 +80,7 @@ class Follower:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._followed: dict[tuple[str, int], Followed] = {}
-        self._thread: threading.Thread | None = None
+        self._steady = Steady("waldur-chat-follow", self._run, PATIENCE_SECONDS)
         self._looked_for_abandoned = 0.0
 
     def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> Log:
@@ -86,20 +90,19 @@ class Follower:
             if found is None:
                 found = self._followed[replay.turn, id(loop)] = Followed(replay=replay, loop=loop)
             found.wanted = time.monotonic()
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="waldur-chat-follow", daemon=True)
-                self._thread.start()
+            self._steady.go()
         return found.log
 
-    def _run(self) -> None:
+    def _run(self, stint: Stint) -> None:
         pause = SHORTEST_SECONDS
         bell = Bell()
-        while followed := self._still_followed():
+        while followed := self._still_followed(stint):
             try:
-                is_news = self._look(followed)
-                pause = SHORTEST_SECONDS if is_news else min(2 * pause, LONGEST_SECONDS)
-                time.sleep(PAUSE_SECONDS)
-                bell.wait(pause)
+                with stint.at_work():
+                    is_news = self._look(followed, stint)
+                    pause = SHORTEST_SECONDS if is_news else min(2 * pause, LONGEST_SECONDS)
+                    time.sleep(PAUSE_SECONDS)
+                    bell.wait(pause)
             except Exception as error:  # Whatever it is, the readers wait for the rest.
                 logger.error("Turns of other processes could not be followed: %s", type(error).__name__)
                 self._looked_for_abandoned = time.monotonic()  # Nor may the others have said that their turns run.
@@ -107,17 +110,17 @@ class Follower:
                 time.sleep(LONGEST_SECONDS)
         bell.close()
 
-    def _still_followed(self) -> list[Followed]:
-        """The turns that have readers and no end; without any, the thread ends."""
+    def _still_followed(self, stint: Stint) -> list[Followed]:
+        """The turns that have readers and no end; without any, the thread ends, as one does whose place was taken."""
         with self._lock:
             for key, one in list(self._followed.items()):
                 if one.is_over():
                     del self._followed[key]
             if not self._followed:
-                self._thread = None
-            return list(self._followed.values())
+                stint.leave()
+            return [] if stint.is_over else list(self._followed.values())
 
-    def _look(self, followed: list[Followed]) -> bool:
+    def _look(self, followed: list[Followed], stint: Stint) -> bool:
         """Pass on what is new. Those that have ended are asked for first: all they wrote is in their answer."""
         rows = [one.replay.row for one in followed]
         ended = {replay.row: replay for replay in replays.of_rows(rows)}
@@ -126,11 +129,12 @@ class Follower:
             if (row := one.replay.row) not in ended:
                 positions[row] = min(one.position, positions.get(row, one.position))
         news = pieces.after(positions)
-        for one in followed:
-            if replay := ended.get(one.replay.row):
-                one.tell(replay.text[one.position :], replay.terminal)
-            elif found := news.get(one.replay.row):
-                one.tell(found.text[one.position - found.position :])
+        with stint.exclusively() as is_mine:
+            for one in followed if is_mine else []:
+                if replay := ended.get(one.replay.row):
+                    one.tell(replay.text[one.position :], replay.terminal)
+                elif found := news.get(one.replay.row):
+                    one.tell(found.text[one.position - found.position :])
         self._end_abandoned(followed)
         return bool(ended or news)
 

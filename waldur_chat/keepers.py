@@ -28,8 +28,8 @@ T = TypeVar("T")
 KEEPING_SECONDS = 10.0
 """How long the reader of a turn waits until its answer is stored; then he is told all the same."""
 
-PAUSES = (0.2, 1.0, 3.0)
-"""Seconds between attempts to store what a database did not take."""
+PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds between attempts to store what a database did not take. No turn begins without it, so few wait."""
 
 TRIES = 2
 """How many of them the reader waits for."""

@@ -18,6 +18,7 @@ from django.db import connections
 from waldur_chat.abandoned import clearing_of_process
 from waldur_chat.engine import running
 from waldur_chat.engine.log import Log
+from waldur_chat.engine.steady import Steady, Stint
 from waldur_chat.engine.turn import Turn
 from waldur_chat.store import live, pieces
 from waldur_chat.store.pieces import Written
@@ -58,8 +59,8 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
+        self._steady = Steady("waldur-chat-watch", self._run, live.LEASE_SECONDS)
         self._turns: dict[str, Watched] = {}
-        self._thread: threading.Thread | None = None
         self._last_turn = 0.0
         self._renewed = 0.0
         self._due: dict[str, float] = {}
@@ -69,9 +70,7 @@ class Watch:
         with self._lock:
             self._turns[turn_id] = watched
             self._last_turn = time.monotonic()
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="waldur-chat-watch", daemon=True)
-                self._thread.start()
+            self._steady.go()
 
     def discard(self, turn_id: str) -> None:
         """A turn has ended: nothing of it is written any more, once `finish_flush()` has returned."""
@@ -79,17 +78,23 @@ class Watch:
             self._turns.pop(turn_id, None)
 
     def finish_flush(self) -> None:
-        """Wait until what is being written is written."""
-        with self._flushing:
+        """Wait until what is being written is written, or given up."""
+        while not (flushing := self._flushing).acquire(timeout=FLUSH_SECONDS):
             pass
+        flushing.release()
 
-    def _run(self) -> None:
+    def _give_up_flushing(self) -> None:
+        """What is being written may never be; should it be written after all, nobody reads it."""
+        self._flushing = threading.Lock()
+
+    def _run(self, stint: Stint) -> None:
         time.sleep(FLUSH_SECONDS)
-        while self._goes_on():
+        while self._goes_on(stint):
             has_written, next_at = False, time.monotonic() + FLUSH_SECONDS
             try:
-                has_written = self._flush()
-                self._look_after()
+                with stint.at_work(self._give_up_flushing):
+                    has_written = self._flush()
+                    self._look_after()
             except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
                 logger.error("Stored turns could not be looked after: %s", type(error).__name__)
             finally:
@@ -98,13 +103,13 @@ class Watch:
             time.sleep(max(0.0, next_at - time.monotonic()))
         connections.close_all()
 
-    def _goes_on(self) -> bool:
+    def _goes_on(self, stint: Stint) -> bool:
         with self._lock:
             if self._turns:
                 self._last_turn = time.monotonic()
             elif time.monotonic() > self._last_turn + LINGER_SECONDS:
-                self._thread = None
-            return self._thread is not None
+                stint.leave()
+            return not stint.is_over
 
     def _flush(self) -> bool:
         """Write what is new of all turns; tell whether there was anything."""
@@ -115,7 +120,7 @@ class Watch:
             if news:
                 pieces.write([written for _, written in news])
             for one, written in news:
-                one.flushed = written.position + len(written.text)
+                one.flushed = max(one.flushed, written.position + len(written.text))
             return bool(news)
 
     def _look_after(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from collections import Counter
@@ -11,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.processes import TOKEN, Running
+
+TELLS = signal.SIGRTMIN
+"""The signal at which a server of the table of faults writes to its log what its threads do."""
 
 
 def open_stream(
@@ -79,6 +84,20 @@ def open_files(server: Running) -> Counter[str]:
             with suppress(FileNotFoundError):  # Closed since the folder was read.
                 targets[str(descriptor.readlink()).partition(":")[0]] += 1
     return targets
+
+
+def what_is_open(server: Running) -> str:
+    """Each file descriptor of the server's processes, and what their threads do where they write that to their log."""
+    found = []
+    for process in family(server.process.pid):
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(f"{process} {descriptor.readlink()}")
+        caught = Path(f"/proc/{process}/status").read_text().partition("SigCgt:")[2].split()[0]
+        if int(caught, 16) >> (TELLS - 1) & 1:
+            os.kill(process, TELLS)
+    time.sleep(0.5)
+    return "\n".join([*found, server.log.read_text()[-20000:] if server.log.is_file() else ""])
 
 
 def threads(server: Running) -> int:

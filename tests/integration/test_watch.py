@@ -41,7 +41,7 @@ def watching(user: Any, quick: None) -> Any:
     one.add(row.uuid.hex, running(row))
     yield SimpleNamespace(watch=one, row=row)
     one.discard(row.uuid.hex)
-    until(lambda: one._thread is None)
+    until(lambda: not one._steady.runs)
 
 
 def running(row: Turn, log: Log | None = None) -> Any:
@@ -159,18 +159,16 @@ def test_a_database_that_fails_is_asked_again(
 
 
 def test_a_watch_with_nothing_to_do_ends_its_thread(watching: Any) -> None:
-    thread = watching.watch._thread
+    before = threading.active_count()
     watching.watch.discard(watching.row.uuid.hex)
-    until(lambda: not thread.is_alive())
-    assert watching.watch._thread is None
+    until(lambda: threading.active_count() < before)
+    assert not watching.watch._steady.runs
 
 
 def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
-    first = watching.watch._thread
     watching.watch.discard(watching.row.uuid.hex)
-    until(lambda: watching.watch._thread is None)
+    until(lambda: not watching.watch._steady.runs)
     watching.watch.add(watching.row.uuid.hex, running(watching.row))
-    assert watching.watch._thread is not first
     until(lambda: lives(watching.row))
 
 
@@ -199,7 +197,7 @@ def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
     one.discard(row.uuid.hex)
     one.finish_flush()
     log.add(Delta(text="!"))
-    until(lambda: one._thread is None)
+    until(lambda: not one._steady.runs)
     assert list(Piece.objects.values_list("turn", "position", "text")) == [(row.pk, 0, "Hel"), (row.pk, 3, "lo")]
 
 
@@ -219,7 +217,7 @@ def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monk
     one.add(row.uuid.hex, running(row, log))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
-    until(lambda: one._thread is None)
+    until(lambda: not one._steady.runs)
     assert Piece.objects.get().text == "Hello"
 
 

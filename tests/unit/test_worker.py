@@ -10,8 +10,11 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from django.db import OperationalError
 
 from tests.unit.aio import run, until
+from waldur_chat.engine import steady
+from waldur_chat.engine import worker as worker_module
 from waldur_chat.engine.worker import MOST_TOGETHER, Worker
 
 worker = Worker("waldur-chat-test")
@@ -68,6 +71,35 @@ def test_an_act_whose_loop_has_gone_is_done_too() -> None:
 
 async def _one() -> int:
     return await worker.do(lambda: 1)
+
+
+def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steady, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(worker_module, "PATIENCE_SECONDS", 0.05)
+    release, done = threading.Event(), []
+
+    def stand_still(numbers: Sequence[int]) -> Sequence[int]:
+        if not done:
+            done.append("once")
+            release.wait(10)
+            raise OperationalError("gone")
+        return numbers
+
+    async def main() -> None:
+        fresh = Worker("waldur-chat-test")
+        before = fresh.do(time.sleep, 0.02)
+        futures = [fresh.do_together(stand_still, number) for number in (1, 2)]
+        after = fresh.do(threading.current_thread)
+        for late in futures:
+            with pytest.raises(OperationalError, match="No answer in time"):
+                await late
+        other = await after
+        await before
+        assert await fresh.do_together(stand_still, 3) == 3
+        release.set()
+        assert await fresh.do(threading.current_thread) is other
+
+    run(main())
 
 
 def test_a_drain_waits_for_what_was_asked_for() -> None:

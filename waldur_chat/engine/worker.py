@@ -1,7 +1,8 @@
 """Threads for what must not block an event loop: one of each name in a process, started on first use after a fork.
 
 Acts are done one after the other, as they were asked for, also when who asked is cancelled meanwhile; and while the
-process exits, when executors take nothing more. One that can take several items takes all that wait.
+process exits, when executors take nothing more. One that can take several items takes all that wait. Who has asked for
+an act that stands still is told that it failed, though it may yet be done; another thread goes on with the next.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from django.db import Error, connections
+from django.db import Error, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from waldur_chat.engine.steady import Steady, Stint
 
 Item = TypeVar("Item")
 T = TypeVar("T")
+
+PATIENCE_SECONDS = 6.0
+"""How long an act may take, until who asked for it is told that it failed, and another thread goes on with the next."""
 
 DRAIN_SECONDS = 5.0
 """How long a process that exits may take to do what was asked for."""
@@ -41,11 +47,11 @@ class Worker:
         self._name = name
         atexit.register(self.drain)  # Before the background loop does: what its turns leave behind is asked for last.
         self._process = 0
-        self._acts: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._acts: SimpleQueue[Callable[[Stint], None]] = SimpleQueue()
         self._waiting: deque[_Asked] = deque()
 
     def do(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        """Ask for an act; await what it returns or raises."""
+        """Ask for an act; await what it returns or raises, or an `OperationalError` where it stands still."""
         asked = _Asked(args)
         self._ready().put(partial(_do, lambda items: [act(*args) for args in items], [asked]))
         return asked.future
@@ -58,32 +64,32 @@ class Worker:
         asked = _Asked(item)
         acts, waiting = self._ready(), self._waiting
         waiting.append(asked)
-        acts.put(lambda: _do(act, _taken(waiting)))
+        acts.put(lambda stint: _do(act, _taken(waiting), stint))
         return asked.future
 
-    def _ready(self) -> SimpleQueue[Callable[[], None]]:
+    def _ready(self) -> SimpleQueue[Callable[[Stint], None]]:
         """What the thread, which runs from now on, goes through."""
         if self._process != os.getpid():  # Who comes second in the same moment starts another thread, which is as good.
             self._process, self._acts, self._waiting = os.getpid(), SimpleQueue(), deque()
-            threading.Thread(target=self._run, args=(self._acts,), name=self._name, daemon=True).start()
+            Steady(self._name, partial(self._run, self._acts), PATIENCE_SECONDS).go()
         return self._acts
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Wait until everything that was asked for is done; for a process that exits."""
         if self._process == os.getpid():
             done = threading.Event()
-            self._acts.put(done.set)
+            self._acts.put(lambda _: done.set())
             done.wait(seconds)
 
     @staticmethod
-    def _run(acts: SimpleQueue[Callable[[], None]]) -> None:
-        while True:
-            acts.get()()
+    def _run(acts: SimpleQueue[Callable[[Stint], None]], stint: Stint) -> None:
+        while not stint.is_over:
+            acts.get()(stint)
             with suppress(Empty):
-                while True:
+                while not stint.is_over:
                     if acts.empty():
                         _close(_is_pooled)
-                    acts.get(timeout=LINGER_SECONDS)()
+                    acts.get(timeout=LINGER_SECONDS)(stint)
             _close(_is_open)
 
 
@@ -111,20 +117,25 @@ def _taken(waiting: deque[_Asked]) -> list[_Asked]:
     return taken
 
 
-def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked]) -> None:
+def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked], stint: Stint) -> None:
     """Do an act with the items of all who asked, if there are any, and tell them."""
     if not asked:  # They were taken before.
         return
     outcomes: Sequence[object]
     try:
-        _close(_is_broken)  # Its database may have gone away since.
-        outcomes = act([one.item for one in asked])
+        with stint.at_work(partial(_tell_all, asked, [_Failed(OperationalError("No answer in time."))] * len(asked))):
+            _close(_is_broken)  # Its database may have gone away since.
+            outcomes = act([one.item for one in asked])
     except Exception as error:
         outcomes = [_Failed(error)]
-    if len(outcomes) < len(asked):  # It failed with several.
-        for one in asked:
-            _do(act, [one])
+    if len(outcomes) < len(asked):  # It failed with several. Those of a stint that is over were told so.
+        for one in asked if not stint.is_over else []:
+            _do(act, [one], stint)
         return
+    _tell_all(asked, outcomes)
+
+
+def _tell_all(asked: Sequence[_Asked], outcomes: Sequence[object]) -> None:
     for loop in {one.loop for one in asked}:
         told = [(one.future, outcome) for one, outcome in zip(asked, outcomes, strict=True) if one.loop is loop]
         with suppress(RuntimeError):  # The loop is closed: nobody waits.
@@ -154,7 +165,7 @@ def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
 
 def _tell(told: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
     for future, outcome in told:
-        if future.done():  # Who asked was cancelled.
+        if future.done():  # Who asked was cancelled, or told that it takes too long.
             continue
         if isinstance(outcome, _Failed):
             future.set_exception(outcome.error)

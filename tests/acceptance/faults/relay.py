@@ -1,4 +1,4 @@
-"""A relay before a server that must not be stopped, which can be cut in its place."""
+"""A relay before a server that must not be stopped, which can be cut in its place, or fall silent."""
 
 from __future__ import annotations
 
@@ -12,42 +12,66 @@ class Relay:
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
-        self._ends: list[socket.socket] = []
-        self._listener = self._listen(0)
+        self._pairs: list[_Pair] = []
+        self._listen(0)
         self.port: int = self._listener.getsockname()[1]
 
     def cut(self) -> None:
-        """Refuse new connections and reset the others."""
-        for end in (self._listener, *self._ends):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._ends.clear()
+        """Refuse new connections and end the others."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()  # Not before this has ended is it known what it has accepted.
+        self._listener.close()
+        for pair in self._pairs:
+            pair.end()
+        self._pairs.clear()
 
     def mend(self) -> None:
         """Listen again."""
-        self._listener = self._listen(self.port)
+        self._listen(self.port)
 
-    def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-        return listener
+    def hush(self) -> None:
+        """Let the connections that there are stay open and pass nothing on, as where the server was lost."""
+        for pair in self._pairs:
+            pair.is_silent = True
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _listen(self, port: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-                self._ends += [near, far]
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=pair, daemon=True).start()
+                near, _ = self._listener.accept()
+                self._pairs.append(_Pair(near, socket.create_connection(self._target)))
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-    for end in (source, target):
+class _Pair:
+    """A connection to the relay, and the one on which it goes on."""
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self.is_silent = False
+        self._ends = near, far
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def end(self) -> None:
+        """Wake both directions; who reads an end must not find its number in use by another connection."""
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        near, far = self._ends
+        with near, far:
+            back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
+            back.start()
+            self._pump(near, far)
+            back.join()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
+            while piece := source.recv(65536):
+                if not self.is_silent:
+                    target.sendall(piece)
+        if not self.is_silent:
+            self.end()

@@ -3,10 +3,18 @@
 `FAULTS_CACHE_GONE` names a file: while it exists the cache is gone. `FAULTS_LOG` is where log records go.
 """
 
+import faulthandler
 import os
+import signal
 
 from tests.host.settings import *  # noqa: F403
+from tests.host.settings import DATABASES
 from tests.host.settings import REST_FRAMEWORK as USUAL_REST_FRAMEWORK
+
+faulthandler.register(signal.SIGRTMIN)
+
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 3}
 
 CACHES = {
     "default": {

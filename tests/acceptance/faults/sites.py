@@ -16,7 +16,7 @@ from tests.acceptance import needs
 from tests.acceptance.faults.asking import connect, receive
 from tests.acceptance.faults.relay import Relay
 from tests.acceptance.faults.rows import SETTINGS, SHARED_LIMITS
-from tests.acceptance.streams import eventually, family, open_files, threads
+from tests.acceptance.streams import eventually, family, open_files, threads, what_is_open
 from tests.processes import Running, fake_service, free_port, host, stats
 
 REQUESTS = 16
@@ -69,7 +69,8 @@ class Site:
 
     def left_behind(self, before: Traces) -> str:
         """What is open that was not, after a while in which it may close: other tests may keep the machine busy."""
-        eventually(lambda: self.traces().beyond(before) == "nothing")
+        if not eventually(lambda: self.traces().beyond(before) == "nothing"):
+            print(what_is_open(self.server))  # To be seen where the test fails.
         return self.traces().beyond(before)
 
     def tracebacks(self) -> int:

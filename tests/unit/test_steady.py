@@ -1,0 +1,154 @@
+"""Threads that stand still are left behind: another goes on, and they end when they come back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from waldur_chat.engine import steady
+from waldur_chat.engine.steady import MOST_LEFT_BEHIND, Steady, Stint
+
+
+class Acts:
+    """A steady thread that does what is put into a queue, and what has become of it."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.late: list[object] = []
+        self.ended = threading.Semaphore(0)
+        self.steady = Steady("waldur-chat-test", self._run, patience=0.05)
+        self.steady.go()
+
+    def put(self, act: Any) -> None:
+        """Let the thread do this; where it takes too long, it is noted."""
+        self.queue.put(act)
+
+    def _run(self, stint: Stint) -> None:
+        while not stint.is_over and (act := self.queue.get()):
+            with stint.at_work(lambda: self.late.append(act)):
+                act()
+        self.ended.release()
+
+
+class Hanging:
+    """An act that stands still until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.done = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        self.go.wait(10)
+        self.done.set()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steady, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(steady, "_lookout", steady._Lookout())
+
+
+@pytest.fixture
+def acts() -> Iterator[Acts]:
+    made = Acts()
+    yield made
+    made.put(None)
+    assert made.ended.acquire(timeout=10)
+
+
+def test_what_is_done_in_time_is_done_by_one_thread(acts: Acts) -> None:
+    threads: SimpleQueue[int] = SimpleQueue()
+    for _ in range(3):
+        acts.put(lambda: threads.put(threading.get_ident()))
+    assert len({threads.get(timeout=10) for _ in range(3)}) == 1
+    acts.steady.go()
+    assert acts.late == []
+
+
+def test_where_one_stands_still_another_goes_on(acts: Acts, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    hanging, next_one = Hanging(), threading.Event()
+    acts.put(hanging)
+    acts.put(next_one.set)
+    assert next_one.wait(10)
+    assert not hanging.done.is_set()
+    assert acts.late[0] is hanging
+    _until(lambda: "waldur-chat-test has stood still for 0.05 seconds: another thread goes on." in caplog.messages)
+    hanging.go.set()
+    assert acts.ended.acquire(timeout=10), "who was left behind ends"
+    assert hanging.done.is_set()
+
+
+def test_only_few_are_left_behind(acts: Acts) -> None:
+    hanging = [Hanging() for _ in range(MOST_LEFT_BEHIND + 2)]
+    for one in hanging:
+        acts.put(one)
+    assert hanging[-2].begun.wait(10)
+    time.sleep(0.2)
+    assert not hanging[-1].begun.is_set()
+    hanging[0].go.set()
+    assert hanging[-1].begun.wait(10), "there is room again"
+    for one in hanging:
+        one.go.set()
+    for _ in range(MOST_LEFT_BEHIND + 1):
+        assert acts.ended.acquire(timeout=10)
+
+
+def test_who_was_left_behind_does_nothing_that_another_does() -> None:
+    release, told = threading.Event(), []
+
+    def look(stint: Stint) -> None:
+        with stint.at_work():
+            if not told:
+                told.append(None)
+                release.wait(10)
+        with stint.exclusively() as is_mine:
+            told.append(is_mine)
+        release.wait(10)
+
+    one = Steady("waldur-chat-test", look, patience=0.05)
+    one.go()
+    _until(lambda: told == [None, True])
+    release.set()
+    _until(lambda: told == [None, True, False])
+    _until(lambda: not one.runs)
+
+
+def test_a_thread_that_left_is_followed_by_another() -> None:
+    stints: SimpleQueue[Stint] = SimpleQueue()
+    release = threading.Event()
+
+    def leave(stint: Stint) -> None:
+        stint.leave()
+        stints.put(stint)
+        release.wait(10)
+
+    one = Steady("waldur-chat-test", leave, patience=60)
+    one.go()
+    first = stints.get(timeout=10)
+    assert first.is_over
+    assert not one.runs
+    one.go()
+    assert stints.get(timeout=10) is not first
+    release.set()
+
+
+def test_a_forked_process_has_a_lookout_of_its_own() -> None:
+    before = steady._lookout
+    steady._forget()
+    assert steady._lookout is not before
+
+
+def _until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
