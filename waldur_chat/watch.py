@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
 LOOK_SECONDS = 0.5
 RENEW_SECONDS = 1.5
+PATIENCE_SECONDS = live.LEASE_SECONDS / 2
+"""How long a round may take, until another thread goes on: soon enough to say that ours live while others believe it."""
+
 LINGER_SECONDS = 600.0
 """How long a process looks for turns of others that died, after its own last turn."""
 
@@ -59,7 +62,7 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
-        self._steady = Steady("waldur-chat-watch", self._run, live.LEASE_SECONDS)
+        self._steady = Steady("waldur-chat-watch", self._run, PATIENCE_SECONDS)
         self._turns: dict[str, Watched] = {}
         self._last_turn = 0.0
         self._renewed = 0.0

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("stores")
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steady, "LOOK_SECONDS", 0.02)
-    for module in (worker, follow, abandoned):
+    for module in (worker, follow, abandoned, watch):
         monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
 
 
@@ -77,7 +77,6 @@ def test_what_running_turns_say_is_written_by_another_thread(
 ) -> None:
     monkeypatch.setattr(watch, "FLUSH_SECONDS", 0.02)
     one, log, row = Watch(), Log(), turn_in(thread_of(user), user=user)
-    one._steady.patience = 0.2
     begun = lost(pieces, "write")
     log.add(Delta(text="Hello"))
     record = SimpleNamespace(model="m")
