@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import ceil
 from typing import Any, TypeVar
 
 from django.db import Error
@@ -19,7 +21,7 @@ from waldur_chat.events import Cancelled, Failed, Finished, Stored, Terminal
 from waldur_chat.store import endings
 from waldur_chat.store.endings import NOTHING, Ending
 from waldur_chat.store.turns import Begun
-from waldur_chat.watch import Watched, watch_of_process
+from waldur_chat.watch import Watch, Watched, watch_of_process
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ KEEPING_SECONDS = 10.0
 
 PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between attempts to store what a database did not take. No turn begins without it, so few wait."""
+
+LOOK_SECONDS = 0.5
+"""How often those that wait look whether it is back."""
 
 TRIES = 2
 """How many of them the reader waits for."""
@@ -71,8 +76,8 @@ class TurnKeeper:
             usage=terminal.usage or NOTHING,
         )
         if self._begun.title_turn and self._titling is None:
-            await self._end_title(titles.Title(text="", model="", usage=None))
-        stored = await _within(KEEPING_SECONDS, _stored(self.turn, ending))
+            await self._end_title(turn, titles.Title(text="", model="", usage=None))
+        stored = await _within(KEEPING_SECONDS, _stored(self.turn, ending, turn))
         return replace(stored, question=self._begun.question) if stored else None
 
     async def _find_title(self, turn: Turn) -> None:
@@ -81,32 +86,53 @@ class TurnKeeper:
         try:
             title = await titles.ask(question, turn.settings, turn.record.request_id)
         finally:
-            await self._end_title(replace(title, text=title.text or titles.first_words(question)))
+            await self._end_title(turn, replace(title, text=title.text or titles.first_words(question)))
 
-    async def _end_title(self, title: titles.Title) -> None:
+    async def _end_title(self, turn: Turn, title: titles.Title) -> None:
         watch_of_process().discard(self._begun.title_turn)
         ending = Ending(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
-        await _within(KEEPING_SECONDS, _stored(self._begun.title_turn, ending))
+        await _within(KEEPING_SECONDS, _stored(self._begun.title_turn, ending, turn))
 
 
 _kept: set[asyncio.Task[Any]] = set()  # A task that nobody holds may be collected while it runs.
 
 
-async def _stored(turn_id: str, ending: Ending) -> Stored | None:
-    """Store an end. A database that keeps failing is tried again later, when the reader has been told."""
+async def _stored(turn_id: str, ending: Ending, turn: Turn) -> Stored | None:
+    """Store the end of a turn, or of the one that looks for its title.
+
+    A database that keeps failing is tried again later, when the reader has been told.
+    """
     for pause in (0.0, *PAUSES[: TRIES - 1]):
         await asyncio.sleep(pause)
         with suppress(Error):
             return await _attempt(turn_id, ending)
-    _go_on(_store_later(turn_id, ending))
+    _go_on(_store_later(turn_id, ending, Watched(turn=turn, log=None, row=0)))
     return None
 
 
-async def _store_later(turn_id: str, ending: Ending) -> None:
-    for pause in PAUSES[TRIES - 1 :]:
-        await asyncio.sleep(pause)
-        with suppress(Error):
-            await _attempt(turn_id, ending)
+async def _store_later(turn_id: str, ending: Ending, watched: Watched) -> None:
+    """Meanwhile it counts as running: nobody takes it for dead, nor asks something else in its conversation."""
+    watch = watch_of_process()
+    watch.add(turn_id, watched)
+    try:
+        for pause in PAUSES[TRIES - 1 :]:
+            await _pause(pause, watch)
+            with suppress(Error):
+                await _attempt(turn_id, ending)
+                return
+    except asyncio.CancelledError:  # The process ends; what its workers are asked for they may still do.
+        _worker.do_together(_end_all, (turn_id, ending))
+        raise
+    finally:
+        watch.discard(turn_id)
+
+
+async def _pause(seconds: float, watch: Watch) -> None:
+    """Wait, but not longer than the database is away."""
+    began, step = time.monotonic(), min(seconds, LOOK_SECONDS)
+    for _ in range(ceil(seconds / step)):
+        await asyncio.sleep(step)
+        if watch.back_at > began:
             return
 
 

@@ -29,7 +29,7 @@ FLUSH_SECONDS = 0.25
 LOOK_SECONDS = 0.5
 RENEW_SECONDS = 1.5
 PATIENCE_SECONDS = live.LEASE_SECONDS / 2
-"""How long a round may take, until another thread goes on: soon enough to say that ours live while others believe it."""
+"""How long a round may take, until another thread goes on: soon enough to say in time that ours live."""
 
 LINGER_SECONDS = 600.0
 """How long a process looks for turns of others that died, after its own last turn."""
@@ -37,7 +37,7 @@ LINGER_SECONDS = 600.0
 
 @dataclass(slots=True, kw_only=True)
 class Watched:
-    """A turn, or (without a log) the one that looks for its title; its row, and how much of it was written."""
+    """A turn; its row, and how much of it was written. Without a log nothing is: its title's turn, or its end waits."""
 
     turn: Turn
     log: Log | None
@@ -66,6 +66,9 @@ class Watch:
         self._turns: dict[str, Watched] = {}
         self._last_turn = 0.0
         self._renewed = 0.0
+        self._fails = False
+        self.back_at = 0.0
+        """When the database, which had failed, was there again; by the monotonic clock."""
         self._due: dict[str, float] = {}
 
     def add(self, turn_id: str, watched: Watched) -> None:
@@ -100,6 +103,7 @@ class Watch:
                     self._look_after()
             except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
                 logger.error("Stored turns could not be looked after: %s", type(error).__name__)
+                self._fails = True
             finally:
                 if not has_written:
                     connections.close_all()
@@ -139,6 +143,8 @@ class Watch:
         """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
         live.renew({turn_id: one.alive(turn_id) for turn_id, one in ours.items()})
         now = time.monotonic()
+        if self._fails:
+            self._fails, self.back_at = False, now
         if now < self._renewed + live.LEASE_SECONDS / 2:
             clearing_of_process().look()
         self._renewed = now

@@ -8,14 +8,17 @@ from unittest import mock
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from tests.integration.chatting import USAGE, only_thread, settled, until
 from waldur_chat import chat, keepers
+from waldur_chat.engine import background
 from waldur_chat.errors import ProviderBusy
 from waldur_chat.events import Cancelled, Failed, Finished, Started
 from waldur_chat.models import Message, Turn
-from waldur_chat.store import endings
+from waldur_chat.store import endings, live
 from waldur_chat.testing import scripted
+from waldur_chat.watch import watch_of_process
 
 QUESTION = "What is a VPC?"
 
@@ -95,6 +98,39 @@ def test_what_the_database_did_not_take_at_first_is_stored_then(user: Any, monke
 def test_what_the_database_did_not_take_for_longer_is_stored_later(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(2, monkeypatch)
     assert asked("Hello", user=user).stored is None
+    until(lambda: Message.objects.filter(role="assistant").exists())
+
+
+def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepers, "PAUSES", (0.01, 60.0))
+    monkeypatch.setattr(keepers, "LOOK_SECONDS", 0.01)
+    away = threading.Event()
+    renew, act = live.renew, failing(2, monkeypatch)
+
+    def renewing(turns: Any) -> None:
+        if away.is_set():
+            raise OperationalError("gone")
+        renew(turns)
+
+    monkeypatch.setattr(live, "renew", renewing)
+    assert asked("Hello", user=user).stored is None
+    Turn.objects.update(expires=Turn.objects.get().started)
+    until(lambda: Turn.objects.get().expires > timezone.now())
+    assert (Turn.objects.get().status, act.call_count) == ("running", 2)
+    away.set()
+    watching = watch_of_process()
+    until(lambda: watching._fails)
+    away.clear()
+    until(lambda: Message.objects.filter(role="assistant").exists())
+
+
+def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepers, "PAUSES", (0.01, 60.0))
+    failing(2, monkeypatch)
+    assert asked("Hello", user=user).stored is None
+    until(lambda: len(keepers._kept) == 1)
+    (waiting,) = keepers._kept
+    background.loop().call_soon_threadsafe(waiting.cancel)
     until(lambda: Message.objects.filter(role="assistant").exists())
 
 
