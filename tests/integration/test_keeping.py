@@ -125,11 +125,13 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: set[Any] = set()
+    monkeypatch.setattr(keepers, "_kept", kept)  # What other tests have left behind is not of interest.
     monkeypatch.setattr(keepers, "PAUSES", (0.01, 60.0))
     failing(2, monkeypatch)
     assert asked("Hello", user=user).stored is None
-    until(lambda: len(keepers._kept) == 1)
-    (waiting,) = keepers._kept
+    until(lambda: len(kept) == 1)
+    (waiting,) = kept
     background.loop().call_soon_threadsafe(waiting.cancel)
     until(lambda: Message.objects.filter(role="assistant").exists())
 

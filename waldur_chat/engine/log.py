@@ -33,6 +33,9 @@ class Growing:
 
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
+        if self._pieces and self._pieces[-1][0] <= position:  # Who follows closely asks for the last piece, or its end.
+            start, text = self._pieces[-1]
+            return text[position - start :]
         found: list[str] = []
         for start, text in reversed(self._pieces):
             if start + len(text) <= position:
@@ -50,8 +53,9 @@ class Log:
         self.reasoning = Growing()
         self.terminal: Terminal | None = None
         self.readers = 0
-        self._waiting: set[Waiter] = set()
-        self._waiting_for_end: set[Waiter] = set()
+        self.waiting: set[Waiter] = set()
+        """Those that are woken by each event."""
+        self.waiting_for_end: set[Waiter] = set()
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event."""
@@ -60,34 +64,23 @@ class Log:
     def add(self, event: Event) -> None:
         """Add an event, and wake who waits."""
         match event:
-            case Started():
-                self.started = event
             case Delta(text=text):
                 self.text.add(text)
+            case Started():
+                self.started = event
             case Reasoning(text=text):
                 self.reasoning.add(text)
             case _:
                 self.terminal = event
-                _wake(self._waiting_for_end)
-        _wake(self._waiting)
-
-    async def wait(self, waiter: Waiter, timeout: float | None, *, for_end: bool) -> None:
-        """Wait for the next event or for the last one, at most so many seconds."""
-        waiting = self._waiting_for_end if for_end else self._waiting
-        waiting.add(waiter)
-        try:
-            await waiter.wait(timeout)
-        finally:
-            waiting.discard(waiter)
+                for waiter in self.waiting_for_end:
+                    waiter.wake()
+        for waiter in self.waiting:
+            waiter.wake()
 
     def wake(self) -> None:
         """Let everybody look who waits."""
-        _wake(self._waiting | self._waiting_for_end)
-
-
-def _wake(waiting: set[Waiter]) -> None:
-    for waiter in waiting:
-        waiter.wake()
+        for waiter in self.waiting | self.waiting_for_end:
+            waiter.wake()
 
 
 class LogReader:
@@ -111,7 +104,8 @@ class LogReader:
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
         if not self._has_news():
-            await self.log.wait(self._waiter, timeout, for_end=self._is_patient)
+            (self.log.waiting_for_end if self._is_patient else self.log.waiting).add(self._waiter)
+            await self._waiter.wait(timeout)
         return self._has_news()
 
     def peek(self) -> Event:
@@ -132,6 +126,8 @@ class LogReader:
     def close(self) -> None:
         """The reader has gone."""
         self._waiter.close()
+        self.log.waiting.discard(self._waiter)
+        self.log.waiting_for_end.discard(self._waiter)
         self.log.readers -= not self._has_left
         self._has_left = True
 

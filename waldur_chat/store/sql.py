@@ -18,6 +18,9 @@ from django.db.models.signals import post_save, pre_save
 Act = tuple[str, Sequence[object]]
 """A statement and its values."""
 
+MOST_VALUES = 50
+"""Of a statement that psycopg keeps (its `MAX_CACHED_STATEMENT_PARAMS`)."""
+
 M = TypeVar("M", bound=Model)
 Composing = TypeVar("Composing", bound=Callable[..., str])
 
@@ -211,9 +214,10 @@ def _last_key_of(model: type[Model]) -> str:
 
 
 def _execute_all(cursor: Any, acts: Sequence[Act]) -> None:
-    """Execute several at once. Values are put into each by itself: psycopg keeps statements that it has seen before."""
-    if len(acts) == 1:
-        cursor.execute(*acts[0])
+    """Execute several at once. Of few values psycopg takes apart once what it has seen before, of more never."""
+    values = [value for _, values in acts for value in values]
+    if len(acts) == 1 or len(values) <= MOST_VALUES:
+        cursor.execute("; ".join(statement for statement, _ in acts), values)
     else:
         cursor.execute("; ".join(cursor.mogrify(*act) for act in acts))
 
@@ -233,7 +237,7 @@ def _become_stored(row: Model, key: Any, using: BaseDatabaseWrapper) -> None:
 
 def _unset_links(row: Model) -> dict[Any, Model]:
     """Its fields that do not hold the key of the row that they point to, and that row."""
-    links = [field for field in _written(type(row)) if field.is_relation and getattr(row, field.attname) is None]
+    links = [field for field in _links(type(row)) if getattr(row, field.attname) is None]
     return {field: other for field in links if (other := getattr(row, field.name)) is not None}
 
 
@@ -251,6 +255,11 @@ def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> An
 def _written(model: type[Model]) -> list[Any]:
     """The fields of a new row; the database gives it its key."""
     return [field for field in model._meta.concrete_fields if not field.primary_key]
+
+
+@cache
+def _links(model: type[Model]) -> list[Any]:
+    return [field for field in _written(model) if field.is_relation]
 
 
 @cache
