@@ -130,7 +130,9 @@ class Follower:
                 positions[row] = min(one.position, positions.get(row, one.position))
         news = pieces.after(positions)
         with stint.exclusively() as is_mine:
-            for one in followed if is_mine else []:
+            if not is_mine:
+                return False
+            for one in followed:
                 if replay := ended.get(one.replay.row):
                     one.tell(replay.text[one.position :], replay.terminal)
                 elif found := news.get(one.replay.row):

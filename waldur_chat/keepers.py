@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, TypeVar
 
-from django.db import Error
+from django.db import DataError, Error, IntegrityError
 
 from waldur_chat import titles
 from waldur_chat.engine.turn import Turn
@@ -115,11 +115,16 @@ async def _store_later(turn_id: str, ending: Ending, watched: Watched) -> None:
     watch = watch_of_process()
     watch.add(turn_id, watched)
     try:
-        for pause in PAUSES[TRIES - 1 :]:
+        for number, pause in enumerate(PAUSES[TRIES - 1 :]):
             await _pause(pause, watch)
-            with suppress(Error):
+            try:
                 await _attempt(turn_id, ending)
                 return
+            except (DataError, IntegrityError):
+                if number > 0:  # To wait does not mend it, and keeps others out of the conversation.
+                    return
+            except Error:
+                pass
     except asyncio.CancelledError:  # The process ends; what its workers are asked for they may still do.
         _worker.do_together(_end_all, (turn_id, ending))
         raise

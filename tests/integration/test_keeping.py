@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, Error, OperationalError
 from django.utils import timezone
 
 from tests.integration.chatting import USAGE, only_thread, settled, until
@@ -29,9 +29,9 @@ def _stored(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keepers, "PAUSES", (0.01, 0.01))
 
 
-def failing(times: int, monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
+def failing(times: int, monkeypatch: pytest.MonkeyPatch, error: type[Error] = OperationalError) -> mock.Mock:
     """Let the database fail so often when a turn is to end, and then no more."""
-    act = mock.Mock(side_effect=[OperationalError("The disk is full.")] * times + [mock.DEFAULT], wraps=endings.end_all)
+    act = mock.Mock(side_effect=[error("The disk is full.")] * times + [mock.DEFAULT], wraps=endings.end_all)
     monkeypatch.setattr(endings, "end_all", act)
     return act
 
@@ -122,6 +122,15 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
     until(lambda: watching._fails)
     away.clear()
     until(lambda: Message.objects.filter(role="assistant").exists())
+
+
+def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepers, "PAUSES", (0.01, 0.01, 0.01, 0.01, 0.01))
+    act = failing(100, monkeypatch, DataError)
+    assert asked("Hello", user=user).stored is None
+    until(lambda: act.call_count == 4)
+    until(lambda: Turn.objects.get().uuid.hex not in watch_of_process()._turns)
+    assert act.call_count == 4
 
 
 def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,33 +36,47 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
 
 
-@pytest.fixture
-def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], threading.Event]]:
-    """Let the first call of a function stand still until the test is over, and fail then."""
-    found, threads = threading.Event(), []
+class Lost:
+    """A connection that is lost: who asks by it stands still."""
 
-    def lose(module: Any, name: str) -> threading.Event:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._set = monkeypatch.setattr
+        self._found = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __call__(self, module: Any, name: str, *, fails: bool = True) -> threading.Event:
+        """Let the first call of this function stand still until it is found again; tells when that has begun."""
         does, begun = getattr(module, name), threading.Event()
 
         def losing(*args: Any, **named: Any) -> Any:
-            if begun.is_set():
-                return does(*args, **named)
-            begun.set()
-            threads.append(threading.current_thread())
-            found.wait(20)
-            raise OperationalError("The connection is lost.")
+            if not begun.is_set():
+                begun.set()
+                self._threads.append(threading.current_thread())
+                self._found.wait(20)
+                if fails:
+                    raise OperationalError("The connection is lost.")
+            return does(*args, **named)
 
-        monkeypatch.setattr(module, name, losing)
+        self._set(module, name, losing)
         return begun
 
-    yield lose
-    found.set()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive(), "who was left behind ends"
+    def find(self) -> None:
+        """Let those who stand still go on. They are left behind, and end."""
+        self._found.set()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
-def test_an_answer_is_stored_by_another_thread(user: Any, lost: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lost]:
+    """See Lost; found at the end of the test."""
+    made = Lost(monkeypatch)
+    yield made
+    made.find()
+
+
+def test_an_answer_is_stored_by_another_thread(user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keepers, "_worker", worker.Worker("waldur-chat-test"))
     begun = lost(endings, "end_all")
     with scripted("Hello"):
@@ -73,7 +87,7 @@ def test_an_answer_is_stored_by_another_thread(user: Any, lost: Any, monkeypatch
 
 
 def test_what_running_turns_say_is_written_by_another_thread(
-    user: Any, lost: Any, monkeypatch: pytest.MonkeyPatch
+    user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "FLUSH_SECONDS", 0.02)
     one, log, row = Watch(), Log(), turn_in(thread_of(user), user=user)
@@ -92,11 +106,14 @@ def test_what_running_turns_say_is_written_by_another_thread(
     assert Piece.objects.get().text == "Hello"
 
 
-def test_readers_are_told_by_another_thread(user: Any, lost: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [True, False])
+def test_readers_are_told_by_another_thread_and_only_once(
+    user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
     monkeypatch.setattr(follow, "_follower", Follower())
     view = Viewing(replays.of_user(user, row.uuid))
-    begun = lost(replays, "of_rows")
+    begun = lost(replays, "of_rows", fails=fails)
     view.start(background.loop())
     view.take_blocking(0)
     assert begun.wait(10)
@@ -105,9 +122,12 @@ def test_readers_are_told_by_another_thread(user: Any, lost: Any, monkeypatch: p
     while not chat.ended(events):
         events += view.take_blocking(10)
     assert "".join(event.text for event in events if isinstance(event, Delta)) == "Hello"
+    assert view._reader
+    lost.find()
+    assert view._reader.log.text.since(0) == "Hello"
 
 
-def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Any) -> None:
+def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     turn_in(None)
     clearing = Clearing()
     begun = lost(endings, "end_abandoned")

@@ -33,14 +33,12 @@ class Growing:
 
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
-        if self._pieces and self._pieces[-1][0] <= position:  # Who follows closely asks for the last piece, or its end.
-            start, text = self._pieces[-1]
-            return text[position - start :]
         found: list[str] = []
         for start, text in reversed(self._pieces):
-            if start + len(text) <= position:
+            if start <= position:
+                found.append(text[position - start :])
                 break
-            found.append(text[max(0, position - start) :])
+            found.append(text)
         return "".join(reversed(found))
 
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
@@ -94,14 +94,15 @@ class Steady:
         with self.lock:
             if self._stint is not stint or len(self._left_behind) == MOST_LEFT_BEHIND:
                 return
+            self._start()
             stint.is_over = True
             self._left_behind.add(stint)
-            self._start()
         logger.error("%s has stood still for %g seconds: another thread goes on.", self._name, self.patience)
 
     def _start(self) -> None:
-        self._stint = Stint(self)
-        threading.Thread(target=self._run, args=(self._stint,), name=self._name, daemon=True).start()
+        stint = Stint(self)
+        threading.Thread(target=self._run, args=(stint,), name=self._name, daemon=True).start()
+        self._stint = stint
 
     def _run(self, stint: Stint) -> None:
         try:
@@ -147,10 +148,11 @@ class _Lookout:
             time.sleep(LOOK_SECONDS)
             for shift in list(self._shifts):
                 self._is_busy.set()
-                if time.monotonic() > shift.since + shift.seconds:
+                if time.monotonic() > shift.since + shift.seconds and not shift.stint.is_over:
                     shift.since = time.monotonic()  # It is told again when that much more time has passed.
                     shift.late()
-                    shift.stint.relieve()
+                    with suppress(RuntimeError):  # No thread can be started now.
+                        shift.stint.relieve()
 
 
 _lookout = _Lookout()
