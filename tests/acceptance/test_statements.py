@@ -68,6 +68,18 @@ def test_it_is_asked_to_insert(asked: Any, monkeypatch: pytest.MonkeyPatch, opti
     assert not SystemPrompt.objects.using(HOST).filter(name="e").exists()
 
 
+def test_many_values_are_put_into_each_by_itself(asked: Any) -> None:
+    SystemPrompt.objects.using(HOST).all().delete()
+    names = [f"{number}%s; e" for number in range(sql.MOST_VALUES)]
+    for name in names:
+        SystemPrompt.objects.using(HOST).create(name=name)
+    acts = [sql.updating(SystemPrompt, {"name": f"{name}d"}, name=name) for name in names]
+    with CaptureQueriesContext(asked) as queries:
+        assert sql.together(acts) == [1] * len(names)
+    assert len(queries) == 1
+    assert set(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == {f"{name}d" for name in names}
+
+
 def test_who_listens_hears_of_each_row(asked: Any) -> None:
     heard: list[Any] = []
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -100,6 +101,21 @@ def test_only_few_are_left_behind(acts: Acts) -> None:
         one.go.set()
     for _ in range(MOST_LEFT_BEHIND + 1):
         assert acts.ended.acquire(timeout=10)
+
+
+def test_where_no_other_can_be_started_it_goes_on_itself(acts: Acts, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, hanging, another = threading.Event(), Hanging(), Hanging()
+    acts.put(begun.set)
+    assert begun.wait(10)  # The lookout has its thread.
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        acts.put(hanging)
+        _until(lambda: len(acts.late) > 1)
+        hanging.go.set()
+        acts.put(another)
+        assert another.begun.wait(10)
+    assert acts.ended.acquire(blocking=False) is False
+    another.go.set()
 
 
 def test_who_was_left_behind_does_nothing_that_another_does() -> None:

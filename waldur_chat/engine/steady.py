@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
@@ -94,8 +94,12 @@ class Steady:
         with self.lock:
             if self._stint is not stint or len(self._left_behind) == MOST_LEFT_BEHIND:
                 return
-            self._start()
-            stint.is_over = True
+            stint.is_over = True  # Before the other begins: it must not take what that is to do.
+            try:
+                self._start()
+            except RuntimeError:  # No thread can be started now.
+                stint.is_over = False
+                return
             self._left_behind.add(stint)
         logger.error("%s has stood still for %g seconds: another thread goes on.", self._name, self.patience)
 
@@ -151,8 +155,7 @@ class _Lookout:
                 if time.monotonic() > shift.since + shift.seconds and not shift.stint.is_over:
                     shift.since = time.monotonic()  # It is told again when that much more time has passed.
                     shift.late()
-                    with suppress(RuntimeError):  # No thread can be started now.
-                        shift.stint.relieve()
+                    shift.stint.relieve()
 
 
 _lookout = _Lookout()
