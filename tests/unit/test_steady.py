@@ -118,6 +118,20 @@ def test_where_no_other_can_be_started_it_goes_on_itself(acts: Acts, monkeypatch
     another.go.set()
 
 
+def test_without_a_lookout_what_is_done_goes_on(acts: Acts, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = [threading.Event(), threading.Event()]
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        acts.put(done[0].set)
+        assert done[0].wait(10)
+    hanging = Hanging()
+    acts.put(hanging)
+    acts.put(done[1].set)
+    assert done[1].wait(10), "there is one as soon as it can be started"
+    hanging.go.set()
+    assert acts.ended.acquire(timeout=10)
+
+
 def test_who_was_left_behind_does_nothing_that_another_does() -> None:
     release, told = threading.Event(), []
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
@@ -137,10 +137,11 @@ class _Lookout:
     def add(self, shift: _Shift) -> None:
         self._shifts.add(shift)
         self._is_busy.set()
-        with self._lock:
+        with self._lock, suppress(RuntimeError):  # Without it what is done goes on all the same.
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="waldur-chat-lookout", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="waldur-chat-lookout", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def discard(self, shift: _Shift) -> None:
         self._shifts.discard(shift)
