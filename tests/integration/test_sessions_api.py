@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections
+from django.db.models import QuerySet
 from django.test import Client
 
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
 from waldur_chat.models import Session
+from waldur_chat.store import sessions
 from waldur_chat.users import uuid_of
 
 LIST = "chat-sessions/"
@@ -96,3 +98,16 @@ def test_the_number_of_queries_does_not_grow(
     ):
         with django_assert_num_queries(queries):
             assert person.get(path).status_code == 200
+
+
+def test_a_session_that_is_erased_while_it_is_made_is_made_anew(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, calls = QuerySet.get_or_create, []
+
+    def once_too_late(rows: Any, **values: Any) -> Any:
+        calls.append(values)
+        if len(calls) == 1:
+            raise IntegrityError("Somebody else has made it.")
+        return made(rows, **values)
+
+    monkeypatch.setattr(QuerySet, "get_or_create", once_too_late)
+    assert sessions.current(user).user_id == user.pk

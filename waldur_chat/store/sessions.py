@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from waldur_chat import users
@@ -23,6 +25,8 @@ def visible_to(user: Any) -> QuerySet[Session]:
 
 def current(user: Any) -> Session:
     """The user's session, which is made where there is none; also when two requests ask for it at once."""
+    with suppress(IntegrityError):  # Another request made it, and a third has erased it since.
+        return own(user).get_or_create(user_id=user.pk)[0]
     return own(user).get_or_create(user_id=user.pk)[0]
 
 

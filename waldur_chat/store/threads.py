@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from waldur_chat import users
 from waldur_chat.models import Session, Thread, Turn
 from waldur_chat.models.conversations import NEW_CHAT
+from waldur_chat.store import sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def answering(user: Any) -> QuerySet[Thread]:
 
 def create(user: Any, *, name: str = "", is_archived: bool = False) -> Thread:
     """A new conversation; a name that is given is kept."""
-    session = Session.objects.get_or_create(user_id=user.pk)[0]
+    session = sessions.current(user)
     thread = Thread(session=session, name=name or NEW_CHAT, is_named=bool(name), is_archived=is_archived)
     try:
         with transaction.atomic():
