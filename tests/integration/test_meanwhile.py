@@ -17,7 +17,7 @@ from tests.integration.turning import stores  # noqa: F401  # A fixture.
 from waldur_chat import chat
 from waldur_chat.errors import ThreadNotFound
 from waldur_chat.models import Message, Session, SystemPrompt, Thread, Turn
-from waldur_chat.store import messages, prompts, removal, threads
+from waldur_chat.store import locks, messages, prompts, removal, threads
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -93,6 +93,26 @@ def test_a_message_that_is_deleted_meanwhile_is_neither_rated_nor_said_anew(user
         messages.rate(answer, score=True, comment="", category="")
     with pytest.raises(ThreadNotFound):
         messages.write(question.thread_id, "Ho", question)
+
+
+def test_a_conversation_that_begins_between_two_locks_is_locked_with_the_others(
+    user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By themselves later ones may be locked in another order than by whoever ends several turns."""
+    thread_of(user, "Hi")
+    lock, begun = locks.rows, [thread_of, thread_of]
+
+    def locking(wanted: Any) -> int:
+        found = lock(wanted)
+        if begun:
+            begun.pop()(user, "Hello")
+        return found
+
+    monkeypatch.setattr(locks, "rows", locking)
+    removal.erase(user)
+    assert begun == []
+    assert not Thread.objects.exists()
+    assert not Session.objects.exists()
 
 
 def test_who_writes_and_who_erases_do_not_wait_for_each_other_in_a_circle(user: Any) -> None:

@@ -16,11 +16,11 @@ from waldur_chat.models import Message, SystemPrompt, Thread, Turn
 from waldur_chat.store import sql
 
 
-def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> bool:
-    """Lock these rows until the transaction ends. Tells whether there are any."""
+def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
+    """Lock these rows until the transaction ends. Gives how many there are."""
     if connections[wanted.db].features.has_select_for_update:
-        return bool(wanted.order_by("pk").select_for_update().values_list("pk"))
-    return bool(wanted.update(modified=F("modified")))
+        return len(wanted.order_by("pk").select_for_update().values_list("pk"))
+    return wanted.update(modified=F("modified"))
 
 
 def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
