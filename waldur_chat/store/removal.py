@@ -43,8 +43,8 @@ def _try_to_erase(user: Any) -> bool:
 def _remove(threads: QuerySet[Thread]) -> None:
     """Delete these threads within a transaction, at whose end the database looks at foreign keys.
 
-    They are locked, so that no turn begins in them. Turns that run are left to their processes, which settle
-    them; that they have lost their thread tells these that nobody wants the answer.
+    They are locked, so that no turn begins in them. Turns that run are left to their processes, which settle them; that
+    they have lost their thread tells these that nobody wants the answer.
     """
     keys = threads.values("pk")
     turns = Turn.objects.filter(thread__in=keys)

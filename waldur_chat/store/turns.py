@@ -17,9 +17,9 @@ from waldur_chat.engine.tally import size_of
 from waldur_chat.errors import ThreadBusy, ThreadNotFound
 from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Question
-from waldur_chat.models import Session, SystemPromptVersion, Thread, Turn
+from waldur_chat.models import SystemPromptVersion, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import budgets, live, sql
+from waldur_chat.store import budgets, live, sessions, sql
 from waldur_chat.store.history import said_before, taking_turns
 from waldur_chat.store.placing import Place, place
 
@@ -156,7 +156,7 @@ def _own_thread(user: Any, uuid: UUID) -> Thread:
 
 def _new_thread(user: Any, session: int | None) -> Thread:
     """A thread that is not written yet, so that it goes where its turn goes."""
-    return Thread(session_id=session or Session.objects.get_or_create(user_id=user.pk)[0].pk)
+    return Thread(session_id=session or sessions.current(user).pk)
 
 
 def _transaction(thread: Thread, limited: Sequence[budgets.Account]) -> AbstractContextManager[object]:
