@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from waldur_chat.api.executor import request_executor
+from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.fast_path import shorten
 from waldur_chat.api.request_ids import HEADER, sane_or_new
 from waldur_chat.conf import site_value
@@ -80,7 +80,7 @@ def asgi(application: ASGI) -> ASGI:
             await application(scope, receive, send)
         elif door.let_in():
             try:
-                async with request_executor():
+                async with RequestExecutor():
                     await application(scope, receive, send)
             finally:
                 door.leave()

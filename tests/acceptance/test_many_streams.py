@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.streams import eventually, open_stream, read_until, threads
 from tests.processes import Running, host, stats
-from waldur_chat.api.executor import MOST_KEPT
+from waldur_chat.api.kept_threads import MOST_KEPT
 
 COUNT = 150
 

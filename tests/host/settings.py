@@ -1,8 +1,9 @@
 """Settings of the host project.
 
 The database file is `WALDUR_CHAT_DB`, or PostgreSQL where `WALDUR_CHAT_DB` is a `postgres://` address; with `?pool=20`
-a process has at most 20 connections (Django 5.1 and newer). The model comes from `OPENAI_BASE_URL`, `OPENAI_API_KEY`
-and `WALDUR_CHAT_MODEL`; without these the offline provider answers.
+a process has at most 20 connections (Django 5.1 and newer), with `WALDUR_CHAT_CONN_MAX_AGE` they last so many seconds.
+The model comes from `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `WALDUR_CHAT_MODEL`; without these the offline provider
+answers.
 """
 
 import json
@@ -85,6 +86,7 @@ def database(name: str) -> dict[str, object]:
 
 
 DATABASES = {"default": database(os.environ.get("WALDUR_CHAT_DB") or str(BASE_DIR / "demo.sqlite3"))}
+DATABASES["default"]["CONN_MAX_AGE"] = int(os.environ.get("WALDUR_CHAT_CONN_MAX_AGE", 0))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -9,7 +9,7 @@ import openai
 import pytest
 from hypothesis import settings
 
-from waldur_chat.api import executor
+from waldur_chat.api import kept_threads
 
 settings.register_profile("unit", deadline=None, database=None)
 settings.load_profile("unit")
@@ -35,13 +35,13 @@ def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[executor._Thread]]:
+def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[kept_threads.KeptThread]]:
     """The threads that are kept for requests, which end with the test."""
-    kept: list[executor._Thread] = []
-    monkeypatch.setattr(executor, "_resting", kept)
+    kept: list[kept_threads.KeptThread] = []
+    monkeypatch.setattr(kept_threads, "_resting", kept)
     yield kept
     for thread in kept:
-        thread._executor.shutdown()
+        thread.end()
 
 
 @pytest.fixture(params=["aiohttp", "httpx"])

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import subprocess
+import sys
 import threading
+import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,8 +23,9 @@ from django.test import RequestFactory
 
 from tests.acceptance.streams import eventually
 from tests.unit.aio import run
-from waldur_chat.api import executor
-from waldur_chat.api.executor import request_executor
+from waldur_chat.api import kept_threads
+from waldur_chat.api.executor import RequestExecutor
+from waldur_chat.api.kept_threads import give_back_connections
 
 pytestmark = pytest.mark.usefixtures("resting")
 
@@ -31,6 +37,8 @@ class Connection:
 
     connection: object = None
     in_atomic_block = False
+    close_at: float | None = 0.0
+    """At once, as Django does unless `CONN_MAX_AGE` says otherwise."""
 
     def __init__(self, closed: list[int]) -> None:
         self.closed = closed
@@ -38,6 +46,10 @@ class Connection:
     def close(self) -> None:
         self.connection = None
         self.closed.append(threading.get_ident())
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        if self.close_at is not None and self.close_at <= time.monotonic():
+            self.close()
 
 
 class Connections:
@@ -61,7 +73,7 @@ class Connections:
 @pytest.fixture(autouse=True)
 def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
     made = Connections()
-    monkeypatch.setattr(executor, "connections", made)
+    monkeypatch.setattr(kept_threads, "connections", made)
     return made
 
 
@@ -73,13 +85,13 @@ def rest() -> None:
 
 async def settle() -> None:
     """Until the threads have done what they were given."""
-    for thread in list(executor._resting):
-        await asyncio.wrap_future(thread.submit(lambda: None))
+    for thread in list(kept_threads._resting):
+        await thread.submit(lambda: None)
 
 
 def test_a_thread_is_kept_for_the_next_request(resting: list[Any]) -> None:
     async def request() -> tuple[int, int]:
-        async with request_executor():
+        async with RequestExecutor():
             return await seen_thread(), await seen_thread()
 
     async def main() -> set[int]:
@@ -92,7 +104,7 @@ def test_a_thread_is_kept_for_the_next_request(resting: list[Any]) -> None:
 
 def test_requests_at_once_have_threads_of_their_own(resting: list[Any]) -> None:
     async def request(barrier: threading.Barrier) -> int:
-        async with request_executor():
+        async with RequestExecutor():
             await sync_to_async(barrier.wait)(5)
             return await seen_thread()
 
@@ -105,11 +117,11 @@ def test_requests_at_once_have_threads_of_their_own(resting: list[Any]) -> None:
 
 def test_while_a_request_waits_another_uses_its_thread(resting: list[Any]) -> None:
     async def request() -> int:
-        async with request_executor():
+        async with RequestExecutor():
             return await seen_thread()
 
     async def main() -> None:
-        async with request_executor():
+        async with RequestExecutor():
             first = await seen_thread()
             rest()
             other = contextvars.Context().run(asyncio.create_task, request())  # Not one within this request.
@@ -123,37 +135,119 @@ def test_while_a_request_waits_another_uses_its_thread(resting: list[Any]) -> No
 
 def test_no_more_threads_are_kept_than_said(resting: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     async def request(barrier: threading.Barrier) -> None:
-        async with request_executor():
+        async with RequestExecutor():
             await sync_to_async(barrier.wait)(5)
 
     async def main() -> None:
         barrier = threading.Barrier(3)
         await asyncio.gather(*(request(barrier) for _ in range(3)))
 
-    monkeypatch.setattr(executor, "MOST_KEPT", 2)
+    monkeypatch.setattr(kept_threads, "MOST_KEPT", 2)
     run(main())
     assert len(resting) == 2  # And the third has ended: see no_thread_is_left().
 
 
 def test_a_thread_rests_without_connections(connections: Connections) -> None:
     async def main() -> None:
-        async with request_executor():
-            await sync_to_async(connect)()
+        async with RequestExecutor():
+            await sync_to_async(connect(connections, 0.0))()
             thread = await seen_thread()
         await settle()
         assert connections.closed == [thread]
 
-    def connect() -> None:
-        connections.own.connection = object()
+    run(main())
+
+
+def connect(connections: Connections, close_at: float | None) -> Callable[[], None]:
+    """Opens one in the thread that runs it, for as long as that."""
+
+    def open_one() -> None:
+        connections.own.connection, connections.own.close_at = object(), close_at
+
+    return open_one
+
+
+async def leave_open(connections: Connections, close_at: float | None) -> bool:
+    """Whether a request leaves its connection open for the next one."""
+    async with RequestExecutor():
+        await sync_to_async(connect(connections, close_at))()
+    await settle()
+    async with RequestExecutor():
+        return await sync_to_async(lambda: connections.own.connection is not None)()
+
+
+@pytest.mark.parametrize(("seconds", "stays"), [(None, True), (60, True), (0, False)])
+def test_a_connection_stays_open_for_the_next_request_as_long_as_the_site_wants(
+    seconds: float | None, stays: bool, connections: Connections
+) -> None:
+    close_at = None if seconds is None else time.monotonic() + seconds
+    assert run(leave_open(connections, close_at)) is stays
+    assert len(connections.closed) == (not stays)
+
+
+def test_of_connections_that_no_request_uses_the_old_ones_are_closed(
+    connections: Connections, resting: list[Any]
+) -> None:
+    async def request(barrier: threading.Barrier, close_at: float | None) -> None:
+        async with RequestExecutor():
+            await sync_to_async(connect(connections, close_at))()
+            await sync_to_async(barrier.wait)(5)
+
+    async def main() -> list[int]:
+        soon = time.monotonic() + 0.1
+        barrier = threading.Barrier(3)
+        await asyncio.gather(*(request(barrier, soon) for _ in range(3)))
+        await asyncio.sleep(0.2)
+        closed = []
+        for _ in range(3):  # Each uses the thread that the one before it has left.
+            await request(threading.Barrier(1), None)
+            await settle()
+            closed.append(len(connections.closed))
+        return closed
+
+    assert run(main()) == [1, 2, 2]
+    assert len(resting) == 3
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_not_begun() -> None:
+    called: list[int] = []
+
+    async def main() -> None:
+        kept, go_on = kept_threads.KeptThread(), threading.Event()
+        first = kept.submit(lambda: go_on.wait(5))
+        kept.submit(lambda: called.append(1)).cancel()
+        last = kept.submit(lambda: called.append(2))
+        go_on.set()
+        await asyncio.gather(first, last)
+        kept.end()
 
     run(main())
+    assert called == [2]
+
+
+def test_a_thread_that_is_not_kept_leaves_no_connection(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with RequestExecutor():
+            await sync_to_async(connect(connections, None))()
+
+    monkeypatch.setattr(kept_threads, "MOST_KEPT", 0)
+    run(main())
+    assert eventually(lambda: len(connections.closed) == 1)
+
+
+def test_a_thread_that_is_no_request_s_keeps_none(connections: Connections) -> None:
+    connect(connections, None)()
+    assert give_back_connections()
+    assert connections.own.connection is None
 
 
 def test_a_thread_with_a_transaction_stays_with_its_request_and_ends_with_it(
     connections: Connections, resting: list[Any]
 ) -> None:
     async def main() -> None:
-        async with request_executor():
+        async with RequestExecutor():
             await sync_to_async(begin)()
             first = await seen_thread()
             rest()
@@ -176,11 +270,11 @@ async def rest_while_at_work(end: Callable[[], object]) -> threading.Thread:
         end()
         return threading.current_thread()
 
-    async with request_executor():
+    async with RequestExecutor():
         task = asyncio.create_task(sync_to_async(work)())
         await asyncio.to_thread(begun.wait, 5)
         rest()
-        assert not executor._resting
+        assert not kept_threads._resting
         go_on.set()
         return await task
 
@@ -203,10 +297,10 @@ def test_what_a_thread_began_meanwhile_keeps_it_from_the_next_request(
 
 def test_within_another_context_nothing_is_changed(resting: list[Any]) -> None:
     async def main() -> None:
-        async with ThreadSensitiveContext() as context, request_executor():
+        async with ThreadSensitiveContext() as context, RequestExecutor():
             await seen_thread()
             given = SyncToAsync.context_to_thread_executor[context]
-            assert not isinstance(given, executor.RequestExecutor)
+            assert not isinstance(given, RequestExecutor)
         assert not resting
 
     run(main())
@@ -214,7 +308,7 @@ def test_within_another_context_nothing_is_changed(resting: list[Any]) -> None:
 
 def test_event_loops_share_the_threads() -> None:
     async def request() -> int:
-        async with request_executor():
+        async with RequestExecutor():
             return await seen_thread()
 
     assert asyncio.run(request()) == asyncio.run(request())
@@ -234,7 +328,7 @@ class Seen(SecurityMiddleware):
 @asynccontextmanager
 async def counted() -> AsyncIterator[Callable[[], bool]]:
     """Within a request; tells whether it has used a thread."""
-    async with request_executor():
+    async with RequestExecutor():
         context = SyncToAsync.thread_sensitive_context.get()
         given: Any = SyncToAsync.context_to_thread_executor[context]
         yield lambda: given._thread is not None
@@ -280,3 +374,101 @@ def test_what_raises_on_the_event_loop_raises_where_it_is_awaited(monkeypatch: p
     look = sync_to_async(SecurityMiddleware(respond).process_request, thread_sensitive=True)
     with pytest.raises(ValueError, match="no"):
         uses_thread(lambda: look(RequestFactory().get("/")))
+
+
+def test_what_raises_in_the_thread_raises_where_it_is_awaited() -> None:
+    def fail() -> None:
+        raise LookupError("no")
+
+    async def main() -> None:
+        async with RequestExecutor():
+            await sync_to_async(fail)()
+
+    with pytest.raises(LookupError, match="no"):
+        run(main())
+
+
+def test_an_end_of_iteration_is_told_as_the_error_that_it_is() -> None:
+    async def main() -> None:
+        async with RequestExecutor():
+            await sync_to_async(next)(iter(()))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        run(main())
+
+
+def test_an_error_is_not_kept_by_the_thread_that_it_was_raised_in() -> None:
+    class Lost(Exception):
+        pass
+
+    def fail() -> None:
+        raise Lost
+
+    async def main() -> weakref.ref[Lost]:
+        kept = kept_threads.KeptThread()
+        try:
+            await kept.submit(fail)
+        except Lost as error:
+            return weakref.ref(error)
+        finally:
+            kept.end()
+        raise AssertionError("It did not raise.")
+
+    gc.disable()
+    try:
+        lost = run(main())
+        assert eventually(lambda: lost() is None)
+    finally:
+        gc.enable()
+
+
+def test_a_thread_ends_whose_event_loop_was_closed_while_it_was_at_work() -> None:
+    go_on = threading.Event()
+
+    async def main() -> kept_threads.KeptThread:
+        kept = kept_threads.KeptThread()
+        kept.submit(go_on.wait)
+        return kept
+
+    loop = asyncio.new_event_loop()
+    kept = loop.run_until_complete(main())
+    loop.close()
+    go_on.set()
+    kept.thread.join(5)
+    assert not kept.thread.is_alive()
+
+
+def test_all_threads_end_at_the_exit_those_at_work_when_they_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+
+    async def main() -> list[kept_threads.KeptThread]:
+        idle, busy = kept_threads.KeptThread(), kept_threads.KeptThread()
+        busy.submit(lambda: done.wait(0.1) or done.set())
+        return [idle, busy]
+
+    monkeypatch.setattr(kept_threads, "_all", set())
+    threads = run(main())
+    kept_threads._end_all()
+    assert done.is_set()
+    assert not any(one.thread.is_alive() for one in threads)
+
+
+def test_a_process_that_exits_lets_those_at_work_finish() -> None:
+    code = """
+import asyncio, time
+from asgiref.sync import sync_to_async
+from waldur_chat.api.executor import RequestExecutor
+
+def work():
+    time.sleep(0.3)
+    print("finished", flush=True)
+
+async def main():
+    async with RequestExecutor():
+        asyncio.ensure_future(sync_to_async(work)())
+        await asyncio.sleep(0.1)
+
+asyncio.new_event_loop().run_until_complete(main())
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert found.stdout == "finished\n"

@@ -14,7 +14,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.aio import run
-from waldur_chat.api.executor import request_executor
+from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.fast_path import shorten
 
 pytestmark = pytest.mark.usefixtures("resting")
@@ -88,7 +88,7 @@ def ask(where: str = "/exempt/", *, through_door: bool = True) -> tuple[int, dic
             return received.pop() if received else await asyncio.Event().wait()
 
         scope = {"type": "http", "method": "POST", "path": where, "headers": [(b"host", b"localhost")]}
-        async with request_executor() if through_door else nullcontext():
+        async with RequestExecutor() if through_door else nullcontext():
             await handler(scope, receive, send)
 
     run(main())

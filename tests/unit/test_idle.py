@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 
-from waldur_chat.api.executor import request_executor
+from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.idle import give_back_thread
 
 seen_thread = sync_to_async(threading.get_ident)
@@ -35,14 +35,14 @@ def test_a_thread_of_the_requests_own_is_given_back() -> None:
 
 def test_a_thread_that_is_kept_for_other_requests_is_given_back_to_them() -> None:
     async def request() -> tuple[int, int]:
-        async with request_executor():
+        async with RequestExecutor():
             first = await seen_thread()
             await give_back_thread()
             other = contextvars.Context().run(asyncio.create_task, another())
             return first, await other
 
     async def another() -> int:
-        async with request_executor():
+        async with RequestExecutor():
             return await seen_thread()
 
     first, other = asyncio.run(request())

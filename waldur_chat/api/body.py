@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 from django.http import StreamingHttpResponse
 
-from waldur_chat.api.executor import give_back_connections
 from waldur_chat.api.idle import give_back_thread
+from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.source import Source
@@ -67,10 +67,19 @@ class Body:
 class AsyncBody(Body):
     """Iterated on the event loop of the turn."""
 
+    _has_begun = False
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
+    async def aclose(self) -> None:
+        """See close(). Django asks for this when the reader has left, as of a generator."""
+        self.close()
+
     async def __anext__(self) -> bytes:
+        if not self._has_begun:
+            self._has_begun = True
+            await give_back_thread()  # What middleware asked of the database after the view is over now.
         # Events that are not shown are silence too.
         heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
         while self.source:
@@ -143,12 +152,16 @@ class StreamResponse(StreamingHttpResponse):
         give_back_connections()
         return super().__iter__()
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """See __iter__(). Django's own does not close the body when its reader leaves."""
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body itself, where no middleware has put anything between: a generator more costs each token."""
+        if getattr(self, "_iterator", None) is self._body:
+            assert isinstance(self._body, AsyncBody)  # The other colour is iterated before it gets here.
+            return self._body
+        return self._closing(super().__aiter__())
+
+    async def _closing(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Django's own does not close the body when its reader leaves."""
         try:
-            await give_back_thread()
-            # Where no middleware has put anything between, the body is read without Django's own two generators.
-            pieces = self._body if getattr(self, "_iterator", None) is self._body else super().__aiter__()
             async for piece in pieces:
                 yield piece
         finally:

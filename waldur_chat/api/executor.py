@@ -7,119 +7,78 @@ every middleware that is not asynchronous. What waits for nothing is run where i
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any
 
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 
 from waldur_chat.api import nonblocking
-
-MOST_KEPT = 64
-"""Threads that wait for the next request; those that are beyond it end with theirs."""
-
-
-class _Thread:
-    """One thread. `connections` are its own of the database, open or not."""
-
-    connections: Sequence[BaseDatabaseWrapper] = ()
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, "waldur-chat-request", self._look)
-
-    def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        return self._executor.submit(call)
-
-    @property
-    def is_in_transaction(self) -> bool:
-        return any(connection.in_atomic_block for connection in self.connections)
-
-    def rest(self) -> None:
-        """Close what is open, and wait for the next request; end if too many do so, or in a transaction."""
-        if any(connection.connection is not None for connection in self.connections):
-            self._executor.submit(give_back_connections)
-        if len(_resting) < MOST_KEPT and not self.is_in_transaction:
-            _resting.append(self)
-        else:
-            self._executor.shutdown(wait=False)
-
-    def _look(self) -> None:
-        self.connections = connections.all()
-
-
-def give_back_connections() -> bool:
-    """Close this thread's connections (to a pool where there is one), except those within a transaction.
-
-    Tells whether none is left open. Django opens them again when they are needed.
-    """
-    opened = connections.all(initialized_only=True)
-    for connection in opened:
-        if not connection.in_atomic_block:
-            connection.close()
-    return not any(connection.in_atomic_block for connection in opened)
-
-
-_resting: list[_Thread] = []
-os.register_at_fork(after_in_child=_resting.clear)
+from waldur_chat.api.kept_threads import KeptThread, rested
 
 
 class RequestExecutor(Executor):
-    """That of one request. Used on its event loop."""
+    """That of one request, which runs within it, unless it is in some other already. Used on its event loop."""
+
+    is_over = True
+    """Whether its request is, or it was never that of one."""
 
     def __init__(self) -> None:
-        self._thread: _Thread | None = None
-        self._last: Future[Any] | None = None
+        self._context: Any = ThreadSensitiveContext()  # Untyped.
+        self._thread: KeptThread | None = None
+        self._token: Token[RequestExecutor | None]
+
+    async def __aenter__(self) -> RequestExecutor:
+        await self._context.__aenter__()
+        if SyncToAsync.thread_sensitive_context.get() is self._context:
+            SyncToAsync.context_to_thread_executor[self._context] = self
+            self._token = _current.set(self)
+            self.is_over = False
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self.is_over:
+            self.is_over = True
+            _current.reset(self._token)
+            SyncToAsync.context_to_thread_executor.pop(self._context, None)
+            self.rest()
+            if self._thread:  # It is in a transaction that nobody will end.
+                self._thread.end()
+        await self._context.__aexit__(None, None, None)
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """See Executor.submit(). What was done at once is given as a future of the event loop, which may be either."""
+        """See Executor.submit(). What it gives is a future of the event loop, as asgiref and asyncio take it too."""
         if _is_nonblocking(call):
             return _done(call)
         if self._thread is None:
-            self._thread = _rested()
-        self._last = self._thread.submit(partial(call, *args, **kwargs))
-        return self._last
+            self._thread = rested()
+        return self._thread.submit(partial(call, *args, **kwargs) if args or kwargs else call)
 
     def rest(self) -> None:
         """Give the thread back when it has done what it does; whatever comes later gets one again.
 
         One with a transaction stays, and ends with its request.
         """
-        thread, last = self._thread, self._last
-        if thread and last and not thread.is_in_transaction:
-            self._thread = self._last = None
-            last.add_done_callback(lambda _: thread.rest())
+        thread = self._thread
+        if thread and not thread.is_in_transaction:
+            self._thread = None
+            thread.leave()
 
 
-def _rested() -> _Thread:
-    with suppress(IndexError):  # Event loops of other threads take from it too.
-        return _resting.pop()
-    return _Thread()
-
-
-@asynccontextmanager
-async def request_executor() -> AsyncIterator[None]:
-    """Within it a request has an executor of its own, unless it is in some other already."""
-    async with ThreadSensitiveContext() as context:
-        executor = RequestExecutor()
-        if SyncToAsync.thread_sensitive_context.get() is context:
-            SyncToAsync.context_to_thread_executor[context] = executor
-        try:
-            yield
-        finally:
-            SyncToAsync.context_to_thread_executor.pop(context, None)
-            executor.rest()
+_current: ContextVar[RequestExecutor | None] = ContextVar("waldur_chat_executor", default=None)
 
 
 def current() -> RequestExecutor | None:
-    """That of the request which runs now; None for one that did not come through the door."""
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.get(context) if context else None
-    return executor if isinstance(executor, RequestExecutor) else None
+    """That of the request which runs now; None for one that did not come through the door, and after its end."""
+    executor = _current.get()
+    return None if executor is None or executor.is_over else executor
+
+
+def kept() -> RequestExecutor | None:
+    """The same, unless somebody waits in the thread, as middleware of the site that is not asynchronous does."""
+    return None if getattr(AsyncToSync.executors, "current", None) else current()
 
 
 def _is_nonblocking(call: Any) -> bool:

@@ -20,10 +20,11 @@ from django.utils.translation import get_language, gettext, override
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from waldur_chat.api import executor
 from waldur_chat.api.body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
-from waldur_chat.api.executor import give_back_connections
 from waldur_chat.api.hangup import has_hung_up
 from waldur_chat.api.idle import give_back_thread
+from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine import background
@@ -110,7 +111,7 @@ class PendingResponse(HttpResponse, Generic[T]):
         self.view = view
         self.source = source
         self.outcome = outcome
-        self.holds_connections = not give_back_connections()
+        self.holds_connections = not give_back_connections(keeps=executor.kept() is not None)
         self._is_dropped = True  # Unless somebody renders it.
 
     def __del__(self) -> None:
