@@ -196,7 +196,7 @@ def provider_specs(host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
 
 def _environment() -> dict[str, str]:
     names = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
-    options = {option: os.environ[name] for option, name in names.items() if os.environ.get(name)}
+    options = {option: value for option, name in names.items() if (value := os.environ.get(name))}
     return options if options.keys() & {"base_url", "api_key"} else {}
 
 

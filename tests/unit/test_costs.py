@@ -71,6 +71,7 @@ async def written(pieces: list[bytes]) -> tuple[list[bytes], int]:
     calls = Calls()
     turn.start(asyncio.get_running_loop())
     body = AsyncBody(turn, SSEEncoder(), turn.settings)
+    body._has_begun = True  # There is no request whose thread it would give back first.
     sys.setprofile(calls)
     try:
         found = [piece async for piece in body]
@@ -113,7 +114,7 @@ def test_tokens_that_come_together_are_written_together(cost: Any) -> None:
 
 
 def test_a_token_that_comes_alone_takes_few_calls(cost: Any) -> None:
-    assert each(cost, alone) <= 85  # 73 with Python 3.11, the event loop's own and the test's among them.
+    assert each(cost, alone) <= 80  # 75 with Python 3.11, the event loop's own and the test's among them.
 
 
 def test_tokens_that_come_together_take_next_to_none(cost: Any) -> None:

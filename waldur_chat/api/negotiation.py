@@ -35,7 +35,7 @@ class JSONOnly(DefaultContentNegotiation):
 
 def accepted(request: Request, offered: Sequence[str]) -> str:
     """The offered media type that the client likes best. Raises `NotAcceptable` where it takes none."""
-    media_type = choose(request.headers.get("Accept", ""), offered)
+    media_type = choose(request.headers.get("Accept", ""), tuple(offered))
     if media_type is None:
         raise NotAcceptable(_("This can be answered as {types} only.").format(types=", ".join(offered)))
     return media_type

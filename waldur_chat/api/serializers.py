@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from waldur_chat import conf
 from waldur_chat.messages import Question
@@ -36,10 +38,16 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
         """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
         return f"<{type(self).__name__}>"
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """The limit on the length is a setting, so the fields are made at each use."""
+    @property
+    def fields(self) -> BindingDict:
+        """See Serializer.fields. They are made once for each limit on the length, which is a setting."""
+        return _fields(type(self), conf.site_value("INPUT_MAX_LENGTH"))
+
+    @classmethod
+    def make_fields(cls, input_max_length: int) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """New ones by name."""
         return {
-            "input": TextField(max_length=conf.site_value("INPUT_MAX_LENGTH"), help_text=INPUT_HELP),
+            "input": TextField(max_length=input_max_length, help_text=INPUT_HELP),
             "thread_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=THREAD_HELP),
             "mode": serializers.ChoiceField(["reload", "edit"], required=False, allow_null=True, help_text=MODE_HELP),
             "edit_message_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=EDIT_HELP),
@@ -80,11 +88,21 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
 class ChatInvokeSerializer(ChatRequestSerializer):
     """A question, or none: then the assistant opens the conversation."""
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """See ChatRequestSerializer.get_fields()."""
-        fields = super().get_fields()
+    @classmethod
+    def make_fields(cls, input_max_length: int) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """See ChatRequestSerializer.make_fields()."""
+        fields = super().make_fields(input_max_length)
         fields["input"].required = False
         return fields
+
+
+@lru_cache(maxsize=8)
+def _fields(kind: type[ChatRequestSerializer], input_max_length: int) -> BindingDict:
+    """Those of a serializer without data, which keep nothing of what they validate."""
+    fields = BindingDict(kind())
+    for name, field in kind.make_fields(input_max_length).items():
+        fields[name] = field
+    return fields
 
 
 class ChatErrorSerializer(serializers.Serializer[Any]):

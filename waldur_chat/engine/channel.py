@@ -23,17 +23,15 @@ class Channel:
         self._reader = Waiter()
         self._writer = Waiter()
         self._is_patient = False
-
-    @property
-    def is_full(self) -> bool:
+        self.is_full = False
         """Whether the reader is so far behind that the writer must wait."""
-        return self._size >= CAPACITY
 
     def add(self, event: Event) -> None:
         """Add an event. The writer waits first while the channel is full."""
         self._events.append(event)
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
+            self.is_full = self._size >= CAPACITY
         if not self._is_patient or self.is_full:
             self._reader.wake()
 
@@ -64,6 +62,6 @@ class Channel:
 
     def take(self) -> list[Event]:
         """Everything that has arrived, oldest first."""
-        events, self._events, self._size = self._events, [], 0
+        events, self._events, self._size, self.is_full = self._events, [], 0, False
         self._writer.wake()
         return events

@@ -39,7 +39,7 @@ def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
     level = logging.WARNING if record.status == "failed" else logging.INFO
     if logger.isEnabledFor(level):
         fields = _fields(record)
-        words = " ".join(f"{name}={value}" for name, value in fields.items() if value not in ("", None))
+        words = " ".join([f"{name}={value}" for name, value in fields.items() if value not in ("", None)])
         with suppress(Exception):
             logger.log(level, words, extra=fields)
     _send(signals.turn_ended, record)

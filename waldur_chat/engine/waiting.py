@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from math import inf
 
 
@@ -19,17 +20,14 @@ class Waiter:
         self._rings_at = inf
         self._deadline = inf
 
-    async def wait(self, timeout: float | None = None) -> None:
-        """Wait to be woken, at most so many seconds."""
+    def wait(self, timeout: float | None = None) -> Awaitable[None]:
+        """Wait to be woken, at most so many seconds. To be awaited at once, and by one at a time."""
         loop = asyncio.get_running_loop()
-        self._call = loop.create_future()
+        self._call = call = loop.create_future()
         self._deadline = inf if timeout is None else loop.time() + timeout
         if self._deadline < self._rings_at:
             self._set(loop)
-        try:
-            await self._call
-        finally:
-            self._call = None
+        return call
 
     def wake(self) -> None:
         """End the wait, if there is one."""
@@ -48,7 +46,7 @@ class Waiter:
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self._rings_at = None, inf
-        if self._call is None or self._deadline == inf:
+        if self._call is None or self._call.done() or self._deadline == inf:
             return
         if loop.time() >= self._deadline:
             self.wake()

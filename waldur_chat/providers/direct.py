@@ -18,6 +18,8 @@ class Response:
 
     def __init__(self, response: Any) -> None:
         self._response = response
+        self.next_bytes = response.content.readany
+        """Awaited, gives the next bytes; none at the end."""
 
     @property
     def stream(self) -> AsyncIterator[bytes]:

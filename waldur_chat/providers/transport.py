@@ -207,7 +207,7 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     broken: ProviderUnreachable | None = None
     async with aclosing(await ask()) as response:
         chunks = aiter(response.stream)
-        read = chunks.__anext__
+        read = getattr(response, "next_bytes", chunks.__anext__)  # Without an iterator, where there is a way.
         try:
             while not reader.done:
                 try:
@@ -218,16 +218,23 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
                     broken = ProviderUnreachable(f"The connection broke: {type(error).__name__}.")
                     broken.__cause__ = error
                     break
+                if not data and _has_ended(response):
+                    break
                 for event in reader.feed(data):
                     yield event
                 _quiet.set(True)  # The first piece may have been read in another task than those that follow.
             for event in _last(reader, broken):
                 yield event
-            if not getattr(response, "has_ended", False):  # The HTTP client's own responses do not tell.
+            if not _has_ended(response):
                 await drain(chunks)
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
+
+
+def _has_ended(response: Response) -> bool:
+    """Whether its end has come already; the HTTP client's own responses do not tell."""
+    return getattr(response, "has_ended", False)
 
 
 def _last(reader: Reader, broken: ProviderUnreachable | None) -> Iterable[ProviderEvent]:
@@ -260,8 +267,9 @@ def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:
 
 def be_quiet() -> None:
     """Keep the client's own log records of this turn out of the log: they name addresses and, at DEBUG, prompts."""
-    for logger in _LOGGERS:
-        logger.addFilter(_is_wanted)  # Once; each time, since the site's logging may have been set up anew.
+    for logger in _LOGGERS:  # Each time, since the site's logging may have been set up anew.
+        if _is_wanted not in logger.filters:
+            logger.addFilter(_is_wanted)
     _quiet.set(True)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
-def choose(accept: str, offered: Sequence[str]) -> str | None:
+@lru_cache(maxsize=256)
+def choose(accept: str, offered: tuple[str, ...]) -> str | None:
     """The offered media type that this `Accept` header likes best; None where it takes none of them.
 
     What is named exactly goes before what only a wildcard covers; what is equal otherwise goes by the order of offers.

@@ -65,15 +65,13 @@ class SSEDecoder:
             lines[0] = bytes(self._rest) + lines[0]
             self._rest.clear()
         for line in lines:
-            self._check_size(line)
+            if self._size + len(line) > self._max_bytes:
+                raise _endless()
             if event := self._take(line):
                 yield event
         self._rest += rest
-        self._check_size(self._rest)
-
-    def _check_size(self, line: bytes | bytearray) -> None:
-        if self._size + len(line) > self._max_bytes:
-            raise ProviderFailed("The provider sent an endless event.")
+        if self._size + len(self._rest) > self._max_bytes:
+            raise _endless()
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if not self._begun:
@@ -99,3 +97,7 @@ class SSEDecoder:
         name, data = self._name, self._data
         self._name, self._data, self._size = "", [], 0
         return ServerSentEvent(name=name or "message", data=b"\n".join(data)) if name or data else None
+
+
+def _endless() -> ProviderFailed:
+    return ProviderFailed("The provider sent an endless event.")

@@ -36,7 +36,13 @@ def configure(urls: str, middleware: list[str]) -> None:
             "rest_framework.authtoken",
         ],
         MIDDLEWARE=middleware,
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["PEER_DB"]}},
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": os.environ["PEER_DB"],
+                "CONN_MAX_AGE": int(os.environ.get("WALDUR_CHAT_CONN_MAX_AGE", 0)),
+            }
+        },
         REST_FRAMEWORK={
             "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"],
             "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
