@@ -184,7 +184,7 @@ class Booking:
         values: list[Any] = [reserved, reserved]
         *begun, who = sql.all_stored(Budget, {**self._today.by_name(), **owner})
         for first in begun:
-            values += [first, tokens, tokens, first, first]
+            values += [tokens, first, first, first]
         return _charging(*owner), [*values, who]
 
     def _new_account(self, charges: Sequence[Charge], **owner: Any) -> None:
@@ -207,7 +207,7 @@ def _adding(line: Sequence[str], sums: Sequence[str]) -> str:
 def _charging(name: str) -> str:
     changes = ["reserved = CASE WHEN reserved > %s THEN reserved - %s ELSE 0 END"]
     for period, begin in PERIODS.items():
-        changes.append(f"{period}_tokens = CASE WHEN {begin} >= %s THEN {period}_tokens + %s ELSE %s END")
+        changes.append(f"{period}_tokens = %s + CASE WHEN {begin} >= %s THEN {period}_tokens ELSE 0 END")
         changes.append(f"{begin} = CASE WHEN {begin} >= %s THEN {begin} ELSE %s END")
     return f"UPDATE {sql.table(Budget)} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
 

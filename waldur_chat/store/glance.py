@@ -28,14 +28,14 @@ NOTHING = Seen()
 def at(user: Any) -> Seen:
     """What there is for a question of this user. One query."""
     key = sql.stored(Session, "user", user.pk)
-    ((has_prompt, has_limits, session),) = sql.rows(_looking(), [True, key, True, key])
+    ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
     return Seen(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 
 
 @sql.composed
 def _looking() -> str:
     limits = " OR ".join(f"{period}_limit IS NOT NULL" for period in PERIODS)
-    prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = %s"  # noqa: S608  # No values in it.
-    budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = %s) AND ({limits})"  # noqa: S608
+    prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = TRUE"  # noqa: S608  # No values in it.
+    budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = TRUE) AND ({limits})"  # noqa: S608
     session = f"SELECT id FROM {sql.table(Session)} WHERE user_id = %s"  # noqa: S608
     return f"SELECT EXISTS ({prompt}), EXISTS ({budget}), ({session})"

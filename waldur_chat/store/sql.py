@@ -7,12 +7,15 @@ values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache, wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import JSONField, Model
+from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
 Act = tuple[str, Sequence[object]]
@@ -32,16 +35,23 @@ def database() -> BaseDatabaseWrapper:
 
 def composed(compose: Composing) -> Composing:
     """Let a function that composes a statement of its arguments do so once for each kind of database."""
-
-    @cache
-    def for_vendor(_: str, *args: Any) -> str:
-        return compose(*args)
+    for_vendor = _for_vendor(compose)
 
     @wraps(compose)
     def statement(*args: Any) -> str:
         return for_vendor(database().vendor, *args)
 
     return statement  # type: ignore[return-value]
+
+
+def _for_vendor(compose: Callable[..., str]) -> Callable[..., str]:
+    """The same with the kind of database before its arguments, for who knows it: to ask for it takes longer."""
+
+    @cache
+    def for_vendor(_: str, *args: Any) -> str:
+        return compose(*args)
+
+    return for_vendor
 
 
 @composed
@@ -63,8 +73,9 @@ def stored(model: type[Model], field: str, value: object) -> Any:
 
 def all_stored(model: type[Model], values: Mapping[str, object]) -> list[Any]:
     """The values of fields as the database takes them."""
-    using, field_of = database(), cast(Any, model._meta.get_field)
-    return [field_of(name).get_db_prep_value(value, using) for name, value in values.items()]
+    using = database()
+    fields = _fields(model, _takes_several(using))
+    return [fields[name].stored(value, using) for name, value in values.items()]
 
 
 def execute(statement: str, values: Sequence[object]) -> int:
@@ -109,8 +120,16 @@ def places(count: int) -> str:
 
 def updating(model: type[Model], changes: Mapping[str, object], **where: object) -> Act:
     """Change the rows that have these values, by names of fields."""
-    values = [*all_stored(model, changes), *all_stored(model, where)]
-    return _updating(model, tuple(changes), tuple(where)), values
+    using = database()
+    fields = _fields(model, _takes_several(using))
+    places, values = [], []
+    for name, value in changes.items():
+        place = _LITERALS.get((type(value), value), "%s") if fields[name].has_literals else "%s"
+        places.append((name, place))
+        if place == "%s":
+            values.append(fields[name].stored(value, using))
+    values += [fields[name].stored(value, using) for name, value in where.items()]
+    return _updating(using.vendor, model, tuple(places), tuple(where)), values
 
 
 def insert(instance: M) -> M:
@@ -158,9 +177,9 @@ def instance(model: type[M], values: Sequence[Any]) -> M:
     return found
 
 
-@composed
-def _updating(model: type[Model], changed: Sequence[str], where: Sequence[str]) -> str:
-    assignments = ", ".join(f"{_column(model, name)} = %s" for name in changed)
+@_for_vendor
+def _updating(model: type[Model], changed: Sequence[tuple[str, str]], where: Sequence[str]) -> str:
+    assignments = ", ".join(f"{_column(model, name)} = {place}" for name, place in changed)
     conditions = " AND ".join(f"{_column(model, name)} = %s" for name in where)
     return f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
 
@@ -171,43 +190,42 @@ def _inserting(row: Model, using: BaseDatabaseWrapper, before: Sequence[Model] =
     It may point to the newest of a kind that is written right `before` it. Raises `ValueError` where it points to
     another that is not written.
     """
-    _point(row)
-    unset = _unset_links(row)
-    newest = {type(one): one for one in before if unset}
-    if any(newest.get(type(other)) is not other for other in unset.values()):
-        raise ValueError(f"A {type(row).__name__} points to a row that is not written.")
-    places, values = [], []
-    for field in _written(type(row)):
-        value = field.pre_save(row, True)
-        place = _last_key_of(type(unset[field])) if field in unset else _place(field, value)
-        places.append(place)
+    model, unset = type(row), _point(row)
+    if unset:
+        newest = {type(one): one for one in before}
+        if any(newest.get(type(other)) is not other for other in unset.values()):
+            raise ValueError(f"A {model.__name__} points to a row that is not written.")
+    places, values, state = [], [], vars(row)
+    for field in _new_fields(model, _takes_several(using)):
+        value = field.new(row, True) if field.new else state[field.attname]
+        place = _LITERALS.get((type(value), value), "%s") if field.has_literals else "%s"
         if place == "%s":
-            values.append(field.get_db_prep_save(value, using))
-    return _insertion(type(row), tuple(places), gives_key), values
+            values.append(field.stored(value, using))
+        elif unset and field.attname in unset:
+            place = _last_key_of(using.vendor, type(unset[field.attname]))
+        places.append(place)
+    return _insertion(using.vendor, model, tuple(places), gives_key), values
 
 
-def _place(field: Any, value: object) -> str:
-    if isinstance(field, JSONField):  # It has literals of its own.
-        return "%s"
-    return _LITERALS.get(type(value), {}).get(value, "%s")
-
-
-_LITERALS: Mapping[type, Mapping[object, str]] = {
-    type(None): {None: "NULL"},
-    bool: {False: "FALSE", True: "TRUE"},
-    int: {0: "0"},
-    str: {"": "''"},
+_LITERALS: Mapping[tuple[type, object], str] = {
+    (type(None), None): "NULL",
+    (bool, False): "FALSE",
+    (bool, True): "TRUE",
+    (int, 0): "0",
+    (str, ""): "''",
 }
+"""By type and value: to a dictionary, 0 and False are the same."""
 
 
-@composed
+@_for_vendor
 def _insertion(model: type[Model], places: Sequence[str], gives_key: bool) -> str:
-    names = ", ".join(_column(model, field.name) for field in _written(model))
+    fields = (field for field in model._meta.concrete_fields if not field.primary_key)
+    names = ", ".join(_column(model, field.name) for field in fields)
     statement = f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(places)})"  # noqa: S608  # See above.
     return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
 
 
-@composed
+@_for_vendor
 def _last_key_of(model: type[Model]) -> str:
     """The last that PostgreSQL has given to a row of this table here."""
     return f"currval(pg_get_serial_sequence('{table(model)}', '{model._meta.pk.column}'))"
@@ -235,31 +253,88 @@ def _become_stored(row: Model, key: Any, using: BaseDatabaseWrapper) -> None:
     row.pk, row._state.adding, row._state.db = key, False, using.alias
 
 
-def _unset_links(row: Model) -> dict[Any, Model]:
-    """Its fields that do not hold the key of the row that they point to, and that row."""
-    links = [field for field in _links(type(row)) if getattr(row, field.attname) is None]
-    return {field: other for field in links if (other := getattr(row, field.name)) is not None}
-
-
-def _point(row: Model) -> None:
-    """Let it point to rows that have their keys by now."""
-    for field, other in _unset_links(row).items():
-        setattr(row, field.attname, other.pk)
+def _point(row: Model) -> dict[str, Model]:
+    """Let it point to rows that have their keys by now. Gives the other ones, by the attribute of the key."""
+    unset, state = {}, vars(row)
+    for attname, name in _links(type(row)):
+        if state[attname] is None and (other := row._state.fields_cache.get(name)):
+            if other.pk is None:
+                unset[attname] = other
+            else:
+                state[attname] = other.pk
+    return unset
 
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:
     return using.ops.last_insert_id(cursor, model._meta.db_table, model._meta.pk.column)
 
 
-@cache
-def _written(model: type[Model]) -> list[Any]:
-    """The fields of a new row; the database gives it its key."""
-    return [field for field in model._meta.concrete_fields if not field.primary_key]
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A column. `new` gives the value of a new row, where that is not the attribute's.
+
+    `kind` is the type of values that the driver is given as they are, which is what Django comes to in the end.
+    """
+
+    field: Any
+    attname: str
+    new: Callable[[Model, bool], object] | None
+    kind: type | None
+    has_literals: bool
+
+    def stored(self, value: Any, using: BaseDatabaseWrapper) -> Any:
+        """A value as the database takes it."""
+        if type(value) is self.kind and not (isinstance(value, datetime) and value.tzinfo is None):
+            return value
+        return self.field.get_db_prep_save(value, using)
 
 
 @cache
-def _links(model: type[Model]) -> list[Any]:
-    return [field for field in _written(model) if field.is_relation]
+def _fields(model: type[Model], is_lenient: bool) -> dict[str, _Field]:
+    """Those of a row, by name and by attribute. A lenient database takes more than text as it is."""
+    found = {}
+    for field in model._meta.concrete_fields:
+        is_plain = type(field).pre_save is models.Field.pre_save
+        kind = _kind(field)
+        found[field.name] = found[field.attname] = _Field(
+            field=field,
+            attname=field.attname,
+            new=None if is_plain else field.pre_save,
+            kind=kind if is_lenient or kind is str else None,
+            has_literals=not isinstance(field, models.JSONField),  # It has literals of its own.
+        )
+    return found
+
+
+def _kind(field: Any) -> type | None:
+    while type(field) in (models.ForeignKey, models.OneToOneField):
+        field = field.target_field
+    return _KINDS.get(type(field))
+
+
+_KINDS: Mapping[type, type] = {
+    **dict.fromkeys((models.CharField, models.TextField), str),
+    **dict.fromkeys((models.AutoField, models.BigAutoField, models.IntegerField, models.BigIntegerField), int),
+    **dict.fromkeys((models.PositiveIntegerField, models.PositiveBigIntegerField), int),
+    models.BooleanField: bool,
+    models.DateField: date,
+    models.DateTimeField: datetime,
+    models.UUIDField: UUID,
+}
+"""Of Django's own fields, whose values need no change for PostgreSQL; a site's own may change them."""
+
+
+@cache
+def _new_fields(model: type[Model], is_lenient: bool) -> list[_Field]:
+    """Those of a new row; the database gives it its key."""
+    fields = _fields(model, is_lenient)
+    return [fields[field.name] for field in model._meta.concrete_fields if not field.primary_key]
+
+
+@cache
+def _links(model: type[Model]) -> list[tuple[str, str]]:
+    """Its fields that point to other rows: the attributes of the key and of the row."""
+    return [(field.attname, field.name) for field in model._meta.concrete_fields if field.is_relation]
 
 
 @cache
