@@ -49,10 +49,11 @@ def test_peeking_takes_nothing() -> None:
 def test_a_reader_is_woken_by_what_comes() -> None:
     async def main() -> None:
         channel = Channel()
-        reader = asyncio.create_task(channel.wait())
+        reader = asyncio.ensure_future(channel.wait())
         await turns_of_the_loop()
         await put_all(channel, [Delta(text="a"), Delta(text="b")])
-        assert await reader
+        await reader
+        assert channel.take()
 
     run(main())
 
@@ -61,14 +62,17 @@ def test_a_reader_does_not_wait_for_what_is_there() -> None:
     async def main() -> None:
         channel = Channel()
         channel.add(Delta(text="a"))
-        assert await channel.wait(timeout=0)
+        await channel.wait(timeout=0)
+        assert channel.take()
 
     run(main())
 
 
 def test_a_reader_waits_no_longer_than_he_likes() -> None:
     async def main() -> None:
-        assert not await Channel().wait(timeout=0.001)
+        channel = Channel()
+        await channel.wait(timeout=0.001)
+        assert not channel.take()
 
     run(main())
 
@@ -76,12 +80,12 @@ def test_a_reader_waits_no_longer_than_he_likes() -> None:
 def test_what_comes_in_time_stops_the_timer() -> None:
     async def main() -> None:
         channel = Channel()
-        reader = asyncio.create_task(channel.wait(timeout=0.05))
+        reader = asyncio.ensure_future(channel.wait(timeout=0.05))
         await turns_of_the_loop()
         channel.end(Cancelled(usage=None))
-        assert await reader
+        await reader
         assert channel.take()
-        waiting = asyncio.create_task(channel.wait())
+        waiting = asyncio.ensure_future(channel.wait())
         await asyncio.sleep(0.1)
         assert not waiting.done()
         waiting.cancel()
@@ -92,11 +96,12 @@ def test_what_comes_in_time_stops_the_timer() -> None:
 def test_a_reader_that_was_cancelled_may_come_back() -> None:
     async def main() -> None:
         channel = Channel()
-        reader = asyncio.create_task(channel.wait())
+        reader = asyncio.ensure_future(channel.wait())
         await turns_of_the_loop()
         reader.cancel()
         channel.add(Delta(text="a"))
-        assert await channel.wait()
+        await channel.wait()
+        assert channel.take()
 
     run(main())
 
@@ -142,7 +147,7 @@ def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta 
     async def main() -> None:
         channel = Channel()
         channel.be_patient()
-        waiting = asyncio.create_task(channel.wait())
+        waiting = asyncio.ensure_future(channel.wait())
         await turns_of_the_loop()
         channel.add(Delta(text=HALF))
         await turns_of_the_loop()

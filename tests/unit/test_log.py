@@ -70,7 +70,7 @@ def test_all_readers_are_woken_by_what_comes() -> None:
         waiting = [asyncio.ensure_future(reader.wait()) for reader in readers]
         await asyncio.sleep(0)
         log.add(START)
-        assert await asyncio.gather(*waiting) == [True, True]
+        await asyncio.gather(*waiting)
         assert [reader.take() for reader in readers] == [[START], [START]]
 
     run(main())
@@ -79,7 +79,7 @@ def test_all_readers_are_woken_by_what_comes() -> None:
 def test_a_reader_waits_no_longer_than_he_wants() -> None:
     async def main() -> None:
         reader = LogReader(Log())
-        assert not await reader.wait(0.01)
+        await reader.wait(0.01)
         assert reader.take() == []
 
     run(main())
@@ -98,13 +98,13 @@ def test_a_patient_reader_is_woken_by_the_end() -> None:
         log = Log()
         patient, other = LogReader(log), LogReader(log)
         patient.be_patient()
-        waits = [asyncio.create_task(reader.wait()) for reader in (patient, other)]
+        waits = [asyncio.ensure_future(reader.wait()) for reader in (patient, other)]
         await asyncio.sleep(0)
         log.add(Delta(text="a"))
         await asyncio.wait(waits, timeout=0.01)
         assert [wait.done() for wait in waits] == [False, True]
         log.end(Cancelled(usage=None))
-        assert await waits[0]
+        await waits[0]
         assert patient.take() == [Delta(text="a"), Cancelled(usage=None)]
 
     run(main())

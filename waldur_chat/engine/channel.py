@@ -6,7 +6,9 @@ costs no memory but slows its own turn down (which the limit on the whole turn e
 
 from __future__ import annotations
 
-from waldur_chat.engine.waiting import Waiter
+from collections.abc import Awaitable
+
+from waldur_chat.engine.waiting import NOTHING, Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024
@@ -50,11 +52,9 @@ class Channel:
         """The reader wants the whole: it is woken at the end, and where the writer would have to wait for it."""
         self._is_patient = True
 
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
-        if not self._events:
-            await self._reader.wait(timeout)
-        return bool(self._events)
+    def wait(self, timeout: float | None = None) -> Awaitable[None]:
+        """Wait until there is something to take, at most `timeout` seconds."""
+        return NOTHING if self._events else self._reader.wait(timeout)
 
     def peek(self) -> Event:
         """The oldest event that was not taken yet; there must be one."""

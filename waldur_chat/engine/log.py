@@ -7,7 +7,9 @@ stored answer.
 
 from __future__ import annotations
 
-from waldur_chat.engine.waiting import Waiter
+from collections.abc import Awaitable
+
+from waldur_chat.engine.waiting import NOTHING, Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
 
@@ -99,12 +101,12 @@ class LogReader:
         """See Channel.be_patient()."""
         self._is_patient = True
 
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait until there is something to take, at most `timeout` seconds; tell whether there is."""
-        if not self._has_news():
-            (self.log.waiting_for_end if self._is_patient else self.log.waiting).add(self._waiter)
-            await self._waiter.wait(timeout)
-        return self._has_news()
+    def wait(self, timeout: float | None = None) -> Awaitable[None]:
+        """Wait until there is something to take, at most `timeout` seconds."""
+        if self._has_news():
+            return NOTHING
+        (self.log.waiting_for_end if self._is_patient else self.log.waiting).add(self._waiter)
+        return self._waiter.wait(timeout)
 
     def peek(self) -> Event:
         """The first event that was not taken yet; there must be one."""

@@ -333,8 +333,8 @@ class Turn:
             if self.record.first_event_seconds is None:
                 self._begin_answer()
             self._sink.add(event)
-            if self._keeper:
-                self._keep_within_promise(self._keeper)
+            if self._keeper and self._keeper.max_output_tokens is not None:
+                self._keep_within_promise(self._keeper.max_output_tokens)
 
     def _begin_answer(self) -> None:
         self.record.first_event_seconds = self.age
@@ -342,10 +342,9 @@ class Turn:
             self._keeper.answer(self)
         self._sink.add(Started(turn=self.id, thread=self.record.thread))
 
-    def _keep_within_promise(self, keeper: Keeper) -> None:
+    def _keep_within_promise(self, promised: int) -> None:
         """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
-        promised = keeper.max_output_tokens
-        if promised is not None and self._tally.output_tokens >= promised:
+        if self._tally.output_tokens >= promised:
             self._stop(Finished(reason="length", usage=self._tally.total()))
 
     def _stop_silent(self) -> None:

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from math import inf
+
+
+class _Nothing:
+    """Awaited at once."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+NOTHING = _Nothing()
+"""What to wait for where there is nothing to wait for."""
 
 
 class Waiter:

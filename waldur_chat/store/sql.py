@@ -94,9 +94,10 @@ def together(acts: Sequence[Act]) -> list[int]:
         return [execute(*act) for act in acts]
     with using.cursor() as cursor:
         _execute_all(cursor, acts)
-        changed = [int(cursor.rowcount)]
-        while cursor.nextset():
-            changed.append(int(cursor.rowcount))
+        results = cursor.cursor  # The driver's own: Django looks for errors at each access.
+        changed = [int(results.rowcount)]
+        while results.nextset():
+            changed.append(int(results.rowcount))
     return changed
 
 
@@ -109,7 +110,7 @@ def rows(statement: str, values: Sequence[object], *, after: Sequence[Act] = ())
     with using.cursor() as cursor:
         _execute_all(cursor, [*after, (statement, values)])
         for _ in after:
-            cursor.nextset()
+            cursor.cursor.nextset()
         return [tuple(found) for found in cursor.fetchall()]
 
 
@@ -124,7 +125,7 @@ def updating(model: type[Model], changes: Mapping[str, object], **where: object)
     fields = _fields(model, _takes_several(using))
     places, values = [], []
     for name, value in changes.items():
-        place = _LITERALS.get((type(value), value), "%s") if fields[name].has_literals else "%s"
+        place = "%s" if fields[name].is_json else _LITERALS.get((type(value), value), "%s")
         places.append((name, place))
         if place == "%s":
             values.append(fields[name].stored(value, using))
@@ -161,10 +162,11 @@ def insert_all(*rows: Model) -> None:
     acts = [_inserting(row, using, rows[:number]) for number, row in enumerate(rows)]
     with using.cursor() as cursor:
         _execute_all(cursor, acts)
+        results = cursor.cursor  # See together().
         for row in rows:
             _point(row)
-            _become_stored(row, cursor.fetchone()[0], using)
-            cursor.nextset()
+            _become_stored(row, results.fetchone()[0], using)
+            results.nextset()
 
 
 def instance(model: type[M], values: Sequence[Any]) -> M:
@@ -198,7 +200,7 @@ def _inserting(row: Model, using: BaseDatabaseWrapper, before: Sequence[Model] =
     places, values, state = [], [], vars(row)
     for field in _new_fields(model, _takes_several(using)):
         value = field.new(row, True) if field.new else state[field.attname]
-        place = _LITERALS.get((type(value), value), "%s") if field.has_literals else "%s"
+        place = ("'{}'" if value == {} else "%s") if field.is_json else _LITERALS.get((type(value), value), "%s")
         if place == "%s":
             values.append(field.stored(value, using))
         elif unset and field.attname in unset:
@@ -280,7 +282,8 @@ class _Field:
     attname: str
     new: Callable[[Model, bool], object] | None
     kind: type | None
-    has_literals: bool
+    is_json: bool
+    """It has literals of its own, and values that are no keys of a dictionary."""
 
     def stored(self, value: Any, using: BaseDatabaseWrapper) -> Any:
         """A value as the database takes it."""
@@ -301,7 +304,7 @@ def _fields(model: type[Model], is_lenient: bool) -> dict[str, _Field]:
             attname=field.attname,
             new=None if is_plain else field.pre_save,
             kind=kind if is_lenient or kind is str else None,
-            has_literals=not isinstance(field, models.JSONField),  # It has literals of its own.
+            is_json=isinstance(field, models.JSONField),
         )
     return found
 
