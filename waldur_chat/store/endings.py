@@ -215,7 +215,8 @@ def _answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
         return _complete(turn.answer, ending)
     is_first = is_asked and _is_first(turn)
     is_current, earlier = (True, None) if is_first else _take_place(turn)
-    answer = Message(
+    answer = sql.new(
+        Message,
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
         text=ending.text,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from waldur_chat.errors import QuestionRefused
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread
+from waldur_chat.store import sql
 
 NOTHING_TO_RELOAD = gettext_noop("There is no answer to replace.")
 NOT_THE_LAST = gettext_noop("This is not the last message of the user in this conversation.")
@@ -43,7 +44,7 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Plac
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
         return Place(question=None, answer_index=index)
-    asked = Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
+    asked = sql.new(Message, thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
     return Place(question=asked, is_new=True, answer_index=index + 1)
 
 
@@ -68,7 +69,8 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
     last = next((message for message in newest if message.role == Message.Role.USER), None)
     if last is None or last.uuid != question.edited:
         raise QuestionRefused("edit_message_uuid", NOT_THE_LAST)
-    asked = Message(
+    asked = sql.new(
+        Message,
         thread=thread,
         role=Message.Role.USER,
         text=question.text or "",

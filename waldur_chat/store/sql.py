@@ -133,6 +133,11 @@ def updating(model: type[Model], changes: Mapping[str, object], **where: object)
     return _updating(using.vendor, model, tuple(places), tuple(where)), values
 
 
+def new(kind: type[M], /, **values: object) -> M:
+    """A row that is not written. Django looks for the default of each field anew, which takes longer than the rest."""
+    return kind(**{**_defaults(kind), **values})
+
+
 def insert(instance: M) -> M:
     """Write a new row, and set its primary key; with the signals of a model that is saved."""
     model, using = type(instance), database()
@@ -246,7 +251,12 @@ def _takes_several(using: BaseDatabaseWrapper) -> bool:
     """PostgreSQL does, where psycopg 3 puts the values into the statement, as Django has it by default."""
     if using.vendor != "postgresql" or using.settings_dict.get("OPTIONS", {}).get("server_side_binding"):
         return False
-    from django.db.backends.postgresql import psycopg_any
+    return _has_psycopg3()
+
+
+@cache
+def _has_psycopg3() -> bool:
+    from django.db.backends.postgresql import psycopg_any  # Not without PostgreSQL.
 
     return bool(psycopg_any.is_psycopg3)
 
@@ -287,7 +297,8 @@ class _Field:
 
     def stored(self, value: Any, using: BaseDatabaseWrapper) -> Any:
         """A value as the database takes it."""
-        if type(value) is self.kind and not (isinstance(value, datetime) and value.tzinfo is None):
+        kind = str if isinstance(value, str) else type(value)
+        if kind is self.kind and not (kind is datetime and value.tzinfo is None):
             return value
         return self.field.get_db_prep_save(value, using)
 
@@ -332,6 +343,13 @@ def _new_fields(model: type[Model], is_lenient: bool) -> list[_Field]:
     """Those of a new row; the database gives it its key."""
     fields = _fields(model, is_lenient)
     return [fields[field.name] for field in model._meta.concrete_fields if not field.primary_key]
+
+
+@cache
+def _defaults(model: type[Model]) -> dict[str, object]:
+    """The values of those that have the same in each new row."""
+    found = {field.attname: field.default for field in model._meta.concrete_fields if field.has_default()}
+    return {name: value for name, value in found.items() if not callable(value)}
 
 
 @cache

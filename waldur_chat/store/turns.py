@@ -132,8 +132,13 @@ def begin_unstored(
     """
     named = _own_thread(user, thread) if thread else None
     purpose = Turn.Purpose.TITLE if named else Turn.Purpose.ANSWER
-    turn = Turn(
-        user_id=user.pk, thread=named, purpose=purpose, expires=live.lease_end(), input_tokens=_asked(messages) // 4
+    turn = sql.new(
+        Turn,
+        user_id=user.pk,
+        thread=named,
+        purpose=purpose,
+        expires=live.lease_end(),
+        input_tokens=_asked(messages) // 4,
     )
     with transaction.atomic():
         _reserve([turn], messages, promise, limited, settings)
@@ -156,7 +161,7 @@ def _own_thread(user: Any, uuid: UUID) -> Thread:
 
 def _new_thread(user: Any, session: int | None) -> Thread:
     """A thread that is not written yet, so that it goes where its turn goes."""
-    return Thread(session_id=session or sessions.current(user).pk)
+    return sql.new(Thread, session_id=session or sessions.current(user).pk)
 
 
 def _transaction(thread: Thread, limited: Sequence[budgets.Account]) -> AbstractContextManager[object]:
@@ -204,7 +209,8 @@ def _turns(
     promise: Promise,
 ) -> list[Turn]:
     """The turn for the answer, and the one for the title of a conversation that has none."""
-    answer = Turn(
+    answer = sql.new(
+        Turn,
         user_id=user.pk,
         thread=thread,
         question=placed.question,
