@@ -154,6 +154,8 @@ def started(names: list[str], source: Running, directory: Path, postgresql: str 
             server = KNOWN[name]
             database = postgresql if server.has_postgresql else str(directory / f"{len(found)}.sqlite3")
             environment = {"PEER_DB": database, "OPENAI_BASE_URL": f"{source.address}/v1", "OPENAI_API_KEY": "sk-test"}
+            if not server.has_postgresql:  # It has a pool there.
+                environment["WALDUR_CHAT_CONN_MAX_AGE"] = "600"
             environment |= server.environment
             interpreter = python(server.packages)
             if server.settings is not None:

@@ -1,5 +1,7 @@
 """What a Django host of these benchmarks has, like ours: the usual middleware, and tokens of DRF in SQLite.
 
+Connections are persistent, as there.
+
 python -m django_host TOKEN makes the database, with a user who has the token.
 """
 
@@ -40,7 +42,7 @@ def configure(urls: str, middleware: list[str]) -> None:
             "default": {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": os.environ["PEER_DB"],
-                "CONN_MAX_AGE": int(os.environ.get("WALDUR_CHAT_CONN_MAX_AGE", 0)),
+                "CONN_MAX_AGE": int(os.environ["WALDUR_CHAT_CONN_MAX_AGE"]),
             }
         },
         REST_FRAMEWORK={
