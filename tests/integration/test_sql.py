@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import JSONField, Model
 from django.db.models.signals import post_save, pre_save
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -122,3 +124,29 @@ def test_several_statements_tell_how_many_rows_each_has_changed(make: Make) -> N
     assert sql.together(acts) == [1, 1]
     assert sql.together(acts) == [0, 1]
     assert sql.together([]) == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_driver_is_given_what_django_would_give_it(make: Make, model: type[Model]) -> None:
+    row = make(model)
+    written = {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
+    for name, value in written.items():
+        field: Any = row._meta.get_field(name)
+        if not isinstance(field, JSONField):  # Its values are wrapped anew each time.
+            assert sql.stored(model, name, value) == field.get_db_prep_save(value, connection), name
+
+
+def test_a_time_without_a_zone_is_taken_as_django_takes_it() -> None:
+    naive = datetime(2026, 1, 1)
+    with pytest.warns(RuntimeWarning, match="received a naive datetime"):
+        given = sql.stored(Turn, "expires", naive)
+    assert given == Turn._meta.get_field("expires").get_db_prep_save(timezone.make_aware(naive), connection)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_new_row_is_as_the_orm_makes_it(model: type[Model]) -> None:
+    def made(row: Model) -> dict[str, Any]:
+        return {name: value for name, value in values(row).items() if not isinstance(value, (UUID, datetime))}
+
+    assert made(sql.new(model)) == made(model())
+    assert sql.new(model, uuid=(uuid := uuid4())).uuid == uuid  # type: ignore[attr-defined]
