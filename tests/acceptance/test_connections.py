@@ -40,3 +40,15 @@ def test_streams_that_wait(server: str, age: int, open_ones: int, fake: Running,
             assert eventually(lambda: len(connections(postgresql, address)) == open_ones)
             seen.update(connections(postgresql, address))
         assert len(seen) == open_ones
+
+
+def test_a_persistent_connection_that_was_lost_is_opened_anew(fake: Running, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"settings": {"STORAGE": False}, "environment": {"WALDUR_CHAT_CONN_MAX_AGE": "60"}}
+    with postgresql_server() as postgresql, postgresql_database(postgresql) as address:
+        provider = f"{fake.address}/v1"
+        with host("uvicorn", tmp_path, model="tokens=2", provider=provider, database=address, **options) as running:
+            for _ in range(3):
+                with open_stream(running) as connection:
+                    read_until(connection, b"event: end")
+                (pid,) = connections(postgresql, address)
+                postgresql.execute("SELECT pg_terminate_backend(%s)", [pid])

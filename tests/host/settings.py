@@ -86,7 +86,8 @@ def database(name: str) -> dict[str, object]:
 
 
 DATABASES = {"default": database(os.environ.get("WALDUR_CHAT_DB") or str(BASE_DIR / "demo.sqlite3"))}
-DATABASES["default"]["CONN_MAX_AGE"] = int(os.environ.get("WALDUR_CHAT_CONN_MAX_AGE", 0))
+if age := int(os.environ.get("WALDUR_CHAT_CONN_MAX_AGE", 0)):
+    DATABASES["default"] |= {"CONN_MAX_AGE": age, "CONN_HEALTH_CHECKS": True}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any
@@ -137,6 +137,7 @@ def rested() -> KeptThread:
     """One that waits for the next request, or a new one."""
     with suppress(IndexError):  # Event loops of other threads take from it too.
         return _resting.pop()
+    _end_all_at_exit()
     return KeptThread()
 
 
@@ -172,6 +173,12 @@ def _close_oldest() -> None:
             return
 
 
+@cache
+def _end_all_at_exit() -> None:
+    """Once there are any: so it comes before what ends with the process, but was made before the first request."""
+    atexit.register(_end_all)
+
+
 def _end_all() -> None:
     """Let those at work finish; for a process that exits, which ends the others."""
     end = monotonic() + EXIT_SECONDS
@@ -185,4 +192,3 @@ _all: set[KeptThread] = set()
 _resting: list[KeptThread] = []
 os.register_at_fork(after_in_child=_all.clear)
 os.register_at_fork(after_in_child=_resting.clear)
-atexit.register(_end_all)

@@ -50,6 +50,8 @@ class Log:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.text = Growing()
+        self.newest = (-1, Delta(text=""))
+        """The last piece of the text, and the position of a reader who misses nothing else: most readers do not."""
         self.reasoning = Growing()
         self.terminal: Terminal | None = None
         self.readers = 0
@@ -65,6 +67,7 @@ class Log:
         """Add an event, and wake who waits."""
         match event:
             case Delta(text=text):
+                self.newest = (self.text.length, event)
                 self.text.add(text)
             case Started():
                 self.started = event
@@ -148,7 +151,9 @@ class LogReader:
         if log.reasoning.length > self._thoughts:
             events.append(Reasoning(text=log.reasoning.since(self._thoughts)))
         if log.text.length > self._position:
-            events.append(Delta(text=log.text.since(self._position)))
+            position, newest = log.newest
+            is_all = position == self._position
+            events.append(newest if is_all else Delta(text=log.text.since(self._position)))
         if log.terminal and not self._has_ended:
             events.append(log.terminal)
         return events

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+USUAL_LENGTH = 256
+"""Of an `Accept` header that is remembered, with what was chosen."""
 
-@lru_cache(maxsize=256)
+
 def choose(accept: str, offered: tuple[str, ...]) -> str | None:
     """The offered media type that this `Accept` header likes best; None where it takes none of them.
 
     What is named exactly goes before what only a wildcard covers; what is equal otherwise goes by the order of offers.
     """
+    return (_chosen if len(accept) <= USUAL_LENGTH else _chosen.__wrapped__)(accept, offered)
+
+
+@lru_cache(maxsize=64)
+def _chosen(accept: str, offered: tuple[str, ...]) -> str | None:
     ranges = [_parse(one) for one in accept.split(",") if one.strip()] or [("*/*", 1.0)]
     ranked = [(_rank(media_type, ranges), media_type) for media_type in offered]
     (quality, _), best = max(ranked, key=lambda pair: pair[0])
