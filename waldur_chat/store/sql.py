@@ -7,16 +7,15 @@ values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
 from functools import cache, wraps
 from typing import Any, TypeVar
-from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
+
+from waldur_chat.store import fields
 
 Act = tuple[str, Sequence[object]]
 """A statement and its values."""
@@ -74,8 +73,8 @@ def stored(model: type[Model], field: str, value: object) -> Any:
 def all_stored(model: type[Model], values: Mapping[str, object]) -> list[Any]:
     """The values of fields as the database takes them."""
     using = database()
-    fields = _fields(model, _takes_several(using))
-    return [fields[name].stored(value, using) for name, value in values.items()]
+    known = fields.by_name(model, _takes_several(using))
+    return [known[name].stored(value, using) for name, value in values.items()]
 
 
 def execute(statement: str, values: Sequence[object]) -> int:
@@ -122,20 +121,20 @@ def places(count: int) -> str:
 def updating(model: type[Model], changes: Mapping[str, object], **where: object) -> Act:
     """Change the rows that have these values, by names of fields."""
     using = database()
-    fields = _fields(model, _takes_several(using))
+    known = fields.by_name(model, _takes_several(using))
     places, values = [], []
     for name, value in changes.items():
-        place = "%s" if fields[name].is_json else _LITERALS.get((type(value), value), "%s")
+        place = "%s" if known[name].is_json else _LITERALS.get((type(value), value), "%s")
         places.append((name, place))
         if place == "%s":
-            values.append(fields[name].stored(value, using))
-    values += [fields[name].stored(value, using) for name, value in where.items()]
+            values.append(known[name].stored(value, using))
+    values += [known[name].stored(value, using) for name, value in where.items()]
     return _updating(using.vendor, model, tuple(places), tuple(where)), values
 
 
 def new(kind: type[M], /, **values: object) -> M:
     """A row that is not written. Django looks for the default of each field anew, which takes longer than the rest."""
-    return kind(**{**_defaults(kind), **values})
+    return kind(**{**fields.defaults(kind), **values})
 
 
 def insert(instance: M) -> M:
@@ -203,7 +202,7 @@ def _inserting(row: Model, using: BaseDatabaseWrapper, before: Sequence[Model] =
         if any(newest.get(type(other)) is not other for other in unset.values()):
             raise ValueError(f"A {model.__name__} points to a row that is not written.")
     places, values, state = [], [], vars(row)
-    for field in _new_fields(model, _takes_several(using)):
+    for field in fields.of_new_row(model, _takes_several(using)):
         value = field.new(row, True) if field.new else state[field.attname]
         place = ("'{}'" if value == {} else "%s") if field.is_json else _LITERALS.get((type(value), value), "%s")
         if place == "%s":
@@ -226,8 +225,8 @@ _LITERALS: Mapping[tuple[type, object], str] = {
 
 @_for_vendor
 def _insertion(model: type[Model], places: Sequence[str], gives_key: bool) -> str:
-    fields = (field for field in model._meta.concrete_fields if not field.primary_key)
-    names = ", ".join(_column(model, field.name) for field in fields)
+    written = (field for field in model._meta.concrete_fields if not field.primary_key)
+    names = ", ".join(_column(model, field.name) for field in written)
     statement = f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(places)})"  # noqa: S608  # See above.
     return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
 
@@ -268,7 +267,7 @@ def _become_stored(row: Model, key: Any, using: BaseDatabaseWrapper) -> None:
 def _point(row: Model) -> dict[str, Model]:
     """Let it point to rows that have their keys by now. Gives the other ones, by the attribute of the key."""
     unset, state = {}, vars(row)
-    for attname, name in _links(type(row)):
+    for attname, name in fields.links(type(row)):
         if state[attname] is None and (other := row._state.fields_cache.get(name)):
             if other.pk is None:
                 unset[attname] = other
@@ -279,83 +278,6 @@ def _point(row: Model) -> dict[str, Model]:
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:
     return using.ops.last_insert_id(cursor, model._meta.db_table, model._meta.pk.column)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A column. `new` gives the value of a new row, where that is not the attribute's.
-
-    `kind` is the type of values that the driver is given as they are, which is what Django comes to in the end.
-    """
-
-    field: Any
-    attname: str
-    new: Callable[[Model, bool], object] | None
-    kind: type | None
-    is_json: bool
-    """It has literals of its own, and values that are no keys of a dictionary."""
-
-    def stored(self, value: Any, using: BaseDatabaseWrapper) -> Any:
-        """A value as the database takes it."""
-        kind = str if isinstance(value, str) else type(value)
-        if kind is self.kind and not (kind is datetime and value.tzinfo is None):
-            return value
-        return self.field.get_db_prep_save(value, using)
-
-
-@cache
-def _fields(model: type[Model], is_lenient: bool) -> dict[str, _Field]:
-    """Those of a row, by name and by attribute. A lenient database takes more than text as it is."""
-    found = {}
-    for field in model._meta.concrete_fields:
-        is_plain = type(field).pre_save is models.Field.pre_save
-        kind = _kind(field)
-        found[field.name] = found[field.attname] = _Field(
-            field=field,
-            attname=field.attname,
-            new=None if is_plain else field.pre_save,
-            kind=kind if is_lenient or kind is str else None,
-            is_json=isinstance(field, models.JSONField),
-        )
-    return found
-
-
-def _kind(field: Any) -> type | None:
-    while type(field) in (models.ForeignKey, models.OneToOneField):
-        field = field.target_field
-    return _KINDS.get(type(field))
-
-
-_KINDS: Mapping[type, type] = {
-    **dict.fromkeys((models.CharField, models.TextField), str),
-    **dict.fromkeys((models.AutoField, models.BigAutoField, models.IntegerField, models.BigIntegerField), int),
-    **dict.fromkeys((models.PositiveIntegerField, models.PositiveBigIntegerField), int),
-    models.BooleanField: bool,
-    models.DateField: date,
-    models.DateTimeField: datetime,
-    models.UUIDField: UUID,
-}
-"""Of Django's own fields, whose values need no change for PostgreSQL; a site's own may change them."""
-
-
-@cache
-def _new_fields(model: type[Model], is_lenient: bool) -> list[_Field]:
-    """Those of a new row; the database gives it its key."""
-    fields = _fields(model, is_lenient)
-    return [fields[field.name] for field in model._meta.concrete_fields if not field.primary_key]
-
-
-@cache
-def _defaults(model: type[Model]) -> dict[str, object]:
-    """The values of those that have the same in each new row."""
-    found = {field.attname: field.default for field in model._meta.concrete_fields if field.has_default()}
-    return {name: value for name, value in found.items() if not callable(value)}
-
-
-@cache
-def _links(model: type[Model]) -> list[tuple[str, str]]:
-    """Its fields that point to other rows: the attributes of the key and of the row."""
-    return [(field.attname, field.name) for field in model._meta.concrete_fields if field.is_relation]
 
 
 @cache
