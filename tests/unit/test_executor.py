@@ -472,3 +472,21 @@ asyncio.new_event_loop().run_until_complete(main())
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert found.stdout == "finished\n"
+
+
+def test_what_is_due_comes_before_what_is_asked_where_a_connection_is_open(connections: Connections) -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        thread = kept_threads.rested()
+        thread.prepare([lambda: order.append("needless")])
+        await thread.submit(lambda: open_connection(connections))
+        thread.prepare([lambda: order.append("due")])
+        await thread.submit(lambda: order.append("asked"))
+        thread.end()
+
+    def open_connection(connections: Connections) -> None:
+        connections.own.connection = object()
+
+    run(main())
+    assert order == ["due", "asked"]

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 from django.http import StreamingHttpResponse
 
+from waldur_chat.api.edges import quick_closer
 from waldur_chat.api.idle import give_back_thread
 from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.chat import ended
@@ -42,6 +43,7 @@ class Body:
             self.close()
         return piece
 
+    @quick_closer
     def close(self) -> None:
         """Tell the turn that its reader has gone. Called by Django from any thread."""
         source, self.source = self.source, None

@@ -7,7 +7,7 @@ every middleware that is not asynchronous. What waits for nothing is run where i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextvars import ContextVar, Token
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 
-from waldur_chat.api import nonblocking
+from waldur_chat.api import edges, nonblocking
 from waldur_chat.api.kept_threads import KeptThread, rested
 
 
@@ -28,6 +28,7 @@ class RequestExecutor(Executor):
     def __init__(self) -> None:
         self._context: Any = ThreadSensitiveContext()  # Untyped.
         self._thread: KeptThread | None = None
+        self._due: Sequence[edges.Receiver] = ()
         self._token: Token[RequestExecutor | None]
 
     async def __aenter__(self) -> RequestExecutor:
@@ -50,10 +51,16 @@ class RequestExecutor(Executor):
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Executor.submit(). What it gives is a future of the event loop, as asgiref and asyncio take it too."""
-        if _is_nonblocking(call):
+        function, given = _asked(call)
+        if (due := edges.own_receivers(function)) is not None:
+            self._due = due
+            return _done(call)
+        if edges.closes_at_once(function) or ((test := nonblocking.test(function)) and test(*given)):
             return _done(call)
         if self._thread is None:
             self._thread = rested()
+            self._thread.prepare(self._due)
+            self._due = ()
         return self._thread.submit(partial(call, *args, **kwargs) if args or kwargs else call)
 
     def rest(self) -> None:
@@ -81,11 +88,10 @@ def kept() -> RequestExecutor | None:
     return None if getattr(AsyncToSync.executors, "current", None) else current()
 
 
-def _is_nonblocking(call: Any) -> bool:
-    """Whether what asgiref wants to be called, by whatever it has put around it, waits for nothing."""
-    function = call.args[-1] if isinstance(call, partial) and call.args else None
-    test = nonblocking.test(getattr(function, "func", None))
-    return test is not None and test(*function.args)  # type: ignore[union-attr]
+def _asked(call: Any) -> tuple[object, Sequence[Any]]:
+    """What asgiref wants to be called, and its arguments, within whatever it has put around it."""
+    inside = call.args[-1] if isinstance(call, partial) and call.args else None
+    return getattr(inside, "func", None), getattr(inside, "args", ())
 
 
 def _done(call: Callable[[], Any]) -> asyncio.Future[Any]:

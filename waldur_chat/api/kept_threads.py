@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from queue import SimpleQueue
@@ -41,6 +41,12 @@ class KeptThread:
         self.thread = threading.Thread(target=self._run, name="waldur-chat-request", daemon=True)
         _all.add(self)
         self.thread.start()
+
+    def prepare(self, calls: Iterable[Callable[[], object]]) -> None:
+        """Let it do first what is due where it has connections open of a request before."""
+        if self._opened():
+            for call in calls:
+                self._calls.put((call, None))
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Ask for a call; its outcome is that of the future. One that is cancelled before it begins is not called."""

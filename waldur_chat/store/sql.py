@@ -59,10 +59,16 @@ def table(model: type[Model]) -> str:
     return str(database().ops.quote_name(model._meta.db_table))
 
 
+def column(model: type[Model], name: str) -> str:
+    """The name of the column of a field, as it stands in a statement."""
+    found: Any = model._meta.get_field(name)
+    return str(database().ops.quote_name(found.column))
+
+
 @composed
 def columns(model: type[Model]) -> str:
     """All columns of a table, for `instance()`."""
-    return ", ".join(f"{table(model)}.{_column(model, field.name)}" for field in model._meta.concrete_fields)
+    return ", ".join(f"{table(model)}.{column(model, field.name)}" for field in model._meta.concrete_fields)
 
 
 def stored(model: type[Model], field: str, value: object) -> Any:
@@ -185,8 +191,8 @@ def instance(model: type[M], values: Sequence[Any]) -> M:
 
 @_for_vendor
 def _updating(model: type[Model], changed: Sequence[tuple[str, str]], where: Sequence[str]) -> str:
-    assignments = ", ".join(f"{_column(model, name)} = {place}" for name, place in changed)
-    conditions = " AND ".join(f"{_column(model, name)} = %s" for name in where)
+    assignments = ", ".join(f"{column(model, name)} = {place}" for name, place in changed)
+    conditions = " AND ".join(f"{column(model, name)} = %s" for name in where)
     return f"UPDATE {table(model)} SET {assignments} WHERE {conditions}"  # noqa: S608  # No values in it.
 
 
@@ -226,9 +232,9 @@ _LITERALS: Mapping[tuple[type, object], str] = {
 @_for_vendor
 def _insertion(model: type[Model], places: Sequence[str], gives_key: bool) -> str:
     written = (field for field in model._meta.concrete_fields if not field.primary_key)
-    names = ", ".join(_column(model, field.name) for field in written)
+    names = ", ".join(column(model, field.name) for field in written)
     statement = f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(places)})"  # noqa: S608  # See above.
-    return f"{statement} RETURNING {_column(model, model._meta.pk.name)}" if gives_key else statement
+    return f"{statement} RETURNING {column(model, model._meta.pk.name)}" if gives_key else statement
 
 
 @_for_vendor
@@ -296,8 +302,3 @@ def _converted(model: type[Model], vendor: str) -> list[tuple[int, Any]]:
 def _converters(column: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
     """Those of a connection, which must not be kept."""
     return [*using.ops.get_db_converters(column), *column.get_db_converters(using)]
-
-
-def _column(model: type[Model], name: str) -> str:
-    found: Any = model._meta.get_field(name)
-    return str(database().ops.quote_name(found.column))
