@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
 from waldur_chat.models import Message, Thread, Turn
-from waldur_chat.store import sql
+from waldur_chat.store import fetched, sql
 
 pytestmark = pytest.mark.django_db
 
@@ -111,8 +111,8 @@ def test_inserting_sends_the_signals_of_saving(make: Make, model: type[Model]) -
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model]) -> None:
     key = sql.insert(make(model)).pk
-    (found,) = sql.rows(f"SELECT {sql.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
-    read, expected = sql.instance(model, found), model._default_manager.get(pk=key)
+    (found,) = sql.rows(f"SELECT {fetched.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
+    read, expected = fetched.instance(model, found), model._default_manager.get(pk=key)
     assert values(read) == values(expected)
     assert [type(value) for value in values(read).values()] == [type(value) for value in values(expected).values()]
     assert (read._state.adding, read._state.db) == (False, "default")

@@ -166,19 +166,35 @@ class AsyncPendingResponse(PendingResponse[T]):
         """See PendingResponse.render()."""
         loop = asyncio.get_running_loop()
         self._start(loop)
+        own = executor.kept()
+        try:
+            reached = await (self._reach_with(own, loop) if own else self._reach(loop))
+        except ChatError as error:
+            return await sync_to_async(self.refuse)(error)
+        except BaseException:
+            self.source.close()
+            raise
+        return self.respond(reached)
+
+    async def _reach_with(self, own: executor.RequestExecutor, loop: asyncio.AbstractEventLoop) -> T:
+        """Wait for what decides the status. A thread that is kept for later requests is given back meanwhile."""
+        timer = loop.call_later(PROMPT_SECONDS, own.rest)
+        try:
+            return await self.outcome.reach(self.source)
+        finally:
+            timer.cancel()
+
+    async def _reach(self, loop: asyncio.AbstractEventLoop) -> T:
+        """The same for another thread: to give that back, one has to wait for it."""
         reaching = loop.create_task(self.outcome.reach(self.source))
         reaching.add_done_callback(_look_at)
         try:
             if not (await asyncio.wait({reaching}, timeout=PROMPT_SECONDS))[0]:
                 await give_back_thread(holds_connections=self.holds_connections)
-            reached = await reaching
-        except ChatError as error:
-            return await sync_to_async(self.refuse)(error)
+            return await reaching
         except BaseException:
             reaching.cancel()
-            self.source.close()
             raise
-        return self.respond(reached)
 
 
 def _look_at(reaching: asyncio.Task[Any]) -> None:

@@ -62,6 +62,8 @@ class Channel:
 
     def take(self) -> list[Event]:
         """Everything that has arrived, oldest first."""
-        events, self._events, self._size, self.is_full = self._events, [], 0, False
-        self._writer.wake()
+        events, self._events, self._size = self._events, [], 0
+        if self.is_full:
+            self.is_full = False
+            self._writer.wake()
         return events

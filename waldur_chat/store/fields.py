@@ -62,9 +62,11 @@ def of_new_row(model: type[Model], is_lenient: bool) -> list[StoredField]:
 
 @cache
 def defaults(model: type[Model]) -> dict[str, object]:
-    """The values of those that have the same in each new row."""
-    found = {field.attname: field.default for field in model._meta.concrete_fields if field.has_default()}
-    return {name: value for name, value in found.items() if not callable(value)}
+    """The values of those that have the same in each new row, unless they point to another."""
+    plain = (field for field in model._meta.concrete_fields if not field.is_relation)
+    return {
+        field.attname: field.get_default() for field in plain if not (field.has_default() and callable(field.default))
+    }
 
 
 @cache

@@ -13,7 +13,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from waldur_chat.models import Message, SystemPrompt, Thread, Turn
-from waldur_chat.store import sql
+from waldur_chat.store import fetched, sql
 
 
 def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
@@ -33,9 +33,9 @@ def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
     found = []
     for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
         size = len(Turn._meta.concrete_fields)
-        turn = sql.instance(Turn, values[:size])
+        turn = fetched.instance(Turn, values[:size])
         if turn.thread_id:
-            turn.thread = shared.setdefault(turn.thread_id, sql.instance(Thread, values[size:]))
+            turn.thread = shared.setdefault(turn.thread_id, fetched.instance(Thread, values[size:]))
         found.append((turn, bool(is_asked)))
     return found
 
@@ -65,7 +65,7 @@ def _of_turns(count: int) -> str:
 def _reading(count: int) -> str:
     turn, thread, question = map(sql.table, (Turn, Thread, Message))
     return (
-        f"SELECT {question}.is_current, {sql.columns(Turn)}, {sql.columns(Thread)} FROM {turn} "  # noqa: S608
+        f"SELECT {question}.is_current, {fetched.columns(Turn)}, {fetched.columns(Thread)} FROM {turn} "  # noqa: S608
         f"LEFT JOIN {question} ON {question}.id = question_id "
         f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
         f"WHERE {turn}.uuid IN ({sql.places(count)}) ORDER BY {turn}.id"

@@ -65,12 +65,6 @@ def column(model: type[Model], name: str) -> str:
     return str(database().ops.quote_name(found.column))
 
 
-@composed
-def columns(model: type[Model]) -> str:
-    """All columns of a table, for `instance()`."""
-    return ", ".join(f"{table(model)}.{column(model, field.name)}" for field in model._meta.concrete_fields)
-
-
 def stored(model: type[Model], field: str, value: object) -> Any:
     """The value of a field as the database takes it."""
     return all_stored(model, {field: value})[0]
@@ -179,16 +173,6 @@ def insert_all(*rows: Model) -> None:
             results.nextset()
 
 
-def instance(model: type[M], values: Sequence[Any]) -> M:
-    """What the columns of a row are, as the ORM would give it."""
-    using, read = database(), list(values)
-    for place, column in _converted(model, using.vendor):
-        for convert in _converters(column, using):
-            read[place] = convert(read[place], column, using)
-    found: M = model.from_db(using.alias, _names(model), read)
-    return found
-
-
 @_for_vendor
 def _updating(model: type[Model], changed: Sequence[tuple[str, str]], where: Sequence[str]) -> str:
     assignments = ", ".join(f"{column(model, name)} = {place}" for name, place in changed)
@@ -284,21 +268,3 @@ def _point(row: Model) -> dict[str, Model]:
 
 def _last_key(using: BaseDatabaseWrapper, cursor: Any, model: type[Model]) -> Any:
     return using.ops.last_insert_id(cursor, model._meta.db_table, model._meta.pk.column)
-
-
-@cache
-def _names(model: type[Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
-
-
-@cache
-def _converted(model: type[Model], vendor: str) -> list[tuple[int, Any]]:
-    """The columns, and where they stand, whose values this kind of database does not give as they are."""
-    del vendor
-    read = (field.get_col(model._meta.db_table) for field in model._meta.concrete_fields)
-    return [(place, column) for place, column in enumerate(read) if _converters(column, database())]
-
-
-def _converters(column: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
-    """Those of a connection, which must not be kept."""
-    return [*using.ops.get_db_converters(column), *column.get_db_converters(using)]

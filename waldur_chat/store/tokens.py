@@ -11,7 +11,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import CharField, ForeignKey, Manager, Model
 
-from waldur_chat.store import sql
+from waldur_chat.store import fetched, sql
 
 
 def with_user(model: type[Model], key: str) -> Any:
@@ -25,7 +25,7 @@ def with_user(model: type[Model], key: str) -> Any:
     owners = link.remote_field.model
     for found in sql.rows(_finding(model, owners), [key]):
         size = len(model._meta.concrete_fields)
-        token, user = sql.instance(model, found[:size]), sql.instance(owners, found[size:])
+        token, user = fetched.instance(model, found[:size]), fetched.instance(owners, found[size:])
         link.set_cached_value(token, user)
         if not link.remote_field.multiple:
             link.remote_field.set_cached_value(user, token)
@@ -52,7 +52,7 @@ _NAMED = ("key", "user")
 def _finding(model: type[Model], owners: type[Model]) -> str:
     token, user = sql.table(model), sql.table(owners)
     return (
-        f"SELECT {sql.columns(model)}, {sql.columns(owners)} FROM {token} "  # noqa: S608  # No values in it.
+        f"SELECT {fetched.columns(model)}, {fetched.columns(owners)} FROM {token} "  # noqa: S608  # No values in it.
         f"JOIN {user} ON {token}.{sql.column(model, 'user')} = {user}.{sql.column(owners, owners._meta.pk.name)} "
         f"WHERE {token}.{sql.column(model, 'key')} = %s"
     )
