@@ -27,6 +27,13 @@ class Elsewhere:
         return "tokens" if model is Token else None
 
 
+class Shape(models.TextField):  # type: ignore[type-arg]
+    """A field that databases give in a form of their own, as those of GeoDjango are."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        return f"ST_AsBinary({sql})", params
+
+
 class Few(models.Manager):  # type: ignore[type-arg]
     """A manager that shows some only."""
 
@@ -84,6 +91,7 @@ def test_models_that_are_not_like_those_of_the_framework_are_left_alone() -> Non
         model("Shared", key=key(), user=user()),
         model("Nobodys", key=key(unique=True), user=user(null=True)),
         model("Nameless", user=user()),
+        model("Shaped", key=key(unique=True), user=user(), shape=Shape()),
     ]
     assert [tokens.with_user(each, "x") for each in odd] == [None] * len(odd)
 

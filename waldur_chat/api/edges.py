@@ -1,8 +1,8 @@
 """What Django does where a request begins and ends, and when that waits for nothing.
 
 It tells its own receivers to close what is old of what the request's thread has open, and goes to that thread for it,
-twice. Where nobody else is told, it stays on the event loop, on which nothing is open; whoever keeps the thread lets
-those do their work there, before anything else does.
+twice. Where nobody else is told, that can be left to whoever keeps the thread: he lets those do their work there,
+before anything else does. On the event loop they find nothing that is open.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class RequestExecutor(Executor):
         function, given = _asked(call)
         if (due := edges.own_receivers(function)) is not None:
             self._due = due
-            return _done(call)
+            return _done(list)
         if edges.closes_at_once(function) or ((test := nonblocking.test(function)) and test(*given)):
             return _done(call)
         if self._thread is None:

@@ -26,12 +26,14 @@ class Growing:
 
     def add(self, text: str) -> None:
         """Add to its end."""
-        pieces, start = list(self._pieces), self.length
+        pieces, start = self._pieces, self.length
+        kept = len(pieces)
         self.length += len(text)
-        while pieces and len(pieces[-1][1]) <= len(text):
-            start, before = pieces.pop()
+        while kept and len(pieces[kept - 1][1]) <= len(text):
+            kept -= 1
+            start, before = pieces[kept]
             text = before + text
-        self._pieces = (*pieces, (start, text))
+        self._pieces = (*pieces[:kept], (start, text))
 
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
@@ -50,6 +52,8 @@ class Log:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.text = Growing()
+        self.events = 0
+        """How many were added."""
         self.newest = (-1, Delta(text=""))
         """The last piece of the text, and the position of a reader who misses nothing else: most readers do not."""
         self.reasoning = Growing()
@@ -65,6 +69,7 @@ class Log:
 
     def add(self, event: Event) -> None:
         """Add an event, and wake who waits."""
+        self.events += 1
         match event:
             case Delta(text=text):
                 self.newest = (self.text.length, event)
@@ -97,6 +102,8 @@ class LogReader:
         self._has_ended = False
         self._has_left = False
         self._is_patient = False
+        self._seen = -1
+        """How many events there were when it took the last: without a further one there is no news."""
         self._waiter = Waiter()
         log.readers += 1
 
@@ -106,7 +113,7 @@ class LogReader:
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""
-        if self._has_news():
+        if self.log.events != self._seen and self._has_news():
             return NOTHING
         (self.log.waiting_for_end if self._is_patient else self.log.waiting).add(self._waiter)
         return self._waiter.wait(timeout)
@@ -117,7 +124,12 @@ class LogReader:
 
     def take(self) -> list[Event]:
         """Everything that has come since; a terminal event is the last."""
-        events, log = self._news(), self.log
+        log = self.log
+        position, newest = log.newest
+        if log.events == self._seen + 1 and position == self._position:  # A word, as nearly always.
+            self._seen, self._position = log.events, log.text.length
+            return [newest]
+        events, self._seen = self._news(), log.events
         self._is_told_of_start = log.started is not None
         self._thoughts = log.reasoning.length
         self._position = max(self._position, log.text.length)

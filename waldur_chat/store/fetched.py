@@ -1,4 +1,8 @@
-"""Rows that SQL of our own reads, as the ORM would give them."""
+"""Rows that SQL of our own reads, as the ORM would give them.
+
+`has_times` says whether their points in time are read too, which take the driver longer than all else of a row. Like
+every field that was not read, the ORM reads them when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import DateTimeField, Model
 
 from waldur_chat.store import sql
 
@@ -15,31 +19,41 @@ M = TypeVar("M", bound=Model)
 
 
 @sql.composed
-def columns(model: type[Model]) -> str:
-    """All columns of a table, for `instance()`."""
-    return ", ".join(f"{sql.table(model)}.{sql.column(model, field.name)}" for field in model._meta.concrete_fields)
+def columns(model: type[Model], *, has_times: bool = True) -> str:
+    """The columns of a table, for `instance()`."""
+    return ", ".join(f"{sql.table(model)}.{sql.column(model, field.name)}" for field in _fields(model, has_times))
 
 
-def instance(model: type[M], values: Sequence[Any]) -> M:
+def size(model: type[Model], *, has_times: bool = True) -> int:
+    """How many there are."""
+    return len(_fields(model, has_times))
+
+
+def instance(model: type[M], values: Sequence[Any], *, has_times: bool = True) -> M:
     """What the columns of a row are, as the ORM would give it."""
     using, read = sql.database(), list(values)
-    for place, column in _converted(model, using.vendor):
+    for place, column in _converted(model, using.vendor, has_times):
         for convert in _converters(column, using):
             read[place] = convert(read[place], column, using)
-    found: M = model.from_db(using.alias, _names(model), read)
+    found: M = model.from_db(using.alias, _names(model, has_times), read)
     return found
 
 
 @cache
-def _names(model: type[Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
+def _fields(model: type[Model], has_times: bool) -> list[Any]:
+    return [field for field in model._meta.concrete_fields if has_times or not isinstance(field, DateTimeField)]
 
 
 @cache
-def _converted(model: type[Model], vendor: str) -> list[tuple[int, Any]]:
+def _names(model: type[Model], has_times: bool) -> list[str]:
+    return [field.attname for field in _fields(model, has_times)]
+
+
+@cache
+def _converted(model: type[Model], vendor: str, has_times: bool) -> list[tuple[int, Any]]:
     """The columns, and where they stand, whose values this kind of database does not give as they are."""
     del vendor
-    read = (field.get_col(model._meta.db_table) for field in model._meta.concrete_fields)
+    read = (field.get_col(model._meta.db_table) for field in _fields(model, has_times))
     return [(place, column) for place, column in enumerate(read) if _converters(column, sql.database())]
 
 

@@ -26,16 +26,16 @@ def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
 def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
     """The turns once their threads are locked, which goes before all else, and whether each question is in force.
 
-    Turns of one thread share it.
+    Turns of one thread share it. Points in time are not read.
     """
     keys = [sql.stored(Turn, "uuid", uuid) for uuid in uuids]
     shared: dict[int, Thread] = {}
     found = []
     for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
-        size = len(Turn._meta.concrete_fields)
-        turn = fetched.instance(Turn, values[:size])
+        size = fetched.size(Turn, has_times=False)
+        turn = fetched.instance(Turn, values[:size], has_times=False)
         if turn.thread_id:
-            turn.thread = shared.setdefault(turn.thread_id, fetched.instance(Thread, values[size:]))
+            turn.thread = shared.setdefault(turn.thread_id, fetched.instance(Thread, values[size:], has_times=False))
         found.append((turn, bool(is_asked)))
     return found
 
@@ -64,8 +64,11 @@ def _of_turns(count: int) -> str:
 @sql.composed
 def _reading(count: int) -> str:
     turn, thread, question = map(sql.table, (Turn, Thread, Message))
+    read = (
+        f"{question}.is_current, {fetched.columns(Turn, has_times=False)}, {fetched.columns(Thread, has_times=False)}"
+    )
     return (
-        f"SELECT {question}.is_current, {fetched.columns(Turn)}, {fetched.columns(Thread)} FROM {turn} "  # noqa: S608
+        f"SELECT {read} FROM {turn} "  # noqa: S608  # See above.
         f"LEFT JOIN {question} ON {question}.id = question_id "
         f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
         f"WHERE {turn}.uuid IN ({sql.places(count)}) ORDER BY {turn}.id"

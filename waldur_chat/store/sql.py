@@ -37,8 +37,8 @@ def composed(compose: Composing) -> Composing:
     for_vendor = _for_vendor(compose)
 
     @wraps(compose)
-    def statement(*args: Any) -> str:
-        return for_vendor(database().vendor, *args)
+    def statement(*args: Any, **kwargs: Any) -> str:
+        return for_vendor(database().vendor, *args, **kwargs)
 
     return statement  # type: ignore[return-value]
 
@@ -47,8 +47,8 @@ def _for_vendor(compose: Callable[..., str]) -> Callable[..., str]:
     """The same with the kind of database before its arguments, for who knows it: to ask for it takes longer."""
 
     @cache
-    def for_vendor(_: str, *args: Any) -> str:
-        return compose(*args)
+    def for_vendor(_: str, *args: Any, **kwargs: Any) -> str:
+        return compose(*args, **kwargs)
 
     return for_vendor
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, router
-from django.db.models import CharField, ForeignKey, Manager, Model
+from django.db.models import CharField, Field, ForeignKey, Manager, Model
 
 from waldur_chat.store import fetched, sql
 
@@ -24,7 +24,7 @@ def with_user(model: type[Model], key: str) -> Any:
     link: Any = model._meta.get_field("user")
     owners = link.remote_field.model
     for found in sql.rows(_finding(model, owners), [key]):
-        size = len(model._meta.concrete_fields)
+        size = fetched.size(model)
         token, user = fetched.instance(model, found[:size]), fetched.instance(owners, found[size:])
         link.set_cached_value(token, user)
         if not link.remote_field.multiple:
@@ -35,14 +35,19 @@ def with_user(model: type[Model], key: str) -> Any:
 
 @cache
 def _is_plain(model: type[Model]) -> bool:
-    """Whether its rows are found by Django's own manager, in one table each, by a key that no two have."""
+    """Whether Django's own manager finds it by a key that no two have, and it and its user have a table each.
+
+    Fields that must be asked for in another way than by the name of their column are left to the ORM.
+    """
     if type(getattr(model, "objects", None)) is not Manager:
         return False
     key, link = (next((field for field in model._meta.concrete_fields if field.name == name), None) for name in _NAMED)
     if type(key) is not CharField or not key.unique or not isinstance(link, ForeignKey) or link.null:
         return False
     kinds = (model, link.remote_field.model)
-    return link.target_field.primary_key and not any(kind._meta.parents for kind in kinds)
+    read = (type(field).select_format for kind in kinds for field in kind._meta.concrete_fields)
+    is_whole = link.target_field.primary_key and not any(kind._meta.parents for kind in kinds)
+    return is_whole and all(each is Field.select_format for each in read)
 
 
 _NAMED = ("key", "user")
