@@ -38,6 +38,7 @@ from waldur_chat.events import (
     Usage,
 )
 from waldur_chat.messages import Prompt
+from waldur_chat.providers.gathering import wants_whole
 from waldur_chat.record import Caller, TurnRecord
 
 TRAILING_SECONDS = 5.0
@@ -62,6 +63,7 @@ class Turn:
         "_began_at",
         "_channel",
         "_closing_timer",
+        "_is_patient",
         "_joiner",
         "_keeper",
         "_keeping",
@@ -111,6 +113,7 @@ class Turn:
         self._channel = Channel()  # A log takes everything, and this is never full then.
         self._sink: Log | Channel = self.log or self._channel
         self._source: LogReader | Channel = LogReader(self.log) if self.log else self._channel
+        self._is_patient = False
         self._leaving_timer: asyncio.TimerHandle | None = None
         self._joiner = SurrogateJoiner()
         self._length = 0
@@ -174,6 +177,7 @@ class Turn:
 
     def be_patient(self) -> None:
         """See Source.be_patient()."""
+        self._is_patient = True
         self._source.be_patient()
 
     async def take(self, timeout: float | None = None) -> list[Event]:
@@ -291,6 +295,7 @@ class Turn:
         async with aclosing(await self._attempts.begin()) as answering:
             silence = Silence(self._running_loop, self.settings.silence_seconds, self._channel, self._stop_silent)
             self._silence = silence
+            wants_whole.set(self._is_patient)
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)

@@ -6,7 +6,9 @@ time that aiohttp needs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +20,7 @@ class Response:
 
     def __init__(self, response: Any) -> None:
         self._response = response
+        self._end: asyncio.Future[None] | None = None
         self.next_bytes = response.content.readany
         """Awaited, gives the next bytes; none at the end."""
 
@@ -31,6 +34,13 @@ class Response:
     def has_ended(self) -> bool:
         """Whether its end has come already."""
         return bool(self._response.content.is_eof())
+
+    async def gather(self, seconds: float) -> None:
+        """Let bytes come for so long, or until the last is there, so that they are read at once."""
+        if self._end is None:
+            self._end = asyncio.get_running_loop().create_future()
+            self._response.content.on_eof(partial(self._end.set_result, None))
+        await asyncio.wait([self._end], timeout=seconds)
 
     async def aclose(self) -> None:
         """See transport.Response."""

@@ -32,12 +32,12 @@ from waldur_chat.errors import (
 )
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
+from waldur_chat.providers.gathering import READ_AHEAD_BYTES, Gathering, wants_whole
 
 DRAIN_SECONDS = 0.1
 MAX_CONNECTIONS = 1_000_000
 """In effect none; aiohttp would take "no limit" for its default of 100."""
 KEEPALIVE_SECONDS = 5.0
-READ_AHEAD_BYTES = 16 * 1024
 _LONGEST_RETRY_AFTER = 3600
 
 _LOGGERS = [
@@ -206,7 +206,7 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     be_quiet()
     broken: ProviderUnreachable | None = None
     async with aclosing(await ask()) as response:
-        chunks = aiter(response.stream)
+        chunks, gathering = aiter(response.stream), Gathering(response)
         read = getattr(response, "next_bytes", chunks.__anext__)  # Without an iterator, where there is a way.
         try:
             while not reader.done:
@@ -222,11 +222,12 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
                     break
                 for event in reader.feed(data):
                     yield event
+                if wants_whole.get():
+                    await gathering.more(len(data))
                 _quiet.set(True)  # The first piece may have been read in another task than those that follow.
             for event in _last(reader, broken):
                 yield event
-            if not _has_ended(response):
-                await drain(chunks)
+            await drain(response, chunks)
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
@@ -247,10 +248,11 @@ def _last(reader: Reader, broken: ProviderUnreachable | None) -> Iterable[Provid
         raise
 
 
-async def drain(chunks: AsyncIterator[bytes]) -> None:
+async def drain(response: Response, chunks: AsyncIterator[bytes]) -> None:
     """Read what follows the last event, which is nothing but the end, so that the connection can be used again."""
-    with suppress(Exception):
-        await asyncio.wait_for(anext(chunks, b""), DRAIN_SECONDS)
+    if not _has_ended(response):
+        with suppress(Exception):
+            await asyncio.wait_for(anext(chunks, b""), DRAIN_SECONDS)
 
 
 def refusal(status: int, headers: Mapping[str, str]) -> ProviderError:
