@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from django.core.asgi import get_asgi_application
+from rest_framework.authtoken.models import Token
 
 from tests.unit.aio import run
 from waldur_chat import shedding
+from waldur_chat.api.executor import RequestExecutor
+from waldur_chat.testing import scripted
 
 STREAM = "/api/chat/stream/"
 
@@ -176,3 +180,32 @@ def test_an_application_that_fails_leaves_too() -> None:
 def test_other_wsgi_requests_are_let_through() -> None:
     application = shedding.wsgi(lambda environ, start_response: [b"a"])
     assert application(environ("/"), None) == [b"a"]
+
+
+@pytest.mark.parametrize(("steps", "rests"), [(["Hello"], 1), ([0.2, "Hello"], 2)])
+def test_who_was_let_in_is_answered_and_leaves_the_thread_to_others_while_the_model_thinks(
+    user: Any, steps: list[Any], rests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rested: list[RequestExecutor] = []
+    rest = RequestExecutor.rest
+
+    def noted(self: RequestExecutor) -> None:
+        rested.append(self)
+        rest(self)
+
+    monkeypatch.setattr(RequestExecutor, "rest", noted)
+    received = [{"type": "http.request", "body": b""}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        return received.pop() if received else await asyncio.Event().wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    token = Token.objects.create(user=user).key
+    asked = scope("/api/chat/invoke/", headers=[(b"authorization", f"Token {token}".encode())])
+    with scripted(*steps):
+        run(shedding.asgi(get_asgi_application())(asked, receive, send))  # type: ignore[arg-type]
+    assert [sent[0]["status"], sent[1]["body"]] == [200, b'"Hello"']
+    assert len(rested) == rests

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tests.unit.aio import run
+from waldur_chat.api import edges
 from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.kept_threads import KeptThread
 
@@ -159,3 +160,8 @@ def test_a_cache_with_a_connection_is_closed_in_the_thread(
     settings.CACHES = {"default": {"BACKEND": f"{backend.__module__}.{backend.__qualname__}"}}
     ask("plain")
     assert bool(asked) is takes_thread
+
+
+def test_a_signal_that_is_sent_by_itself_is_known_too() -> None:
+    assert edges.own_receivers(request_started.send) == [reset_queries, close_old_connections]
+    assert edges.own_receivers(request_started.connect) is None

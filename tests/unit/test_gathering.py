@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.aio import PROMPT, answer, everything, run, settings_with
 from tests.unit.bodies import Body, Response, relayed
+from tests.unit.conftest import use_http_client
 from tests.unit.test_costs import DONE, chunk
 from tests.unit.test_openai_provider import asking
 from waldur_chat.conf import ProviderSpec
@@ -88,6 +89,7 @@ def test_a_client_that_cannot_gather_reads_as_ever(at_once: None) -> None:
 
 
 def test_the_end_is_read_when_it_comes(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_http_client("aiohttp", monkeypatch)
     monkeypatch.setattr(gathering, "GATHER_SECONDS", 600.0)
     found: list[int] = []
     feed = ChunkReader.feed

@@ -81,8 +81,7 @@ def _owner(kind: type[TokenAuthentication], model: type[Model], key: str) -> tup
     """See TokenAuthentication.authenticate_credentials(), which says why where nobody is let in."""
     token = tokens.with_user(model, key)
     if token is None or not token.user.is_active:
-        found: tuple[Any, Any] = kind().authenticate_credentials(key)
-        return found
+        return kind().authenticate_credentials(key)
     return token.user, token
 
 
