@@ -112,14 +112,16 @@ def test_the_end_is_read_when_it_comes(at_once: None, monkeypatch: pytest.Monkey
     assert len(found) <= 3
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_a_turn_says_what_its_reader_wants(whole: bool) -> None:
+@pytest.mark.parametrize(
+    ("is_patient", "silence", "whole"), [(True, 30.0, True), (False, 30.0, False), (True, 0.5, False)]
+)
+def test_a_turn_says_what_its_reader_wants(is_patient: bool, silence: float, whole: bool) -> None:
     Asking.found = []
 
     async def main() -> None:
         spec = ProviderSpec(name="default", backend=f"{__name__}.Asking", options={}, place="a test")
-        turn = Turn(settings_with(spec), PROMPT)
-        if whole:
+        turn = Turn(settings_with(spec, silence_seconds=silence), PROMPT)
+        if is_patient:
             turn.be_patient()
         turn.start(asyncio.get_running_loop())
         await everything(turn)

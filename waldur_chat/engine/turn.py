@@ -47,6 +47,9 @@ TRAILING_SECONDS = 5.0
 CLOSING_SECONDS = 1.0
 """How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
 
+SHORTEST_SILENCE = 1.0
+"""What gathers before it is read is heard a little later: not where that could be taken for silence, in seconds."""
+
 Seats = Callable[["Turn"], AbstractAsyncContextManager[None]]
 
 
@@ -295,7 +298,7 @@ class Turn:
         async with aclosing(await self._attempts.begin()) as answering:
             silence = Silence(self._running_loop, self.settings.silence_seconds, self._channel, self._stop_silent)
             self._silence = silence
-            wants_whole.set(self._is_patient)
+            wants_whole.set(self._is_patient and self.settings.silence_seconds > SHORTEST_SILENCE)
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)

@@ -1,7 +1,8 @@
 """Lets the tokens of an answer that is wanted whole gather, so that several are read at once.
 
-A token that is read by itself costs more than all else that is done about it. Nobody gets his answer any later: its end
-is read when it comes. One that comes fast is read as it comes, since no more can gather than is read ahead.
+A token that is read by itself costs more than all else that is done about it. Nobody gets his answer any later: the end
+of the body is read when it comes, and after `GATHER_SECONDS` where a service leaves its body open. An answer that comes
+fast is read as it comes, since no more can gather than is read ahead.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ AFTER_SECONDS = 0.1
 """The age of an answer that does not come fast."""
 
 GATHER_SECONDS = 0.2
+"""How long what comes gathers."""
 
 READ_AHEAD_BYTES = 16 * 1024
 
