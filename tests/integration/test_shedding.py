@@ -41,14 +41,14 @@ def scope(path: str = STREAM, method: str = "POST", **further: Any) -> dict[str,
     return {"type": "http", "method": method, "path": path, "headers": [], **further}
 
 
-async def ask(application: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
+async def ask(application: Any, scope: dict[str, Any], receive: Any = None) -> list[dict[str, Any]]:
     """What the application sends."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await application(scope, None, send)
+    await application(scope, receive, send)
     return sent
 
 
@@ -195,17 +195,13 @@ def test_who_was_let_in_is_answered_and_leaves_the_thread_to_others_while_the_mo
 
     monkeypatch.setattr(RequestExecutor, "rest", noted)
     received = [{"type": "http.request", "body": b""}]
-    sent: list[dict[str, Any]] = []
 
     async def receive() -> Any:
         return received.pop() if received else await asyncio.Event().wait()
 
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
     token = Token.objects.create(user=user).key
     asked = scope("/api/chat/invoke/", headers=[(b"authorization", f"Token {token}".encode())])
     with scripted(*steps):
-        run(shedding.asgi(get_asgi_application())(asked, receive, send))  # type: ignore[arg-type]
-    assert [sent[0]["status"], sent[1]["body"]] == [200, b'"Hello"']
+        start, body = run(ask(shedding.asgi(get_asgi_application()), asked, receive))
+    assert (start["status"], body["body"]) == (200, b'"Hello"')
     assert len(rested) == rests

@@ -108,11 +108,15 @@ def test_inserting_sends_the_signals_of_saving(make: Make, model: type[Model]) -
     assert len(of_sql) == 2
 
 
+@pytest.mark.parametrize("has_times", [True, False])
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model]) -> None:
+def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model], has_times: bool) -> None:
     key = sql.insert(make(model)).pk
-    (found,) = sql.rows(f"SELECT {fetched.columns(model)} FROM {sql.table(model)} WHERE id = %s", [key])
-    read, expected = fetched.instance(model, found), model._default_manager.get(pk=key)
+    columns = fetched.columns(model, has_times=has_times)
+    (found,) = sql.rows(f"SELECT {columns} FROM {sql.table(model)} WHERE id = %s", [key])
+    assert len(found) == fetched.size(model, has_times=has_times)
+    read, expected = fetched.instance(model, found, has_times=has_times), model._default_manager.get(pk=key)
+    assert bool(read.get_deferred_fields()) is not has_times
     assert values(read) == values(expected)
     assert [type(value) for value in values(read).values()] == [type(value) for value in values(expected).values()]
     assert (read._state.adding, read._state.db) == (False, "default")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
-from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
-from tests.unit.aio import run
-from waldur_chat.api.executor import RequestExecutor
+from tests.unit.handled import ask
 from waldur_chat.api.fast_path import shorten
 
 pytestmark = pytest.mark.usefixtures("resting")
 
+EXEMPT = "/exempt/"
 STOCK = {
     "django.middleware.security.SecurityMiddleware": ["process_request", "process_response"],
     "django.contrib.sessions.middleware.SessionMiddleware": ["process_request", "process_response"],
@@ -72,31 +69,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def ask(where: str = "/exempt/", *, through_door: bool = True) -> tuple[int, dict[bytes, bytes]]:
-    """The status and the head of the answer to a request."""
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def main() -> None:
-        handler = ASGIHandler()
-        shorten(handler)
-        received = [{"type": "http.request", "body": b""}]
-
-        async def receive() -> Any:
-            return received.pop() if received else await asyncio.Event().wait()
-
-        scope = {"type": "http", "method": "POST", "path": where, "headers": [(b"host", b"localhost")]}
-        async with RequestExecutor() if through_door else nullcontext():
-            await handler(scope, receive, send)
-
-    run(main())
-    return sent[0]["status"], dict(sent[0]["headers"])
-
-
 def test_the_way_through_the_door_spares_asgiref(taken: list[str]) -> None:
-    status, head = ask()
+    status, head = ask(EXEMPT)
     assert (status, taken) == (200, [])
     assert head[b"X-Frame-Options"] == b"DENY"
     assert b"X-Content-Type-Options" in head
@@ -104,24 +78,24 @@ def test_the_way_through_the_door_spares_asgiref(taken: list[str]) -> None:
 
 
 def test_other_requests_take_the_way_they_took(taken: list[str]) -> None:
-    assert ask(through_door=False)[0] == 200
+    assert ask(EXEMPT, through_door=False)[0] == 200
     assert sorted(taken) == sorted(f"{name.rpartition('.')[2]}.{each}" for name, all_ in STOCK.items() for each in all_)
 
 
 def test_both_ways_lead_to_the_same() -> None:
-    assert ask() == ask(through_door=False)
+    assert ask(EXEMPT) == ask(EXEMPT, through_door=False)
 
 
 def test_middleware_of_the_site_is_left_as_it_is(taken: list[str], settings: Any) -> None:
     settings.MIDDLEWARE = [f"{__name__}.Own", *STOCK]
-    assert ask()[0] == 200
+    assert ask(EXEMPT)[0] == 200
     assert taken == ["Own.process_request", "Own.process_view", "Own.process_response"]
 
 
 def test_what_may_wait_this_time_goes_to_a_thread(taken: list[str], settings: Any) -> None:
     settings.CSRF_USE_SESSIONS = True
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-    assert ask()[0] == 200
+    assert ask(EXEMPT)[0] == 200
     assert taken == ["CsrfViewMiddleware.process_request", "CsrfViewMiddleware.process_response"]
 
 
@@ -132,13 +106,13 @@ def test_what_looks_at_a_guarded_view_goes_to_a_thread(taken: list[str]) -> None
 
 def test_middleware_that_answers_itself_is_the_last(settings: Any, taken: list[str]) -> None:
     settings.SECURE_SSL_REDIRECT = True
-    status, head = ask()
+    status, head = ask(EXEMPT)
     assert (status, head[b"Location"], taken) == (301, b"https://localhost/exempt/", [])
 
 
 def test_middleware_that_does_not_say_what_it_has_inside_is_as_far_as_it_goes(taken: list[str], settings: Any) -> None:
     settings.MIDDLEWARE = [*list(STOCK)[:-1], f"{__name__}.function", list(STOCK)[-1]]
-    assert ask()[0] == 200
+    assert ask(EXEMPT)[0] == 200
     assert taken == ["XFrameOptionsMiddleware.process_response"]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from tests.unit.aio import PROMPT, answer, everything, run, settings_with
+from tests.unit.aio import PROMPT, answer, everything, run, settings_with, until
 from tests.unit.bodies import Body, Response, relayed
 from tests.unit.conftest import use_http_client
 from tests.unit.test_costs import DONE, chunk
@@ -24,14 +25,21 @@ from waldur_chat.providers.openai_chunks import ChunkReader
 
 
 class Patient(Response):
-    """A response that notes when it is to gather."""
+    """A response that notes after how many pieces it is to gather."""
 
     def __init__(self, *pieces: bytes) -> None:
-        super().__init__(Body(*pieces).read())
-        self.gathered: list[float] = []
+        super().__init__(self._counted(Body(*pieces)))
+        self.gathered: list[int] = []
+        self._read = 0
 
     async def gather(self, seconds: float) -> None:
-        self.gathered.append(seconds)
+        assert seconds == GATHER_SECONDS
+        self.gathered.append(self._read)
+
+    async def _counted(self, body: Body) -> AsyncGenerator[bytes, None]:
+        async for piece in body.read():
+            self._read += 1
+            yield piece
 
 
 class Asking(Provider):
@@ -51,8 +59,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "AFTER_SECONDS", -1.0)
 
 
-def gathered(*pieces: bytes, whole: bool = True) -> list[float]:
-    """How often and how long the pieces of an answer were left to gather."""
+def gathered(*pieces: bytes, whole: bool = True) -> list[int]:
+    """After how many pieces of an answer others were left to gather."""
     response = Patient(*pieces, DONE)
 
     async def main() -> None:
@@ -64,8 +72,8 @@ def gathered(*pieces: bytes, whole: bool = True) -> list[float]:
     return response.gathered
 
 
-def test_tokens_gather_where_the_whole_is_wanted(at_once: None) -> None:
-    assert gathered(chunk("a"), chunk("b")) == [GATHER_SECONDS] * 3
+def test_tokens_gather_before_they_are_read_where_the_whole_is_wanted(at_once: None) -> None:
+    assert gathered(chunk("a"), chunk("b")) == [0, 1, 2]
 
 
 def test_a_token_that_somebody_waits_for_is_read_as_it_comes(at_once: None) -> None:
@@ -77,7 +85,7 @@ def test_a_young_answer_is_read_as_it_comes() -> None:
 
 
 def test_an_answer_that_comes_fast_is_read_as_it_comes(at_once: None) -> None:
-    assert gathered(chunk("a"), chunk("b" * MUCH), chunk("c")) == [GATHER_SECONDS]
+    assert gathered(chunk("a"), chunk("b" * MUCH), chunk("c")) == [0, 1]
 
 
 def test_a_client_that_cannot_gather_reads_as_ever(at_once: None) -> None:
@@ -110,6 +118,25 @@ def test_the_end_is_read_when_it_comes(at_once: None, monkeypatch: pytest.Monkey
 
     assert run(main()).split() == [f"w{number}" for number in range(20)]
     assert len(found) <= 3
+
+
+def test_who_leaves_while_tokens_gather_hangs_up(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_http_client("aiohttp", monkeypatch)
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 600.0)
+
+    async def main() -> None:
+        async with asking("tokens=100000&delay=0.01") as (service, provider):
+            async with aclosing(provider.stream(PROMPT)) as first:
+                await anext(first)
+            await until(lambda: not service.stats.open)
+            wants_whole.set(True)
+            reading = asyncio.create_task(answer(provider))
+            await until(lambda: service.stats.open)
+            await asyncio.sleep(0.1)
+            reading.cancel()
+            await until(lambda: not service.stats.open)
+
+    run(main())
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class Channel:
         self._size = 0
         self._reader = Waiter()
         self._writer = Waiter()
-        self._is_patient = False
+        self.is_patient = False
+        """Whether the reader wants the whole."""
         self.is_full = False
         """Whether the reader is so far behind that the writer must wait."""
 
@@ -34,7 +35,7 @@ class Channel:
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
             self.is_full = self._size >= CAPACITY
-        if not self._is_patient or self.is_full:
+        if not self.is_patient or self.is_full:
             self._reader.wake()
 
     async def drained(self) -> None:
@@ -44,13 +45,13 @@ class Channel:
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event, full or not."""
-        self._is_patient = False
+        self.is_patient = False
         self.add(terminal)
         self._reader.close()
 
     def be_patient(self) -> None:
         """The reader wants the whole: it is woken at the end, and where the writer would have to wait for it."""
-        self._is_patient = True
+        self.is_patient = True
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""

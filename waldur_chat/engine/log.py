@@ -101,7 +101,8 @@ class LogReader:
         self._is_told_of_start = False
         self._has_ended = False
         self._has_left = False
-        self._is_patient = False
+        self.is_patient = False
+        """See Channel.is_patient."""
         self._seen = -1
         """How many events there were when it took the last: without a further one there is no news."""
         self._waiter = Waiter()
@@ -109,13 +110,13 @@ class LogReader:
 
     def be_patient(self) -> None:
         """See Channel.be_patient()."""
-        self._is_patient = True
+        self.is_patient = True
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""
         if self.log.events != self._seen and self._has_news():
             return NOTHING
-        (self.log.waiting_for_end if self._is_patient else self.log.waiting).add(self._waiter)
+        (self.log.waiting_for_end if self.is_patient else self.log.waiting).add(self._waiter)
         return self._waiter.wait(timeout)
 
     def peek(self) -> Event:

@@ -66,7 +66,6 @@ class Turn:
         "_began_at",
         "_channel",
         "_closing_timer",
-        "_is_patient",
         "_joiner",
         "_keeper",
         "_keeping",
@@ -116,7 +115,6 @@ class Turn:
         self._channel = Channel()  # A log takes everything, and this is never full then.
         self._sink: Log | Channel = self.log or self._channel
         self._source: LogReader | Channel = LogReader(self.log) if self.log else self._channel
-        self._is_patient = False
         self._leaving_timer: asyncio.TimerHandle | None = None
         self._joiner = SurrogateJoiner()
         self._length = 0
@@ -180,7 +178,6 @@ class Turn:
 
     def be_patient(self) -> None:
         """See Source.be_patient()."""
-        self._is_patient = True
         self._source.be_patient()
 
     async def take(self, timeout: float | None = None) -> list[Event]:
@@ -298,7 +295,7 @@ class Turn:
         async with aclosing(await self._attempts.begin()) as answering:
             silence = Silence(self._running_loop, self.settings.silence_seconds, self._channel, self._stop_silent)
             self._silence = silence
-            wants_whole.set(self._is_patient and self.settings.silence_seconds > SHORTEST_SILENCE)
+            wants_whole.set(self._source.is_patient and self.settings.silence_seconds > SHORTEST_SILENCE)
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)

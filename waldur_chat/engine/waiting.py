@@ -28,7 +28,6 @@ class Waiter:
     """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._call: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = inf
@@ -36,7 +35,7 @@ class Waiter:
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait to be woken, at most so many seconds. To be awaited at once, and by one at a time."""
-        loop = self._loop = self._loop or asyncio.get_running_loop()  # Which asks the system for its process.
+        loop = asyncio.get_running_loop()
         self._call = call = loop.create_future()
         self._deadline = inf if timeout is None else loop.time() + timeout
         if self._deadline < self._rings_at:

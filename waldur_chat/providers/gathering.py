@@ -37,7 +37,7 @@ class Gathering:
         self._begins_at = self._loop.time() + AFTER_SECONDS
 
     async def more(self, size: int) -> None:
-        """Once so many bytes were read at once, let further ones gather."""
+        """Before the next read, let bytes gather; the last brought so many."""
         if size > MUCH:
             self._gather = None
         if self._gather and self._loop.time() > self._begins_at:

@@ -30,8 +30,6 @@ class ChunkReader:
     def __init__(self) -> None:
         self._decoder = SSEDecoder()
         self._alike: Alike | None = None
-        self._expected: Alike | None = None
-        """The same where the next bytes can begin with nothing but a new event."""
         self._patience = PATIENCE
         self._held = b""
         self._complete = False
@@ -40,12 +38,11 @@ class ChunkReader:
 
     def feed(self, data: bytes) -> Iterable[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
-        if self._expected:
-            found = self._expected.read(data)
+        if not self._held and self._alike and self._decoder.is_between_events and not self.done:
+            found = self._alike.read(data)
             if found and not found[1]:  # As it is nearly always.
                 self._patience = min(self._patience + 1, PATIENCE)
                 return found[:1] if found[0].text else ()
-            self._expected = None
         return self._feed(data)
 
     def _feed(self, data: bytes) -> Iterator[ProviderEvent]:
@@ -65,8 +62,6 @@ class ChunkReader:
                 size = self._learn(data)
             yield from self._read(data[:size])
             data = data[size:]
-        if not self.done and self._decoder.is_between_events:
-            self._expected = self._alike
 
     def finish(self) -> list[ProviderEvent]:
         """The bytes have ended; the last event may lack its blank line.

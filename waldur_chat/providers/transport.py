@@ -208,8 +208,11 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
     async with aclosing(await ask()) as response:
         chunks, gathering = aiter(response.stream), Gathering(response)
         read = getattr(response, "next_bytes", chunks.__anext__)  # Without an iterator, where there is a way.
+        data = b""
         try:
             while not reader.done:
+                if wants_whole.get():
+                    await gathering.more(len(data))
                 try:
                     data = await read()
                 except StopAsyncIteration:
@@ -222,8 +225,6 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
                     break
                 for event in reader.feed(data):
                     yield event
-                if wants_whole.get():
-                    await gathering.more(len(data))
                 _quiet.set(True)  # The first piece may have been read in another task than those that follow.
             for event in _last(reader, broken):
                 yield event
