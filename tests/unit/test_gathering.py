@@ -96,9 +96,12 @@ def test_a_client_that_cannot_gather_reads_as_ever(at_once: None) -> None:
     assert run(main()) == 2
 
 
-def test_the_end_is_read_when_it_comes(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "most"), [(600.0, 3), (0.05, 25)])
+def test_what_has_gathered_is_read_at_once_and_the_end_when_it_comes(
+    at_once: None, seconds: float, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use_http_client("aiohttp", monkeypatch)
-    monkeypatch.setattr(gathering, "GATHER_SECONDS", 600.0)
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", seconds)
     found: list[int] = []
     feed = ChunkReader.feed
 
@@ -117,7 +120,7 @@ def test_the_end_is_read_when_it_comes(at_once: None, monkeypatch: pytest.Monkey
         return "".join(event.text for event in events if isinstance(event, Delta))
 
     assert run(main()).split() == [f"w{number}" for number in range(20)]
-    assert len(found) <= 3
+    assert len(found) <= most
 
 
 def test_who_leaves_while_tokens_gather_hangs_up(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
