@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from django.core.handlers.asgi import ASGIHandler
 from rest_framework.authtoken.models import Token
 
 from tests.unit.aio import run, until
+from waldur_chat import shedding
 from waldur_chat.engine.turn import Turn
 from waldur_chat.testing import scripted
 
@@ -31,8 +32,8 @@ def turns() -> int:
     return sum(type(one) is Turn for one in gc.get_objects())  # Some objects hide what they are.
 
 
-async def ask(operation: str, token: str) -> bytes:
-    """What a server that gives a request to Django gets for its body."""
+async def ask(application: Any, operation: str, token: str) -> bytes:
+    """What a server that gives a request to an application gets for its body."""
     body, ended, sent = json.dumps({"input": "Hi"}).encode(), asyncio.Event(), b""
     received = [{"type": "http.request", "body": body}]
 
@@ -51,13 +52,16 @@ async def ask(operation: str, token: str) -> bytes:
     headers = {"authorization": f"Token {token}", "content-type": "application/json", "content-length": str(len(body))}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": f"/api/chat/{operation}/", "headers": raw}
-    await ASGIHandler()(scope, receive, send)
+    await application(scope, receive, send)
     return sent
 
 
 @pytest.mark.parametrize("stores", [False, True])
 @pytest.mark.parametrize("operation", ["invoke", "stream"])
-def test_no_turn_waits_for_the_collector(operation: str, user: Any, settings: Any, *, stores: bool) -> None:
+@pytest.mark.parametrize("make", [ASGIHandler, lambda: shedding.asgi(ASGIHandler())], ids=["django", "door"])
+def test_no_turn_waits_for_the_collector(
+    make: Callable[[], Any], operation: str, user: Any, settings: Any, *, stores: bool
+) -> None:
     settings.WALDUR_CHAT = {"STORAGE": stores}
     token = Token.objects.create(user=user).key
 
@@ -65,7 +69,7 @@ def test_no_turn_waits_for_the_collector(operation: str, user: Any, settings: An
         with scripted("Hello"):
             before = turns()
             for _ in range(5):
-                assert b"Hello" in await ask(operation, token)
+                assert b"Hello" in await ask(make(), operation, token)
             await until(lambda: turns() <= before)
 
     run(main())

@@ -142,6 +142,15 @@ def test_a_cache_with_a_connection_is_closed_in_the_thread(
     assert bool(asked) is takes_thread
 
 
-def test_a_signal_that_is_sent_by_itself_is_known_too() -> None:
-    assert set(edges.own_receivers(request_started.send) or ()) == BEGINNING
-    assert edges.own_receivers(request_started.connect) is None
+def test_a_response_that_is_closed_at_once_is_closed() -> None:
+    closed: list[int] = []
+
+    def fail() -> None:
+        closed.append(1)
+        raise ValueError
+
+    response = HttpResponse("seen")
+    response._resource_closers += [fail, lambda: closed.append(2)]  # type: ignore[attr-defined]
+    edges.close(response)
+    assert response.closed
+    assert closed == [1, 2]

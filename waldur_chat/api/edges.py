@@ -8,6 +8,7 @@ before anything else does. On the event loop they find nothing that is open.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import ReferenceType
 
@@ -34,37 +35,29 @@ def quick_closer(method: Closing) -> Closing:
     return method
 
 
-def own_receivers(function: object) -> Sequence[Receiver] | None:
-    """Those that a function of Django's signals is about to tell, where all are Django's own; None otherwise."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, Signal):  # Django 4
-        found = _receivers(owner) if getattr(function, "__name__", "") == "send" else None
-    else:
-        found = _enclosed(function).get("sync_receivers")
-    return found if found is not None and all(one in OWN for one in found) else None
+def own_receivers(signal: Signal) -> Sequence[Receiver] | None:
+    """Whom a signal tells, where all are Django's own; None otherwise."""
+    found = _receivers(signal)
+    return found if all(one in OWN for one in found) else None
 
 
-def closes_at_once(function: object) -> bool:
-    """Whether this is the closing of a response, and nothing that it closes, and nobody who is told, may wait."""
-    response = getattr(function, "__self__", None)
+def closes_at_once(response: HttpResponseBase) -> bool:
+    """Whether nothing that the response closes, and nobody who is told when it is closed, may wait."""
     return (
-        isinstance(response, HttpResponseBase)
-        and getattr(function, "__func__", None) is HttpResponseBase.close
+        type(response).close is HttpResponseBase.close
         and all(getattr(one, "__func__", None) in _quick_closers for one in response._resource_closers)  # type: ignore[attr-defined]
-        and all(one in OWN for one in _receivers(request_finished))
+        and own_receivers(request_finished) is not None
         and all(type(one).close is BaseCache.close for one in caches.all(initialized_only=True))
     )
 
 
-def _enclosed(function: Any) -> dict[str, Any]:
-    """What a function of Django's dispatcher has of the one in which it is written."""
-    if getattr(function, "__module__", "") != Signal.__module__ or not getattr(function, "__closure__", None):
-        return {}
-    return {
-        name: cell.cell_contents
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True)
-        if name == "sync_receivers"
-    }
+def close(response: HttpResponseBase) -> None:
+    """See HttpResponseBase.close(). Who would be told, where all are Django's own, has nothing to close here."""
+    for closer in response._resource_closers:  # type: ignore[attr-defined]
+        with suppress(Exception):
+            closer()
+    response._resource_closers.clear()  # type: ignore[attr-defined]
+    response.closed = True
 
 
 def _receivers(signal: Signal) -> list[Any]:

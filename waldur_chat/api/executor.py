@@ -28,7 +28,8 @@ class RequestExecutor(Executor):
     def __init__(self) -> None:
         self._context: Any = ThreadSensitiveContext()  # Untyped.
         self._thread: KeptThread | None = None
-        self._due: Sequence[edges.Receiver] = ()
+        self.due: Sequence[edges.Receiver] = ()
+        """What is to be done first in its thread."""
         self._token: Token[RequestExecutor | None]
 
     async def __aenter__(self) -> RequestExecutor:
@@ -52,15 +53,12 @@ class RequestExecutor(Executor):
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See Executor.submit(). What it gives is a future of the event loop, as asgiref and asyncio take it too."""
         function, given = _asked(call)
-        if (due := edges.own_receivers(function)) is not None:
-            self._due = due
-            return _done(list)
-        if edges.closes_at_once(function) or ((test := nonblocking.test(function)) and test(*given)):
+        if (test := nonblocking.test(function)) and test(*given):
             return _done(call)
         if self._thread is None:
             self._thread = rested()
-            self._thread.prepare(self._due)
-            self._due = ()
+            self._thread.prepare(self.due)
+            self.due = ()
         return self._thread.submit(partial(call, *args, **kwargs) if args or kwargs else call)
 
     def rest(self) -> None:

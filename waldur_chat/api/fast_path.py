@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
+from django.core.handlers.asgi import ASGIHandler
 from django.utils.deprecation import MiddlewareMixin
 
 from waldur_chat.api import executor, nonblocking
+from waldur_chat.api.serving import serve
 
 Test = Callable[..., bool]
 
@@ -23,6 +25,8 @@ def shorten(application: Any) -> None:
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
+    if getattr(type(application), "handle", None) is ASGIHandler.handle:
+        application.handle = partial(serve, application)
     for middleware in _within(getattr(application, "_middleware_chain", None)):
         tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]
         if any(tests) and type(middleware).__acall__ is MiddlewareMixin.__acall__:

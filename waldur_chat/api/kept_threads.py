@@ -22,7 +22,8 @@ MOST_KEPT = 64
 EXIT_SECONDS = 5.0
 """How long a process that exits waits for what its threads do."""
 
-_Call = tuple[Callable[[], Any], "asyncio.Future[Any] | None"]
+_Calls = tuple[Sequence[Callable[[], Any]], "asyncio.Future[Any] | None"]
+"""One after the other; the outcome of the last is that of the future."""
 
 
 class KeptThread:
@@ -35,7 +36,8 @@ class KeptThread:
     """Its own of the database, open or not."""
 
     def __init__(self) -> None:
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Calls | None] = SimpleQueue()
+        self._due: Sequence[Callable[[], Any]] = ()
         self._at_work = 0
         self._is_left = False
         self.thread = threading.Thread(target=self._run, name="waldur-chat-request", daemon=True)
@@ -43,16 +45,15 @@ class KeptThread:
         self.thread.start()
 
     def prepare(self, calls: Iterable[Callable[[], object]]) -> None:
-        """Let it do first what is due where it has connections open of a request before."""
-        if self._opened():
-            for call in calls:
-                self._calls.put((call, None))
+        """Let it do first, before what it is asked for next, what is due where it has connections open."""
+        self._due = tuple(calls) if self._opened() else ()
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Ask for a call; its outcome is that of the future. One that is cancelled before it begins is not called."""
         future = asyncio.get_running_loop().create_future()
         self._at_work += 1
-        self._calls.put((call, future))
+        self._calls.put(((*self._due, call), future))  # Not one by one: each would wake it.
+        self._due = ()
         return future
 
     @property
@@ -79,7 +80,7 @@ class KeptThread:
         is_kept = len(_resting) < MOST_KEPT and not self.is_in_transaction
         opened = self._opened()
         if not (is_kept and all(_lasts(connection) for connection in opened)):
-            self._calls.put((partial(give_back_connections, keeps=is_kept), None))
+            self._calls.put(([partial(give_back_connections, keeps=is_kept)], None))
         elif opened:
             _close_oldest()
         if is_kept:
@@ -91,7 +92,7 @@ class KeptThread:
         """Close what is open and too old; tell whether anything is open."""
         opened = self._opened()
         if not all(_lasts(connection) for connection in opened):
-            self._calls.put((partial(give_back_connections, keeps=True), None))
+            self._calls.put(([partial(give_back_connections, keeps=True)], None))
         return bool(opened)
 
     def _opened(self) -> list[BaseDatabaseWrapper]:
@@ -110,10 +111,10 @@ class KeptThread:
         asked = self._calls.get()
         if asked is None:
             return False
-        call, future = asked
+        calls, future = asked
         result, error = None, None
         try:
-            result = None if future and future.cancelled() else call()
+            result = None if future and future.cancelled() else _in_turn(calls)
         except BaseException as raised:  # noqa: BLE001  # Whoever awaits it gets it.
             error = raised
         try:
@@ -122,7 +123,7 @@ class KeptThread:
         except RuntimeError:  # The event loop is closed: nobody waits, and nobody would leave this thread.
             return False
         finally:
-            del asked, call, future, result, error  # An error holds its frames, and this one would hold the error.
+            del asked, calls, future, result, error  # An error holds its frames, and this one would hold the error.
         return True
 
     def _tell(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -137,6 +138,13 @@ class KeptThread:
             future.set_exception(RuntimeError("A synchronous part of a request raised StopIteration."))
         else:
             future.set_exception(error)
+
+
+def _in_turn(calls: Sequence[Callable[[], Any]]) -> Any:
+    *due, call = calls
+    for one in due:
+        one()
+    return call()
 
 
 def rested() -> KeptThread:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
+from rest_framework.utils import json
 
 
 class BodyTooLarge(APIException):
@@ -51,7 +51,8 @@ class BoundedJSONParser(JSONParser):
         if limit is not None and len(body) > limit:
             raise BodyTooLarge
         try:
-            context = {**(parser_context or {}), "encoding": "utf-8"}
-            return super().parse(io.BytesIO(body), media_type, context)
+            return json.loads(body.decode(), parse_constant=json.strict_constant if self.strict else None)
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
         except RecursionError as error:
             raise ParseError(_("The JSON is nested too deeply.")) from error

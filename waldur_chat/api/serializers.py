@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.utils.serializer_helpers import BindingDict
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from waldur_chat import conf
 from waldur_chat.messages import Question
@@ -19,8 +20,24 @@ NAME_HELP = "Store nothing but the answer, as the name of this conversation (cli
 EDIT_HELP = "The message to edit; with the mode `edit` only."
 
 
+class _NoSurrogates(ProhibitSurrogateCharactersValidator):
+    """DRF's own looks at each character in turn, which takes longer for a long text than all the rest of a request."""
+
+    def __call__(self, value: Any) -> None:
+        """Raise `ValidationError` for text that cannot be written as UTF-8."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            super().__call__(value)
+
+
 class TextField(serializers.CharField):
     """Text and nothing else, measured as it was sent; DRF's own field takes numbers, and measures what it trimmed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        slow = ProhibitSurrogateCharactersValidator
+        self.validators = [_NoSurrogates() if type(one) is slow else one for one in self.validators]
 
     def to_internal_value(self, data: Any) -> str:
         """See CharField.to_internal_value()."""

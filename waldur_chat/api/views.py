@@ -15,7 +15,7 @@ from waldur_chat import chat
 from waldur_chat.api import access, probe, rejoining, schema
 from waldur_chat.api.base import ChatAPIViewSet
 from waldur_chat.api.negotiation import accepted, stream_encoder
-from waldur_chat.api.pending import Rejoined, Stream, WholeAnswer, pending
+from waldur_chat.api.pending import PendingResponse, Rejoined, Stream, WholeAnswer, pending
 from waldur_chat.api.serializers import ChatInvokeSerializer, ChatRequestSerializer
 from waldur_chat.api.throttles import ChatRateThrottle, TokenBudget, TurnLimit
 from waldur_chat.engine.source import Source
@@ -50,7 +50,12 @@ class ChatViewSet(ChatAPIViewSet):
         self.chat_settings = probe.applied(request._request, self.chat_settings)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.finalize_response(). The head of an answer names its turn and its conversation."""
+        """See APIView.finalize_response(). The head of an answer names its turn and its conversation.
+
+        It is made once, when the answer is known.
+        """
+        if isinstance(response, PendingResponse):
+            return response
         finalized = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self._named.items():
             finalized[name] = value

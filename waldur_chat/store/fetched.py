@@ -32,9 +32,8 @@ def size(model: type[Model], *, has_times: bool = True) -> int:
 def instance(model: type[M], values: Sequence[Any], *, has_times: bool = True) -> M:
     """What the columns of a row are, as the ORM would give it."""
     using, read = sql.database(), list(values)
-    for place, column in _converted(model, using.vendor, has_times):
-        for convert in _converters(column, using):
-            read[place] = convert(read[place], column, using)
+    for place, column, convert in _conversions(model, using.vendor, has_times):
+        read[place] = convert(using.ops, read[place], column, using)
     found: M = model.from_db(using.alias, _names(model, has_times), read)
     return found
 
@@ -50,13 +49,20 @@ def _names(model: type[Model], has_times: bool) -> list[str]:
 
 
 @cache
-def _converted(model: type[Model], vendor: str, has_times: bool) -> list[tuple[int, Any]]:
-    """The columns, and where they stand, whose values this kind of database does not give as they are."""
+def _conversions(model: type[Model], vendor: str, has_times: bool) -> list[tuple[int, Any, Callable[..., Any]]]:
+    """What makes of values what they mean, where this kind of database does not give them so, and where they stand."""
     del vendor
-    read = (field.get_col(model._meta.db_table) for field in _fields(model, has_times))
-    return [(place, column) for place, column in enumerate(read) if _converters(column, sql.database())]
+    using = sql.database()
+    found: list[tuple[int, Any, Callable[..., Any]]] = []
+    for place, field in enumerate(_fields(model, has_times)):
+        column = field.get_col(model._meta.db_table)
+        converters = (*using.ops.get_db_converters(column), *column.get_db_converters(using))
+        found += [(place, column, _of_any_connection(one, using)) for one in converters]
+    return found
 
 
-def _converters(column: Any, using: BaseDatabaseWrapper) -> list[Callable[..., Any]]:
-    """Those of a connection, which must not be kept."""
-    return [*using.ops.get_db_converters(column), *column.get_db_converters(using)]
+def _of_any_connection(convert: Callable[..., Any], using: BaseDatabaseWrapper) -> Callable[..., Any]:
+    """The same, with the operations of a connection as its first argument: a method of those must not keep them."""
+    if getattr(convert, "__self__", None) is using.ops:
+        return getattr(type(using.ops), convert.__name__)  # type: ignore[no-any-return]
+    return lambda _, *args: convert(*args)
