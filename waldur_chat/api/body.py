@@ -83,9 +83,9 @@ class AsyncBody(Body):
             self._has_begun = True
             await give_back_thread()  # What middleware asked of the database after the view is over now.
         # Events that are not shown are silence too.
-        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds
+        left = self.settings.heartbeat_seconds
+        heartbeat_at = time.monotonic() + left
         while self.source:
-            left = heartbeat_at - time.monotonic()
             if left <= 0:
                 heartbeat_at += self.settings.heartbeat_seconds
                 if self.encoder.heartbeat:
@@ -97,6 +97,7 @@ class AsyncBody(Body):
                     break
                 if piece := self.encode(events):
                     return piece
+            left = heartbeat_at - time.monotonic()
         raise StopAsyncIteration
 
 

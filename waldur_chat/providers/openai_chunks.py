@@ -41,7 +41,8 @@ class ChunkReader:
         if not self._held and self._alike and self._decoder.is_between_events and not self.done:
             found = self._alike.read(data)
             if found and not found[1]:  # As it is nearly always.
-                self._patience = min(self._patience + 1, PATIENCE)
+                if self._patience < PATIENCE:
+                    self._patience += 1
                 return found[:1] if found[0].text else ()
         return self._feed(data)
 

@@ -225,7 +225,8 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
                     break
                 for event in reader.feed(data):
                     yield event
-                _quiet.set(True)  # The first piece may have been read in another task than those that follow.
+                if not _quiet.get():  # The first piece was read in another task than those that follow.
+                    _quiet.set(True)
             for event in _last(reader, broken):
                 yield event
             await drain(response, chunks)
