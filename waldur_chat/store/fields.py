@@ -61,12 +61,14 @@ def of_new_row(model: type[Model], is_lenient: bool) -> list[StoredField]:
 
 
 @cache
-def defaults(model: type[Model]) -> dict[str, object]:
-    """The values of those that have the same in each new row, unless they point to another."""
-    plain = (field for field in model._meta.concrete_fields if not field.is_relation)
-    return {
-        field.attname: field.get_default() for field in plain if not (field.has_default() and callable(field.default))
-    }
+def defaults(model: type[Model]) -> list[tuple[str, object, Callable[[], object] | None]]:
+    """The attributes of a new row in their order, each with its default, or with what makes one for each row."""
+    return [
+        (field.attname, None, field.get_default)
+        if field.has_default() and callable(field.default)
+        else (field.attname, field.get_default(), None)
+        for field in model._meta.concrete_fields
+    ]
 
 
 @cache

@@ -133,8 +133,18 @@ def updating(model: type[Model], changes: Mapping[str, object], **where: object)
 
 
 def new(kind: type[M], /, **values: object) -> M:
-    """A row that is not written. Django looks for the default of each field anew, which takes longer than the rest."""
-    return kind(**{**fields.defaults(kind), **values})
+    """A row that is not written; rows that it points to by the name of the field, all else by the attribute's.
+
+    Django looks for the default of each field anew, which takes longer than the rest.
+    """
+    given = [
+        values.pop(attname) if attname in values else make() if make else default
+        for attname, default, make in fields.defaults(kind)
+    ]
+    row = kind(*given)
+    for name, other in values.items():
+        setattr(row, name, other)
+    return row
 
 
 def insert(instance: M) -> M:
