@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run
-from waldur_chat.engine.log import Growing, Log, LogReader
+from waldur_chat.engine.log import FRESH_PIECES, Growing, Log, LogReader
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")
@@ -23,7 +23,7 @@ def log_of(*events: Event) -> Log:
     return log
 
 
-@given(st.lists(st.text(min_size=1, max_size=20)), st.integers(0, 60))
+@given(st.lists(st.text(min_size=1, max_size=4), max_size=3 * FRESH_PIECES), st.integers(0, 300))
 def test_a_growing_text_is_all_that_was_added(pieces: list[str], position: int) -> None:
     text = Growing()
     for piece in pieces:
@@ -36,7 +36,10 @@ def test_a_long_text_is_kept_in_few_pieces() -> None:
     text = Growing()
     for _ in range(100_000):
         text.add("word ")
-    assert len(text._pieces) < 20
+    merged, _, fresh = text._pieces
+    assert len(merged) < 20
+    assert len(fresh) < FRESH_PIECES
+    assert text.since(499_990) == "word word "
 
 
 def test_a_reader_gets_what_came_in_the_meantime_in_one_piece() -> None:

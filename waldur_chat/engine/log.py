@@ -13,37 +13,50 @@ from waldur_chat.engine.waiting import NOTHING, Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
 
+FRESH_PIECES = 32
+
+
 class Growing:
     """A text that grows. One thread adds, any thread reads.
 
-    Pieces are merged as they double, so that there are few however long the text becomes, and none is copied often.
+    What comes is kept as it came, a few pieces of it, and then merged with what came before as that doubles: so there
+    are few pieces however long the text becomes, and none is copied often.
     """
 
     def __init__(self) -> None:
         self.length = 0
         """Characters."""
-        self._pieces: tuple[tuple[int, str], ...] = ()
+        self._fresh: list[str] = []
+        self._pieces: tuple[tuple[tuple[int, str], ...], int, list[str]] = ((), 0, self._fresh)
+        """Those that were merged; where the fresh ones begin, and they: in one, since others read at any moment."""
 
     def add(self, text: str) -> None:
         """Add to its end."""
-        pieces, start = self._pieces, self.length
-        kept = len(pieces)
+        self._fresh.append(text)
         self.length += len(text)
-        while kept and len(pieces[kept - 1][1]) <= len(text):
-            kept -= 1
-            start, before = pieces[kept]
-            text = before + text
-        self._pieces = (*pieces[:kept], (start, text))
+        if len(self._fresh) == FRESH_PIECES:
+            self._merge()
 
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
+        merged, start, fresh = self._pieces
         found: list[str] = []
-        for start, text in reversed(self._pieces):
+        for start, text in ((start, "".join(fresh)), *reversed(merged)):
             if start <= position:
                 found.append(text[position - start :])
                 break
             found.append(text)
         return "".join(reversed(found))
+
+    def _merge(self) -> None:
+        merged, start, fresh = self._pieces
+        text, kept = "".join(fresh), len(merged)
+        while kept and len(merged[kept - 1][1]) <= len(text):
+            kept -= 1
+            start, before = merged[kept]
+            text = before + text
+        self._fresh = []
+        self._pieces = ((*merged[:kept], (start, text)), self.length, self._fresh)
 
 
 class Log:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Model
+from django.db.models import DEFERRED, DateTimeField, Model
 
 from waldur_chat.store import sql
 
@@ -31,7 +31,10 @@ def size(model: type[Model], *, has_times: bool = True) -> int:
 
 def instance(model: type[M], values: Sequence[Any], *, has_times: bool = True) -> M:
     """What the columns of a row are, as the ORM would give it."""
-    using, read = sql.database(), list(values)
+    using = sql.database()
+    read: list[Any] = [DEFERRED] * len(model._meta.concrete_fields)
+    for place, value in zip(_places(model, has_times), values, strict=True):
+        read[place] = value
     for place, column, convert in _conversions(model, using.vendor, has_times):
         read[place] = convert(using.ops, read[place], column, using)
     found: M = model.from_db(using.alias, _names(model, has_times), read)
@@ -41,6 +44,13 @@ def instance(model: type[M], values: Sequence[Any], *, has_times: bool = True) -
 @cache
 def _fields(model: type[Model], has_times: bool) -> list[Any]:
     return [field for field in model._meta.concrete_fields if has_times or not isinstance(field, DateTimeField)]
+
+
+@cache
+def _places(model: type[Model], has_times: bool) -> list[int]:
+    """Where they stand among all."""
+    read = _fields(model, has_times)
+    return [place for place, field in enumerate(model._meta.concrete_fields) if field in read]
 
 
 @cache
@@ -54,7 +64,7 @@ def _conversions(model: type[Model], vendor: str, has_times: bool) -> list[tuple
     del vendor
     using = sql.database()
     found: list[tuple[int, Any, Callable[..., Any]]] = []
-    for place, field in enumerate(_fields(model, has_times)):
+    for place, field in zip(_places(model, has_times), _fields(model, has_times), strict=True):
         column = field.get_col(model._meta.db_table)
         converters = (*using.ops.get_db_converters(column), *column.get_db_converters(using))
         found += [(place, column, _of_any_connection(one, using)) for one in converters]
