@@ -12,7 +12,6 @@ from collections.abc import Awaitable
 from waldur_chat.engine.waiting import NOTHING, Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
-
 FRESH_PIECES = 32
 
 
@@ -39,9 +38,9 @@ class Growing:
 
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
-        merged, start, fresh = self._pieces
+        merged, begin, fresh = self._pieces
         found: list[str] = []
-        for start, text in ((start, "".join(fresh)), *reversed(merged)):
+        for start, text in ((begin, "".join(fresh)), *reversed(merged)):
             if start <= position:
                 found.append(text[position - start :])
                 break
