@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import django
 import pytest
 
 from tests.acceptance.doctor.sites import LIMITS, LONGEST, application, chat, database, examine, nginx, quick
@@ -87,7 +86,6 @@ LOCATIONS: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("name", LOCATIONS)
 def test_what_nginx_does_is_named(name: str, uvicorn: Running, home: Path, tmp_path: Path) -> None:
-    _hangups_must_be_noticed(name)
     directives, cure = LOCATIONS[name]
     http = f"proxy_cache_path {tmp_path}/store keys_zone=store:1m; limit_conn_zone $server_addr zone=one:1m;"
     with nginx(tmp_path, uvicorn.port, directives, http=http) as proxy:
@@ -95,11 +93,6 @@ def test_what_nginx_does_is_named(name: str, uvicorn: Running, home: Path, tmp_p
     assert examined.ids == [name]
     assert cure in examined.cures
     assert examined.status == 1
-
-
-def _hangups_must_be_noticed(name: str) -> None:
-    if name.endswith("hides_hangups") and django.VERSION < (5, 0):
-        pytest.skip("Django 4.2 does not notice a hang-up under ASGI")
 
 
 def test_a_second_proxy_that_buffers_is_named(uvicorn: Running, home: Path, tmp_path: Path) -> None:
@@ -162,18 +155,11 @@ APPLICATIONS: list[tuple[str, dict[str, Any], str]] = [
 def test_what_the_application_does_is_named(
     name: str, settings: dict[str, Any], cure: str, home: Path, tmp_path: Path
 ) -> None:
-    _hangups_must_be_noticed(name)
     with application("uvicorn", home, host=settings) as running, nginx(tmp_path, running.port) as proxy:
         own = settings if name == "host_refused" else {}
         examined = examine(chat(proxy), home, "--quick", "--direct", chat(running), host=own)
     assert examined.ids == [name]
     assert cure in examined.cures
-
-
-@pytest.mark.skipif(django.VERSION >= (5, 0), reason="Django 5 notices a hang-up under ASGI")
-def test_hangups_that_django_does_not_notice_are_named(uvicorn: Running, home: Path, tmp_path: Path) -> None:
-    with nginx(tmp_path, uvicorn.port) as proxy:
-        assert [finding["id"] for finding in quick(chat(proxy), home).findings] == ["django_hides_hangups"]
 
 
 def test_without_a_proxy_it_is_the_application(home: Path) -> None:

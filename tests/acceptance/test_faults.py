@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from functools import cache
 from itertools import product
 
-import django
 import pytest
 
 from tests.acceptance.faults import table
@@ -30,8 +29,6 @@ SLACK = 0.5 if WRITES_THE_TABLE else 1.5
 """Seconds; more where other tests run at the same time."""
 MEMORY = 100_000_000
 """Bytes: a dozen for each character of the longest answer, which is kept until it is stored."""
-
-pytestmark = pytest.mark.skipif(django.VERSION < (5, 0), reason="Django 4.2 does not notice a hang-up under ASGI")
 
 
 @pytest.fixture(scope="module")

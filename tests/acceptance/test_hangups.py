@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 
-import django
 import pytest
 
 from tests.acceptance.streams import eventually, open_files, open_stream, read_until, threads
@@ -34,8 +33,6 @@ and there the client of the provider, which is made in another thread and may ke
 SHOW_THEIR_CLIENT = ("uvicorn", "gunicorn-gthread")
 SILENCES = {"before the headers": "head=60", "before the first token": "first=60", "between tokens": "delay=60"}
 RESET = struct.pack("ii", 1, 0)
-
-pytestmark = pytest.mark.skipif(django.VERSION < (5, 0), reason="Django 4.2 does not notice a hang-up under ASGI")
 
 
 def _host(server: str, model: str, fake: Running, directory: Path) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import django
 import pytest
 
 from tests.acceptance.streams import eventually, open_stream, read_until, threads
@@ -24,5 +23,4 @@ def test_waiting_streams_cost_no_threads(model: str, first: bytes, fake: Running
         assert eventually(lambda: stats(fake)["answering"] == COUNT)
         assert eventually(lambda: threads(running) < 20 + MOST_KEPT)
         stack.close()
-        if django.VERSION >= (5, 0):
-            assert eventually(lambda: stats(fake)["answering"] == 0)
+        assert eventually(lambda: stats(fake)["answering"] == 0)

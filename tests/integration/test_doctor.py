@@ -214,9 +214,9 @@ def test_it_says_whether_the_application_answers_without_the_proxy(settings: Any
     assert (fails[0], "without the proxy: wrong_url" in fails[1]) == (1, True)
 
 
-def test_django_4_is_to_blame_under_asgi(behind: Any, monkeypatch: Any) -> None:
+def test_django_4_is_to_blame_where_it_does_not_hear_hangups(behind: Any, monkeypatch: Any) -> None:
     told = probe._facts
-    monkeypatch.setattr(probe, "_facts", lambda *given: {**told(*given), "interface": "asgi", "django": 4})
+    monkeypatch.setattr(probe, "_facts", lambda *given: {**told(*given), "hears_hangups": False})
     assert ids(behind(ignores_hangups=True, answer=framed), "--quick") == ["django_hides_hangups"]
 
 

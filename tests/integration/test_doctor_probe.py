@@ -6,13 +6,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core import signing
+from django.core.handlers.asgi import ASGIRequest
 
 from tests.integration.conftest import Caller, Reply
+from tests.unit.aio import run
+from waldur_chat import conf
 from waldur_chat.api import probe
+from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.doctor.line import Line, Listener
 from waldur_chat.testing import scripted
 
@@ -125,3 +130,16 @@ def test_a_line_that_was_never_connected_says_nothing() -> None:
 def test_the_doctor_listens_on_ipv6_too() -> None:
     with closing(Listener("::1", 0)) as listener, connected(listener, b"\n") as connection:
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("is_served_by_us", [True, False])
+def test_django_4_hears_hangups_where_it_does_not_serve_itself(is_served_by_us: bool, monkeypatch: Any) -> None:
+    scope = {"type": "http", "method": "POST", "path": "/api/chat/stream/", "headers": [], "http_version": "1.1"}
+
+    async def hears() -> object:
+        async with RequestExecutor() as own:
+            own.hears_hangups = is_served_by_us
+            return probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"]
+
+    monkeypatch.setattr("django.VERSION", (4, 2, 16, "final", 0))
+    assert run(hears()) is is_served_by_us

@@ -24,6 +24,8 @@ class RequestExecutor(Executor):
 
     is_over = True
     """Whether its request is, or it was never that of one."""
+    hears_hangups = False
+    """Whether its request ends when its client hangs up, whatever release of Django that is."""
 
     def __init__(self) -> None:
         self._context: Any = ThreadSensitiveContext()  # Untyped.

@@ -43,6 +43,7 @@ async def serve(handler: ASGIHandler, scope: Any, receive: Receive, send: Send) 
             own.due = due
         else:
             await _tell(request_started, handler, scope=scope)
+        own.hears_hangups = True
         request, response = handler.create_request(scope, body)
         try:
             async with _Hearing(receive):

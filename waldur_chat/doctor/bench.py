@@ -27,7 +27,7 @@ class Facts:
 
     interface: str
     protocol: str
-    django: int
+    hears_hangups: bool
     body_max_bytes: int | None
     heartbeat_seconds: float
     first_event_seconds: float

@@ -76,7 +76,7 @@ def _experiments(plan: Plan, ids: set[str]) -> Iterator[tuple[str, Experiment]]:
 def _attributed(experiment: Experiment, bench: Bench, facts: Facts, plan: Plan) -> list[Finding]:
     """What an experiment finds, laid to the proxy or to the application."""
     findings = experiment(bench, facts)
-    if facts.interface == "asgi" and facts.django < 5:
+    if not facts.hears_hangups:
         findings = [_of_django_4(finding) for finding in findings]
     if plan.direct is None or not any(finding.id in IN_APPLICATION for finding in findings):
         return [_in_application(finding) if facts.is_direct else finding for finding in findings]

@@ -226,7 +226,7 @@ _KINDS = (
     Kind(
         id="django_hides_hangups",
         cause="Before version 5 Django does not notice under ASGI that a client has gone.",
-        cure='pip install "Django>=5.2"  or  gunicorn --worker-class gthread --threads 50',
+        cure='pip install "Django>=5.2"  or  asgi.py: application = waldur_chat.shedding.asgi(get_asgi_application())',
     ),
     Kind(
         id="middleware_hides_hangups",

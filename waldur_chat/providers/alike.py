@@ -32,6 +32,17 @@ class Alike:
         self._between = after + before
         self._kind = kind
 
+    def only(self, data: bytes) -> Delta | Reasoning | None:
+        """What the data says, where it is one chunk of this shape with a text that stands there as it is; else None."""
+        if data.startswith(self.before) and data.endswith(self._after):
+            text = data[len(self.before) : -len(self._after)]
+            if text and not _NEEDS_JSON.search(text):
+                try:
+                    return self._kind(text=text.decode())
+                except UnicodeDecodeError:
+                    pass
+        return None
+
     def read(self, data: bytes) -> tuple[Delta | Reasoning, bytes] | None:
         """The text of the chunks of this shape that the data begins with, and what follows them; None if not at all."""
         if not data.startswith(self.before):

@@ -30,6 +30,8 @@ class ChunkReader:
     def __init__(self) -> None:
         self._decoder = SSEDecoder()
         self._alike: Alike | None = None
+        self._usual: Alike | None = None
+        """The same, where the next bytes may be one such chunk, as they nearly always are."""
         self._patience = PATIENCE
         self._held = b""
         self._complete = False
@@ -38,16 +40,14 @@ class ChunkReader:
 
     def feed(self, data: bytes) -> Iterable[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
-        if not self._held and self._alike and self._decoder.is_between_events and not self.done:
-            found = self._alike.read(data)
-            if found and not found[1]:  # As it is nearly always.
-                if self._patience < PATIENCE:
-                    self._patience += 1
-                return found[:1] if found[0].text else ()
+        if self._usual and (event := self._usual.only(data)):
+            if self._patience < PATIENCE:
+                self._patience += 1
+            return (event,)
         return self._feed(data)
 
     def _feed(self, data: bytes) -> Iterator[ProviderEvent]:
-        data, self._held = self._held + data, b""
+        data, self._held, self._usual = self._held + data, b"", None
         while data and not self.done:
             if not self._decoder.is_between_events:
                 size = _whole(data)
@@ -63,6 +63,8 @@ class ChunkReader:
                 size = self._learn(data)
             yield from self._read(data[:size])
             data = data[size:]
+        if self._decoder.is_between_events and not self.done:
+            self._usual = self._alike
 
     def finish(self) -> list[ProviderEvent]:
         """The bytes have ended; the last event may lack its blank line.

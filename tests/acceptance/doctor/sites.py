@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import django
-
 from tests.acceptance.needs import nginx as program_of_nginx
 from tests.processes import ROOT, SERVERS, TOKEN, Running, free_port, process
 
@@ -52,9 +50,8 @@ class Examined:
 
     @property
     def ids(self) -> list[str]:
-        """What was found; without what Django 4.2 does under ASGI, beside whatever is planted."""
-        ids = [finding["id"] for finding in self.findings]
-        return ids if django.VERSION >= (5, 0) else [one for one in ids if one != "django_hides_hangups"]
+        """What was found."""
+        return [finding["id"] for finding in self.findings]
 
     @property
     def cures(self) -> str:

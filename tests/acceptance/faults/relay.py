@@ -43,7 +43,16 @@ class Relay:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                self._pairs.append(_Pair(near, socket.create_connection(self._target)))
+                self._join(near)
+
+    def _join(self, near: socket.socket) -> None:
+        """Let a connection go on to the target; who refuses it there refuses it here."""
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:
+            near.close()
+        else:
+            self._pairs.append(_Pair(near, far))
 
 
 class _Pair:

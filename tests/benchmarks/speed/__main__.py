@@ -248,6 +248,7 @@ def measure_growth(only: Sequence[str], rounds: int) -> None:
     """A token's cost beyond that of its stream."""
     with running(only or ["ours"]) as (started, _):
         for one in started:
+            _slope(one, 10, "fake:tokens={}", 5, 10)  # The first question imports the SDK.
             for streams in (10, 100, 1000, 2000):
                 costs = [
                     _slope(one, streams, "fake:tokens={}&delay=0.2", 5, 45 if streams > 10 else 145)
