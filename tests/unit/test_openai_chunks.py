@@ -219,6 +219,7 @@ def test_what_is_no_json_is_none_among_others_either(broken: bytes) -> None:
     alone = outcome(ChunkReader(), [wrong])
     among = read(chunk("a") + chunk("b") + wrong + chunk("c"))
     assert (alone[1], among) == (ProviderFailed, (text(*"ab"), ProviderFailed))
+    assert outcome(ChunkReader(), [chunk("a"), chunk("b"), wrong]) == (text(*"ab"), ProviderFailed)
 
 
 def test_a_chunk_that_does_not_end_is_not_kept_for_ever() -> None:

@@ -39,13 +39,12 @@ class Growing:
     def since(self, position: int) -> str:
         """All that comes after this many characters."""
         merged, begin, fresh = self._pieces
-        found: list[str] = []
-        for start, text in ((begin, "".join(fresh)), *reversed(merged)):
-            if start <= position:
-                found.append(text[position - start :])
+        text = "".join(fresh)
+        for start, before in reversed(merged):
+            if begin <= position:
                 break
-            found.append(text)
-        return "".join(reversed(found))
+            begin, text = start, before + text
+        return text[position - begin :]
 
     def _merge(self) -> None:
         merged, start, fresh = self._pieces
