@@ -33,7 +33,12 @@ SERVERS: dict[str, list[str]] = {
     "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload", "--nostatic"],
 }  # fmt: skip
 
-FURTHER_SERVERS = {"uwsgi": ["-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "127.0.0.1:{port}"]}
+FURTHER_SERVERS = {
+    "uwsgi": ["-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "127.0.0.1:{port}"],
+    "daphne": ["-m", "daphne", "--port", "{port}", "tests.host.asgi:application"],
+    "granian": ["-m", "granian", "--interface", "asgi", "--port", "{port}", "tests.host.asgi:application"],
+    "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "tests.host.asgi:application"],
+}
 """Those that only the requirements of the acceptance tests bring."""
 
 
