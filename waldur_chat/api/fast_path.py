@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.utils.deprecation import MiddlewareMixin
 
 from waldur_chat.api import executor, nonblocking
-from waldur_chat.api.serving import serve
+from waldur_chat.api.serving import REPLACED, serve
 
 Test = Callable[..., bool]
 
@@ -25,7 +25,7 @@ def shorten(application: Any) -> None:
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
-    if getattr(type(application), "handle", None) is ASGIHandler.handle:
+    if all(getattr(type(application), name, None) is getattr(ASGIHandler, name, None) for name in REPLACED):
         application.handle = partial(serve, application)
     for middleware in _within(getattr(application, "_middleware_chain", None)):
         tests = [nonblocking.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")]

@@ -23,6 +23,9 @@ from django.urls import set_script_prefix
 
 from waldur_chat.api import edges, executor
 
+REPLACED = ("handle", "listen_for_disconnect", "run_get_response", "send_response")
+"""The methods of Django's handler that are not called; one that has its own of them must be left to it."""
+
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
