@@ -21,7 +21,7 @@ Test = Callable[..., bool]
 
 
 def shorten(application: Any) -> None:
-    """Shorten the way through the middleware of Django's ASGI handler; other requests take the one they took.
+    """Serve by `serving`, and shorten the way through the middleware of Django's ASGI handler, where requests came so.
 
     Middleware that does not say what it has inside, such as a function, is as far as that goes.
     """
