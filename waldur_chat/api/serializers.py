@@ -71,6 +71,9 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
             "update_thread_name": serializers.UUIDField(required=False, allow_null=True, help_text=NAME_HELP),
         }
 
+    def run_validators(self, value: Any) -> None:
+        """See Serializer.run_validators(). There are none; DRF would look for fields that are only read first."""
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The fields must fit each other (contract section 2)."""
         thread, mode, edited = (attrs.get(name) for name in ("thread_uuid", "mode", "edit_message_uuid"))

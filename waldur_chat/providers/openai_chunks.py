@@ -7,7 +7,7 @@ chunk, in a chunk of its own without choices, or in every chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -95,7 +95,7 @@ class ChunkReader:
             self._alike = None
             return len(data)
         size = _whole(data)
-        learned = learn(data[:size], lambda event: list(_meaning(event)))
+        learned = learn(data[:size], _meaning)
         self._alike = learned or self._alike
         return 0 if learned else size
 
@@ -117,41 +117,44 @@ def _whole(data: bytes) -> int:
     return data.find(END) + len(END) if END in data else len(data)
 
 
-def _meaning(data: bytes) -> Iterator[ProviderEvent]:
+def _meaning(data: bytes) -> list[ProviderEvent]:
     """What the data of one event says."""
     chunk = _object(data)
     if chunk.get("error") or chunk.get("object") == "error":
         raise _failure(chunk)
-    for choice in _mappings(chunk.get("choices"))[:1]:
-        yield from _texts(untrusted.mapping(choice.get("delta")))
-        if (reason := choice.get("finish_reason")) and isinstance(reason, str):
-            yield Stopped(reason=untrusted.word(reason))
-    reported = untrusted.mapping(chunk.get("usage"))
-    if usage := untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens")):
-        yield usage
-
-
-def _texts(delta: Mapping[str, Any]) -> Iterator[ProviderEvent]:
+    found: list[ProviderEvent] = []
+    choice = _first_choice(chunk.get("choices"))
+    delta = untrusted.mapping(choice.get("delta"))
     reasoning = delta.get("reasoning") or delta.get("reasoning_content")
     if reasoning and isinstance(reasoning, str):
-        yield Reasoning(text=reasoning)
+        found.append(Reasoning(text=reasoning))
     content = delta.get("content")
     if content and isinstance(content, str):
-        yield Delta(text=content)
+        found.append(Delta(text=content))
+    reason = choice.get("finish_reason")
+    if reason and isinstance(reason, str):
+        found.append(Stopped(reason=untrusted.word(reason)))
+    if reported := untrusted.mapping(chunk.get("usage")):
+        usage = untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens"))
+        found += [usage] if usage else []
+    return found
 
 
-def _object(data: bytes) -> Mapping[str, Any]:
+def _object(data: bytes) -> dict[str, Any]:
     chunk = untrusted.parse(data)
-    if not isinstance(chunk, Mapping):
+    if not isinstance(chunk, dict):
         raise ProviderFailed("The stream holds an event that is not a JSON object.")
     return chunk
 
 
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+def _first_choice(choices: object) -> dict[str, Any]:
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            return choice
+    return {}
 
 
-def _failure(chunk: Mapping[str, Any]) -> ProviderFailed | ProviderBusy:
+def _failure(chunk: dict[str, Any]) -> ProviderFailed | ProviderBusy:
     """An error in place of a chunk. Its message may quote the prompt or the key, so only its codes go to the log."""
     fields = untrusted.mapping(chunk.get("error") or chunk)
     codes = [code for name in ("type", "code") if (code := untrusted.word(fields.get(name)))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from waldur_chat.errors import ProviderFailed
@@ -14,18 +13,29 @@ MAX_TOKENS = 2**31 - 1
 
 _WORD_LENGTH = 60
 
+_WHITE_SPACE = " \t\r\n"
+_read = json.JSONDecoder().raw_decode
+
 
 def parse(data: bytes) -> Any:
     """The value of a JSON text. Raises `ProviderFailed` for what is none, or is nested too deeply to be read."""
     try:
-        return json.loads(data)
+        text = data.decode("utf-8", "surrogatepass").strip(_WHITE_SPACE)
+        value, end = _read(text)
     except (ValueError, RecursionError) as error:
-        raise ProviderFailed("The stream holds an event that is not JSON.") from error
+        raise _no_json() from error
+    if end != len(text):
+        raise _no_json()
+    return value
 
 
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value, if it is an object; an empty one if not."""
-    return value if isinstance(value, Mapping) else {}
+def _no_json() -> ProviderFailed:
+    return ProviderFailed("The stream holds an event that is not JSON.")
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value that was read, if it is an object; an empty one if not."""
+    return value if isinstance(value, dict) else {}
 
 
 def usage(read: object, written: object) -> Usage | None:
@@ -38,4 +48,6 @@ def usage(read: object, written: object) -> Usage | None:
 def word(value: object) -> str:
     """A word or a number of the service's own, fit for any log; empty for what is neither."""
     text = str(value) if type(value) in (str, int) else ""
+    if len(text) <= _WORD_LENGTH and text.isascii() and text.isprintable():
+        return text
     return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text[:_WORD_LENGTH])

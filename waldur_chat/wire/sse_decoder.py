@@ -18,6 +18,7 @@ MAX_DIGITS = 9
 """Of a retry time, those that are read."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DATA, _END = b"data: ", b"\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,10 @@ class SSEDecoder:
 
         An event that is too large raises `ProviderFailed`: nobody sends tokens of that size.
         """
+        if self._is_usual(chunk):
+            self._begun = True
+            yield ServerSentEvent(name="message", data=chunk[len(_DATA) : -len(_END)])
+            return
         # A carriage return ends its line at once; the line feed that may follow in the next bytes belongs to it.
         text = chunk.removeprefix(b"\n") if self._after_return else chunk
         self._after_return = chunk.endswith(b"\r") if chunk else self._after_return
@@ -72,6 +77,17 @@ class SSEDecoder:
         self._rest += rest
         if self._size + len(self._rest) > self._max_bytes:
             raise _endless()
+
+    def _is_usual(self, chunk: bytes) -> bool:
+        """Whether it is one whole event, of one line of data: what most are, and quickly read."""
+        return (
+            len(chunk) <= self._max_bytes
+            and chunk.startswith(_DATA)
+            and chunk.find(b"\n") == len(chunk) - len(_END)
+            and chunk.endswith(_END)
+            and b"\r" not in chunk
+            and self.is_between_events
+        )
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if not self._begun:
