@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from rest_framework.authtoken.models import Token
 
 from tests.unit.aio import run, until
@@ -27,9 +27,9 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-def turns() -> int:
-    """How many there are."""
-    return sum(type(one) is Turn for one in gc.get_objects())  # Some objects hide what they are.
+def there_are(kind: type) -> list[Any]:
+    """All of that kind."""
+    return [one for one in gc.get_objects() if type(one) is kind]  # Some objects hide what they are.
 
 
 async def ask(application: Any, operation: str, token: str) -> bytes:
@@ -67,9 +67,31 @@ def test_no_turn_waits_for_the_collector(
 
     async def main() -> None:
         with scripted("Hello"):
-            before = turns()
+            before = len(there_are(Turn))
             for _ in range(5):
                 assert b"Hello" in await ask(make(), operation, token)
-            await until(lambda: turns() <= before)
+            await until(lambda: len(there_are(Turn)) <= before)
+
+    run(main())
+
+
+def test_a_request_may_go_when_its_answer_begins(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False}
+    token = Token.objects.create(user=user).key
+
+    def requests() -> list[Any]:
+        gc.collect()  # Django's messages and their request point to each other.
+        return there_are(ASGIRequest)
+
+    async def main() -> None:
+        with scripted("Hello", 60.0) as provider:
+            others = requests()  # Which stay, since they are here.
+            application = shedding.asgi(ASGIHandler())
+            asking = [asyncio.create_task(ask(application, "stream", token)) for _ in range(5)]
+            latest = 1  # DRF's schema of a view keeps the view, until it is made anew.
+            await until(lambda: provider.opened == len(asking) and len(requests()) <= len(others) + latest)
+            for one in asking:
+                one.cancel()
+            assert len((await asyncio.wait(asking))[0]) == len(asking)
 
     run(main())

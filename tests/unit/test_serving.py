@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -57,6 +58,7 @@ class Client:
 
 
 noted: list[str] = []
+requests: list[weakref.ref[HttpRequest]] = []
 
 
 async def whole(request: HttpRequest) -> HttpResponse:
@@ -91,7 +93,20 @@ async def pieces(fails: bool) -> AsyncIterator[bytes]:
 
 async def stream(request: HttpRequest) -> StreamingHttpResponse:
     """A view that streams."""
+    requests.append(weakref.ref(request))
     return StreamingHttpResponse(pieces(fails=False))
+
+
+class Parted(StreamingHttpResponse):
+    """A stream that says that it needs nothing of its request."""
+
+    needs_request = False
+
+
+async def parted(request: HttpRequest) -> StreamingHttpResponse:
+    """One whose request may go."""
+    requests.append(weakref.ref(request))
+    return Parted(pieces(fails=False))
 
 
 async def broken(request: HttpRequest) -> StreamingHttpResponse:
@@ -99,7 +114,7 @@ async def broken(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces(fails=True))
 
 
-urlpatterns = [path(f"{view.__name__}/", view) for view in (whole, slow, stream, broken)]
+urlpatterns = [path(f"{view.__name__}/", view) for view in (whole, slow, stream, parted, broken)]
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +126,7 @@ def site(settings: Any) -> Iterator[None]:
         noted.append("finished")
 
     noted.clear()
+    requests.clear()
     request_finished.connect(tell)
     yield
     request_finished.disconnect(tell)
@@ -163,11 +179,15 @@ def test_who_hangs_up_before_there_is_an_answer_stops_the_view() -> None:
     run(main())
 
 
-def test_who_hangs_up_while_he_is_answered_closes_the_stream() -> None:
+@pytest.mark.parametrize(("where", "keeps"), [("/stream/", True), ("/parted/", False)])
+def test_who_hangs_up_while_he_is_answered_closes_the_stream_which_kept_its_request_if_it_needs_it(
+    where: str, keeps: bool
+) -> None:
     async def main() -> None:
-        client = Client("/stream/")
+        client = Client(where)
         asking = asyncio.ensure_future(client.ask())
         await until(lambda: noted == ["waits"])
+        assert (requests[0]() is not None) == keeps
         client.hang_up()
         await asking
         assert client.body == b"onetwo"

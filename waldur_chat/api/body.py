@@ -137,6 +137,9 @@ class SyncBody(Body):
 class StreamResponse(StreamingHttpResponse):
     """A body that nobody may cache, compress or hold back, and that is closed when its reader has gone."""
 
+    needs_request = False
+    """Whether its request must last until all is sent."""
+
     def __init__(self, body: AsyncBody | SyncBody) -> None:
         content_type = body.encoder.media_type
         if content_type.startswith("text/plain"):

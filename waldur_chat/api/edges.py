@@ -51,6 +51,14 @@ def closes_at_once(response: HttpResponseBase) -> bool:
     )
 
 
+def part(response: HttpResponseBase, request: ASGIRequest) -> None:
+    """Close a request that is needed no more; else its response keeps it, and all that middleware knows of it."""
+    closers = response._resource_closers  # type: ignore[attr-defined]
+    if request.close in closers:
+        closers.remove(request.close)
+        request.close()
+
+
 def close(response: HttpResponseBase) -> None:
     """See HttpResponseBase.close(). Who would be told, where all are Django's own, has nothing to close here."""
     for closer in response._resource_closers:  # type: ignore[attr-defined]

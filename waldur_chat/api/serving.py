@@ -51,6 +51,10 @@ async def serve(handler: ASGIHandler, scope: Any, receive: Receive, send: Send) 
         try:
             async with _Hearing(receive):
                 response = response or await _answer(handler, request)
+                if request is not None and not getattr(response, "needs_request", True):
+                    edges.part(response, request)
+                    del request
+                    body.close()
                 await _send(response, send)
         finally:
             await _end(handler, response)
@@ -97,9 +101,7 @@ async def _answer(handler: ASGIHandler, request: Any) -> Any:
 
 async def _send(response: Any, send: Send) -> None:
     """See ASGIHandler.send_response()."""
-    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
-    headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send(_head(response))
     if response.streaming:
         async with aclosing(aiter(response)) as pieces:
             async for piece in pieces:
@@ -107,6 +109,12 @@ async def _send(response: Any, send: Send) -> None:
         await send({"type": "http.response.body"})
     else:
         await send({"type": "http.response.body", "body": response.content})
+
+
+def _head(response: HttpResponseBase) -> dict[str, Any]:
+    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+    headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 async def _end(handler: ASGIHandler, response: HttpResponseBase | None) -> None:
