@@ -53,10 +53,9 @@ def closes_at_once(response: HttpResponseBase) -> bool:
 
 def part(response: HttpResponseBase, request: ASGIRequest) -> None:
     """Close a request that is needed no more; else its response keeps it, and all that middleware knows of it."""
-    closers = response._resource_closers  # type: ignore[attr-defined]
-    if request.close in closers:
-        closers.remove(request.close)
-        request.close()
+    request.close()
+    left = [one for one in response._resource_closers if one != request.close]  # type: ignore[attr-defined]
+    response._resource_closers = left  # type: ignore[attr-defined]
 
 
 def close(response: HttpResponseBase) -> None:
