@@ -297,14 +297,14 @@ def test_a_provider_that_falls_silent_after_its_last_word_has_said_everything() 
 
 
 def test_every_event_of_the_provider_breaks_the_silence() -> None:
-    events = told("a", 0.06, USAGE, 0.06, "b", silence_seconds=0.1)
+    events = told("a", 0.3, USAGE, 0.3, "b", silence_seconds=0.5)
     assert isinstance(events[-1], Finished)
 
 
 def test_words_that_wait_for_the_reader_are_no_silence() -> None:
     async def main() -> None:
-        turn = begin(Script(steps=["x" * CAPACITY, "y", 0.05, "z"]), silence_seconds=0.1)
-        await asyncio.sleep(0.25)
+        turn = begin(Script(steps=["x" * CAPACITY, "y", 0.2, "z"]), silence_seconds=0.5)
+        await asyncio.sleep(0.7)
         assert isinstance((await everything(turn))[-1], Finished)
 
     run(main())

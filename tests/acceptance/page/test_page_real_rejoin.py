@@ -124,7 +124,7 @@ def test_a_page_that_is_reloaded_before_the_first_word_does_too(page: Any, serve
     if mode == "new":
         ask(page, server.address, silent)
     else:
-        ask(page, server.address, silent.replace("4", "0") if mode != "reload" else "fake:first=1&text=Uno")
+        ask(page, server.address, silent.replace("4", "0") if mode != "reload" else "fake:first=3&text=Uno")
         expect(page.get_by_role("button", name="Good answer")).to_be_visible(timeout=COLD)
         with page.expect_request("**/stream/"):
             again(page, mode, silent)
@@ -134,7 +134,7 @@ def test_a_page_that_is_reloaded_before_the_first_word_does_too(page: Any, serve
     expect(page.locator("[aria-busy]")).to_have_count(1)
     expect(page.locator("[aria-busy]")).to_have_count(0, timeout=COLD)
     expect(page.locator(".markdown").last).to_have_text("Uno")
-    expect(page.locator(".question p").last).to_have_text("fake:first=1&text=Uno" if mode == "reload" else silent)
+    expect(page.locator(".question p").last).to_have_text("fake:first=3&text=Uno" if mode == "reload" else silent)
     expect(page.get_by_role("article")).to_have_count(2 if mode == "next" else 1)
     pager = page.locator(".answer .pager span").last
     expect(pager).to_have_text("2 / 2") if mode in ("reload", "edit") else expect(pager).to_be_hidden()
