@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from waldur_chat.errors import ProviderFailed
@@ -12,25 +13,15 @@ MAX_TOKENS = 2**31 - 1
 """No model counts that far, and every database and client can hold it."""
 
 _WORD_LENGTH = 60
-
-_WHITE_SPACE = " \t\r\n"
-_read = json.JSONDecoder().raw_decode
+_UNFIT = re.compile(r"[^ -~]")
 
 
 def parse(data: bytes) -> Any:
     """The value of a JSON text. Raises `ProviderFailed` for what is none, or is nested too deeply to be read."""
     try:
-        text = data.decode("utf-8", "surrogatepass").strip(_WHITE_SPACE)
-        value, end = _read(text)
+        return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _no_json() from error
-    if end != len(text):
-        raise _no_json()
-    return value
-
-
-def _no_json() -> ProviderFailed:
-    return ProviderFailed("The stream holds an event that is not JSON.")
+        raise ProviderFailed("The stream holds an event that is not JSON.") from error
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -48,6 +39,4 @@ def usage(read: object, written: object) -> Usage | None:
 def word(value: object) -> str:
     """A word or a number of the service's own, fit for any log; empty for what is neither."""
     text = str(value) if type(value) in (str, int) else ""
-    if len(text) <= _WORD_LENGTH and text.isascii() and text.isprintable():
-        return text
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text[:_WORD_LENGTH])
+    return _UNFIT.sub("?", text[:_WORD_LENGTH])
