@@ -85,7 +85,8 @@ def current() -> RequestExecutor | None:
 
 def kept() -> RequestExecutor | None:
     """The same, unless somebody waits in the thread, as middleware of the site that is not asynchronous does."""
-    return None if getattr(AsyncToSync.executors, "current", None) else current()
+    own = current()  # First, since asgiref's answer that there is none may leave a cycle, with all frames, behind.
+    return None if own is None or getattr(AsyncToSync.executors, "current", None) else own
 
 
 def _asked(call: Any) -> tuple[object, Sequence[Any]]:
