@@ -43,7 +43,7 @@ def _status(connection: socket.socket) -> bytes:
 def test_processes_share_their_limits_and_survive_each_other(
     limit: str, status: bytes, postgresql_address: str, tmp_path: Path
 ) -> None:
-    settings = {limit: 3, "QUEUE_LENGTH": 0, "TURN_SECONDS": 4, "SHUTDOWN_SECONDS": 1}
+    settings = {limit: 3, "QUEUE_LENGTH": 0, "TURN_SECONDS": 12, "SHUTDOWN_SECONDS": 1}
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
@@ -57,4 +57,4 @@ def test_processes_share_their_limits_and_survive_each_other(
         for killed in hosts:
             killed.process.kill()
         with host("uvicorn", one, database=postgresql_address, **{**site, "model": "tokens=1"}) as running:
-            assert eventually(lambda: _asked(running) == b"200")
+            assert eventually(lambda: _asked(running) == b"200", seconds=40)

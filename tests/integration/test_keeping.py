@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 from django.db import DataError, Error, OperationalError
+from django.db.models import F
 from django.utils import timezone
 
 from tests.integration.chatting import USAGE, only_thread, settled, until
@@ -110,12 +111,17 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
     def renewing(turns: Any) -> None:
         if away.is_set():
             raise OperationalError("gone")
+        waiting = Turn.objects.filter(uuid__in=turns)
+        waiting.update(expires=F("started"))  # Here, and not while somebody looks for those whose lease is over.
         renew(turns)
+        assert not waiting.filter(expires__lte=timezone.now()).exists()
+        renewed.update(turns)
 
+    renewed = set[str]()
     monkeypatch.setattr(live, "renew", renewing)
     assert asked("Hello", user=user).stored is None
-    Turn.objects.update(expires=Turn.objects.get().started)
-    until(lambda: Turn.objects.get().expires > timezone.now())
+    renewed.clear()
+    until(lambda: Turn.objects.get().uuid.hex in renewed)
     assert (Turn.objects.get().status, act.call_count) == ("running", 2)
     away.set()
     watching = watch_of_process()
