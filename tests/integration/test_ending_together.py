@@ -18,7 +18,7 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Stored
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, locks, removal, turns
+from waldur_chat.store import endings, locks, removal, sql, turns
 from waldur_chat.store.endings import Ending
 from waldur_chat.store.turns import Begun, Promise
 
@@ -127,8 +127,8 @@ def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
 
 @pytest.mark.django_db(transaction=True)
 def test_many_ask_a_database_no_more_often_than_one() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite takes one statement at a time.")
+    if not sql._takes_several(connection):
+        pytest.skip("SQLite and psycopg 2 take one statement at a time.")
     users = [get_user_model().objects.create_user(f"user{number}") for number in range(3)]
     end(*map(begin, users))  # Makes their rows.
     asked = []
