@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import AsyncToSync
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpResponse
+from django.test import RequestFactory
 from rest_framework.authtoken.models import Token
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from tests.unit.aio import run, until
 from waldur_chat import shedding
+from waldur_chat.api import cycles
+from waldur_chat.api.views import ChatViewSet
 from waldur_chat.engine.turn import Turn
+from waldur_chat.errors import ProviderBusy
+from waldur_chat.store.budgets import Booking
 from waldur_chat.testing import scripted
 
 
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
     """What earlier tests have left is collected before."""
+    AsyncToSync.executors.current = None  # Before asgiref 3.13 each look at what is not set leaves a cycle of frames.
     gc.collect()
     gc.disable()
     yield
@@ -32,9 +45,9 @@ def there_are(kind: type) -> list[Any]:
     return [one for one in gc.get_objects() if type(one) is kind]  # Some objects hide what they are.
 
 
-async def ask(application: Any, operation: str, token: str) -> bytes:
+async def ask(application: Any, operation: str, token: str, question: str = "Hi") -> bytes:
     """What a server that gives a request to an application gets for its body."""
-    body, ended, sent = json.dumps({"input": "Hi"}).encode(), asyncio.Event(), b""
+    body, ended, sent = json.dumps({"input": question}).encode(), asyncio.Event(), b""
     received = [{"type": "http.request", "body": body}]
 
     async def receive() -> Any:
@@ -75,12 +88,52 @@ def test_no_turn_waits_for_the_collector(
     run(main())
 
 
+OF_A_REQUEST = (ASGIRequest, Request, Response, ChatViewSet, Booking)
+
+
+@pytest.mark.parametrize("stores", [False, True])
+@pytest.mark.parametrize("case", ["invoke", "stream", "bad input", "no token", "a model that fails"])
+def test_nothing_of_a_request_waits_for_the_collector(
+    case: str, user: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, *, stores: bool
+) -> None:
+    monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)  # What it says has the request.
+    settings.WALDUR_CHAT = {"STORAGE": stores, "ATTEMPTS": 1}
+    token = "" if case == "no token" else Token.objects.create(user=user).key
+    operation = "invoke" if case == "invoke" else "stream"
+    asked = "" if case == "bad input" else "Hi"
+    expected = {"bad input": b'"input"', "no token": b"credentials", "a model that fails": b"provider_busy"}
+
+    def counted() -> list[int]:
+        return [len(there_are(kind)) for kind in OF_A_REQUEST]
+
+    async def main() -> None:
+        with scripted(*([ProviderBusy()] if case == "a model that fails" else ["Hello"])):
+            application = shedding.asgi(ASGIHandler())
+            before: list[int] = []
+            for _ in range(5):
+                assert expected.get(case, b"Hello") in await ask(application, operation, token, asked)
+                before = before or counted()  # DRF's schema of a view keeps the latest.
+            await until(lambda: all(now <= then for now, then in zip(counted(), before, strict=True)))
+
+    run(main())
+
+
+def test_who_keeps_a_request_can_still_ask_whose_it_is(user: Any) -> None:
+    request = RequestFactory().get("/")
+    middleware = AuthenticationMiddleware(lambda request: HttpResponse())
+    request.session = SessionStore()
+    middleware(request)
+    cycles.break_up_request(request)
+    request.user = request._acached_user = user
+    if hasattr(request, "auser"):  # Django 4 has none.
+        assert run(request.auser()) == user
+
+
 def test_a_request_may_go_when_its_answer_begins(user: Any, settings: Any) -> None:
     settings.WALDUR_CHAT = {"STORAGE": False}
     token = Token.objects.create(user=user).key
 
     def requests() -> list[Any]:
-        gc.collect()  # Django's messages and their request point to each other.
         return there_are(ASGIRequest)
 
     async def main() -> None:

@@ -17,8 +17,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from waldur_chat.api import access
+from waldur_chat.api.cycles import break_up_response, break_up_view
 from waldur_chat.api.negotiation import JSONOnly
 from waldur_chat.api.parsers import BoundedJSONParser, check_length
+from waldur_chat.api.pending import PendingResponse
 from waldur_chat.api.problems import as_api_exception, complete
 from waldur_chat.api.request_ids import HEADER, request_id
 from waldur_chat.api.throttles import Limit, limit_headers
@@ -45,6 +47,8 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
         response = super().dispatch(request, *args, **kwargs)
         del self.response
+        if not isinstance(response, PendingResponse):
+            break_up_view(self)
         return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
@@ -78,4 +82,7 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         finalized[HEADER] = self.request_id
         for name, value in limit_headers(self.limits, self.refusal).items():
             finalized[name] = value
+        self.refusal = None  # Its traceback keeps the view.
+        if isinstance(finalized, Response):
+            finalized.add_post_render_callback(break_up_response)
         return finalized

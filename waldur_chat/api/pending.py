@@ -22,6 +22,7 @@ from rest_framework.views import APIView
 
 from waldur_chat.api import executor
 from waldur_chat.api.body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
+from waldur_chat.api.cycles import break_up_view
 from waldur_chat.api.hangup import has_hung_up
 from waldur_chat.api.idle import give_back_thread
 from waldur_chat.api.kept_threads import give_back_connections
@@ -156,7 +157,10 @@ class PendingResponse(HttpResponse, Generic[T]):
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
         del self.source  # Old releases of asgiref keep this response for long, and would keep the answer.
         finalized: HttpResponseBase = self.view.finalize_response(self.view.request, cast("Response", response))
-        return finalized.render() if isinstance(finalized, Response) else finalized
+        if isinstance(finalized, Response):
+            finalized.render()
+        break_up_view(self.view)
+        return finalized
 
 
 class AsyncPendingResponse(PendingResponse[T]):

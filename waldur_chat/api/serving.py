@@ -21,7 +21,7 @@ from django.dispatch import Signal
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from waldur_chat.api import edges, executor
+from waldur_chat.api import cycles, edges, executor
 
 REPLACED = ("handle", "listen_for_disconnect", "run_get_response", "send_response")
 """The methods of Django's handler that are not called; one that has its own of them must be left to it."""
@@ -53,11 +53,14 @@ async def serve(handler: ASGIHandler, scope: Any, receive: Receive, send: Send) 
                 response = response or await _answer(handler, request)
                 if request is not None and not getattr(response, "needs_request", True):
                     edges.part(response, request)
-                    del request
+                    cycles.break_up_request(request)
+                    request = None
                     body.close()
                 await _send(response, send)
         finally:
             await _end(handler, response)
+            if request is not None:
+                cycles.break_up_request(request)
 
 
 class _Hearing:

@@ -17,6 +17,7 @@ from waldur_chat.store import fetched, sql
 def with_user(model: type[Model], key: str) -> Any:
     """The token with its user, as `model.objects.select_related("user").get(key=key)` gives it; else None.
 
+    Only that the user does not point back to it: they would wait for the garbage collector.
     None also for models and databases of which the site may want something else.
     """
     if not _is_plain(model) or router.db_for_read(model) != DEFAULT_DB_ALIAS:
@@ -27,8 +28,6 @@ def with_user(model: type[Model], key: str) -> Any:
         size = fetched.size(model)
         token, user = fetched.instance(model, found[:size]), fetched.instance(owners, found[size:])
         link.set_cached_value(token, user)
-        if not link.remote_field.multiple:
-            link.remote_field.set_cached_value(user, token)
         return token
     return None
 
