@@ -189,7 +189,7 @@ def measure_invoke(only: Sequence[str], rounds: int) -> None:
     names = only or ["ours", "ours, gunicorn gthread", "DRF + SDK, gunicorn gthread"]
     kinds = {
         "at once": ("fake:tokens=50", 16, 400),
-        "in 1 second": ("fake:tokens=50&delay=0.02", 400, 1200),
+        "in 1 second": ("fake:tokens=50&delay=0.02", 800, 2400),
         "in 3 seconds": ("fake:tokens=50&delay=0.06", 600, 800),
     }
     found: dict[tuple[str, str], list[float]] = {}
