@@ -1,7 +1,7 @@
-"""Takes apart what points to itself, so that what was asked goes when it was answered, whoever it was of.
+"""Takes apart what points to itself, so that a question goes when it was answered.
 
-DRF's view and Django's request do, and the garbage collector comes late: until then each would keep the question, the
-token and the user, and all of them together would make its rounds longer.
+DRF's view and Django's request do, and the garbage collector comes late: until then each would keep the question, its
+token and its user, and all of them together would make the collector's rounds longer.
 """
 
 from __future__ import annotations
