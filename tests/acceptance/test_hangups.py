@@ -27,10 +27,8 @@ from tests.processes import Running, host, stats
 HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
 HEARTBEAT_SECONDS = 2.0
 GRACE_SECONDS = {"uvicorn": 0.5, "gunicorn-gthread": HEARTBEAT_SECONDS, "runserver": HEARTBEAT_SECONDS + 0.5}
-IDLE = 0 if find_spec("aiohttp") else 4
-"""Connections that the server's own client may keep: httpcore 1 forgets one whose request is cancelled when it stands
-but before anything is sent.
-"""
+IDLE = 0 if find_spec("aiohttp") else 2
+"""Connections that the server's own client may keep: httpx closes idle ones only when it is asked for another."""
 LOOP = 4 + IDLE, 2
 """What the first who leaves before his turn begins starts: the background loop, with three descriptors and a thread,
 and there the client of the provider, which is made in another thread and may keep a connection.

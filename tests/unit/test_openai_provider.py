@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import openai
 import pytest
@@ -98,15 +99,18 @@ def holders(words: bytes) -> list[type]:
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_an_answer_that_lasts_holds_no_prompt(is_first: bool) -> None:
+    words = f"Be kind to {uuid4()}."  # Which no other test has asked.
+    prompt = replace(PROMPT, messages=(Message(role="user", text=words),))
+
     async def main() -> None:
         async with asking("tokens=2&delay=30" if is_first else "tokens=1") as (_, provider):
             if not is_first:
                 await answer(provider)
                 provider._completion["model"] = "tokens=2&delay=30"
-            async with aclosing(provider.stream(PROMPT)) as events:
+            async with aclosing(provider.stream(prompt)) as events:
                 await anext(events)
                 gc.collect()
-                held_by = holders(PROMPT.messages[0].text.encode())
+                held_by = holders(words.encode())
                 assert [kind for kind in held_by if kind.__name__ != "ByteStream"] == []  # httpx's connection has it.
 
     run(main())

@@ -32,6 +32,7 @@ from waldur_chat.errors import (
 )
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
+from waldur_chat.providers.forgotten import close_forgotten
 from waldur_chat.providers.gathering import READ_AHEAD_BYTES, Gathering, wants_whole
 
 DRAIN_SECONDS = 0.1
@@ -74,7 +75,9 @@ def open_client() -> Any:
     try:
         client = openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # The extra is not installed.
-        return openai.DefaultAsyncHttpxClient(**options)
+        client = openai.DefaultAsyncHttpxClient(**options)
+        close_forgotten(client)
+        return client
     _read_little_ahead(client._transport)
     return client
 

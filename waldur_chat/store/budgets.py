@@ -122,10 +122,6 @@ class Charge:
         return self.usage.input_tokens + self.usage.output_tokens
 
 
-_Line = tuple[dict[str, Any], dict[str, int]]
-"""Of the ledger, and what is added to it."""
-
-
 class Booking:
     """Enters charges in the ledger and in the accounts, all of them in an order in which nobody waits in a circle.
 
@@ -138,7 +134,7 @@ class Booking:
         known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
         self._of_deleted = [one for one in entered if one.user_id is None and one.tokens]
         self._of_site = entered
-        self._steps: list[tuple[sql.Act, Callable[[Booking], None]]] = []
+        self._steps: list[tuple[sql.Act, Callable[[], None]]] = []
         for user_id, of_user in groupby(known, attrgetter("user_id")):
             self._enter_user(user_id, list(of_user))
 
@@ -150,9 +146,9 @@ class Booking:
         """Do what is left to do; `changed` is how many rows each of the acts has found."""
         for found, (_, make) in zip(changed, self._steps, strict=True):
             if not found:
-                make(self)
+                make()
         for one in self._of_deleted:
-            self._new_line(self._line(None, [one]))
+            self._new_line(*self._line(None, [one]))
         if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
             self._new_account(self._of_site, is_site=True)
 
@@ -161,11 +157,12 @@ class Booking:
         used = [charge for charge in charges if charge.tokens]
         for _, of_model in groupby(used, attrgetter("model")):
             line = self._line(user_id, list(of_model))
-            self._steps.append((_to_line(*line), partial(Booking._new_line, line=line)))
-        make = partial(Booking._new_account, charges=charges, user_id=user_id)
+            self._steps.append((_to_line(*line), partial(self._new_line, *line)))
+        make = partial(self._new_account, charges, user_id=user_id)
         self._steps.append((self._to_account(charges, user_id=user_id), make))
 
-    def _line(self, user_id: Any, charges: Sequence[Charge]) -> _Line:
+    def _line(self, user_id: Any, charges: Sequence[Charge]) -> tuple[dict[str, Any], dict[str, int]]:
+        """That of the ledger, and what is added to it."""
         line = {"day": self._today.day, "user_id": user_id, "model": charges[0].model[:200]}
         sums = {
             "turns": sum(one.turns for one in charges),
@@ -174,12 +171,12 @@ class Booking:
         }
         return line, sums
 
-    def _new_line(self, line: _Line) -> None:
+    def _new_line(self, line: Mapping[str, Any], sums: Mapping[str, int]) -> None:
         try:
             with transaction.atomic():
-                DayOfUsage.objects.create(**line[0], **line[1])
+                DayOfUsage.objects.create(**line, **sums)
         except IntegrityError:  # Another turn has made the line meanwhile.
-            sql.execute(*_to_line(*line))
+            sql.execute(*_to_line(line, sums))
 
     def _to_account(self, charges: Sequence[Charge], **owner: Any) -> sql.Act:
         """A process whose clock is behind counts into the newer period."""
