@@ -45,9 +45,12 @@ def there_are(kind: type) -> list[Any]:
     return [one for one in gc.get_objects() if type(one) is kind]  # Some objects hide what they are.
 
 
-async def ask(application: Any, operation: str, token: str, question: str = "Hi") -> bytes:
-    """What a server that gives a request to an application gets for its body."""
-    body, ended, sent = json.dumps({"input": question}).encode(), asyncio.Event(), b""
+async def ask(
+    application: Any, operation: str, token: str, question: str = "Hi", ended: asyncio.Event | None = None
+) -> bytes:
+    """What a server that gives a request to an application gets for its body. The client leaves when it has `ended`."""
+    body, sent = json.dumps({"input": question}).encode(), b""
+    ended = ended or asyncio.Event()
     received = [{"type": "http.request", "body": body}]
 
     async def receive() -> Any:
@@ -91,6 +94,16 @@ def test_no_turn_waits_for_the_collector(
 OF_A_REQUEST = (ASGIRequest, Request, Response, ChatViewSet, Booking)
 
 
+def counted() -> list[int]:
+    """How many there are of each kind; one at least, since DRF's schema of a view keeps the latest."""
+    return [len(there_are(kind)) for kind in OF_A_REQUEST]
+
+
+def no_more_than(before: list[int]) -> bool:
+    """Whether there are no more by now."""
+    return all(now <= then for now, then in zip(counted(), before, strict=True))
+
+
 @pytest.mark.parametrize("stores", [False, True])
 @pytest.mark.parametrize("case", ["invoke", "stream", "bad input", "no token", "a model that fails"])
 def test_nothing_of_a_request_waits_for_the_collector(
@@ -103,17 +116,38 @@ def test_nothing_of_a_request_waits_for_the_collector(
     asked = "" if case == "bad input" else "Hi"
     expected = {"bad input": b'"input"', "no token": b"credentials", "a model that fails": b"provider_busy"}
 
-    def counted() -> list[int]:
-        return [len(there_are(kind)) for kind in OF_A_REQUEST]
-
     async def main() -> None:
         with scripted(*([ProviderBusy()] if case == "a model that fails" else ["Hello"])):
             application = shedding.asgi(ASGIHandler())
             before: list[int] = []
             for _ in range(5):
                 assert expected.get(case, b"Hello") in await ask(application, operation, token, asked)
-                before = before or counted()  # DRF's schema of a view keeps the latest.
-            await until(lambda: all(now <= then for now, then in zip(counted(), before, strict=True)))
+                before = before or counted()
+            await until(lambda: no_more_than(before))
+
+    run(main())
+
+
+@pytest.mark.parametrize("operation", ["invoke", "stream"])
+def test_nothing_of_a_request_waits_for_the_collector_when_its_client_has_left(
+    operation: str, user: Any, settings: Any
+) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False}
+    token = Token.objects.create(user=user).key
+
+    async def main() -> None:
+        with scripted(60.0) as provider:
+            application = shedding.asgi(ASGIHandler())
+            before: list[int] = []
+            for number in range(1, 6):
+                leaving = asyncio.Event()
+                asking = asyncio.create_task(ask(application, operation, token, ended=leaving))
+                await until(lambda number=number: provider.opened == number)
+                leaving.set()
+                assert await asking == b""
+                await until(lambda number=number: provider.closed == number)
+                before = before or counted()
+            await until(lambda: no_more_than(before))
 
     run(main())
 

@@ -55,6 +55,7 @@ def test_token_and_user_are_those_of_the_orm(
         found = tokens.with_user(Token, key)
         assert state(found) == state(expected)
         assert state(found.user) == state(expected.user)
+    assert not found.user._state.fields_cache
     assert (found._state.db, found._state.adding) == ("default", False)
     assert found == expected
     assert type(found.user) is get_user_model()
@@ -93,12 +94,6 @@ def test_models_that_are_not_like_those_of_the_framework_are_left_alone() -> Non
         model("Shaped", key=key(unique=True), user=user(), shape=Shape()),
     ]
     assert [tokens.with_user(each, "x") for each in odd] == [None] * len(odd)
-
-
-def test_several_tokens_of_one_user_are_found_too(user: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    link: Any = Token._meta.get_field("user")
-    monkeypatch.setattr(link.remote_field, "multiple", True)
-    assert tokens.with_user(Token, key).user == user
 
 
 def test_who_is_inactive_or_unknown_is_told_so_as_before(call: Caller, user: Any) -> None:

@@ -127,7 +127,10 @@ class PendingResponse(HttpResponse, Generic[T]):
             reached = self._wait()
         except ChatError as error:
             return self.refuse(error)
-        return self.respond(reached)
+        else:
+            return self.respond(reached)
+        finally:
+            break_up_view(self.view)
 
     def respond(self, reached: T) -> HttpResponseBase:
         """The response to a turn that answers."""
@@ -157,10 +160,7 @@ class PendingResponse(HttpResponse, Generic[T]):
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
         del self.source  # Old releases of asgiref keep this response for long, and would keep the answer.
         finalized: HttpResponseBase = self.view.finalize_response(self.view.request, cast("Response", response))
-        if isinstance(finalized, Response):
-            finalized.render()
-        break_up_view(self.view)
-        return finalized
+        return finalized.render() if isinstance(finalized, Response) else finalized
 
 
 class AsyncPendingResponse(PendingResponse[T]):
@@ -178,7 +178,10 @@ class AsyncPendingResponse(PendingResponse[T]):
         except BaseException:
             self.source.close()
             raise
-        return self.respond(reached)
+        else:
+            return self.respond(reached)
+        finally:
+            break_up_view(self.view)
 
     async def _reach_with(self, own: executor.RequestExecutor, loop: asyncio.AbstractEventLoop) -> T:
         """Wait for what decides the status. A thread that is kept for later requests is given back meanwhile."""

@@ -147,6 +147,7 @@ class Booking:
         for found, (_, make) in zip(changed, self._steps, strict=True):
             if not found:
                 make()
+        self._steps.clear()  # They point back: all would wait for the garbage collector.
         for one in self._of_deleted:
             self._new_line(*self._line(None, [one]))
         if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
