@@ -39,3 +39,22 @@ def test_a_request_that_is_cancelled_at_any_moment_leaves_no_connection(*, is_mo
     client = httpx.AsyncClient(**ways, timeout=0.5)  # type: ignore[arg-type]
     close_forgotten(client)
     assert run(_kept_after_cancelling(client, way)) == []
+
+
+def test_what_others_use_stays_open() -> None:
+    async def main() -> None:
+        way = httpx.AsyncHTTPTransport()
+        client = httpx.AsyncClient(transport=way)
+        close_forgotten(client)
+        server = await asyncio.get_running_loop().create_server(_Silent, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        async with server, client:
+            one, other = (asyncio.create_task(client.get(f"http://{host}:{port}")) for _ in range(2))
+            await asyncio.sleep(0.1)
+            other.cancel()
+            await asyncio.wait({other})
+            assert [connection.is_closed() for connection in way._pool.connections] == [False]
+            one.cancel()
+            await asyncio.wait({one})
+
+    run(main())

@@ -284,6 +284,22 @@ def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> No
     run(main())
 
 
+def test_a_provider_that_speaks_while_its_turn_is_stopped_closes_in_peace() -> None:
+    async def main() -> None:
+        spec = ProviderSpec(name="default", backend=f"{__name__}.SpeaksWhileStopped", options={}, place="here")
+        turn = begin_with(spec)
+        SpeaksWhileStopped.stop = turn.cancel
+        assert await everything(turn) == [
+            Started(turn=turn.id, thread=""),
+            Delta(text="a"),
+            Cancelled(usage=guessed(1)),
+        ]
+        assert SpeaksWhileStopped.closed == 1
+
+    SpeaksWhileStopped.closed = 0
+    run(main())
+
+
 def test_a_provider_that_falls_silent_is_ended() -> None:
     events = told("a", USAGE, 30, silence_seconds=0.05)
     assert isinstance(events[-1], Failed)
@@ -549,6 +565,23 @@ class SlowToClose(Provider):
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.2)  # Longer than the turn may take: its time limit is a third reason to cancel.
+            type(self).closed += 1
+
+
+class SpeaksWhileStopped(Provider):
+    """Says something between the time its turn is told to stop and the time the turn's task is."""
+
+    closed = 0
+    stop: Callable[[], None]
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        try:
+            yield Delta(text="a")
+            type(self).stop()
+            await asyncio.sleep(0)
+            yield Delta(text="b")
+        finally:
+            await asyncio.sleep(0.01)
             type(self).closed += 1
 
 

@@ -78,6 +78,7 @@ class Turn:
         "_silence",
         "_sink",
         "_source",
+        "_stopping",
         "_tally",
         "_task",
         "_terminal",
@@ -123,6 +124,7 @@ class Turn:
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
         self._silence: Silence | None = None
+        self._stopping: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -258,7 +260,8 @@ class Turn:
         assert self._task is not None
         if self._terminal is None:
             self._settle(terminal)
-            self._running_loop.call_soon(self._task.cancel)  # Not before its first step: it would end without an event.
+            # Not before its first step: it would end without an event.
+            self._stopping = self._running_loop.call_soon(self._task.cancel)
 
     async def _run(self) -> None:
         running.add(self, self._running_loop)
@@ -328,8 +331,10 @@ class Turn:
                 self._silence.shorten(TRAILING_SECONDS)
 
     def _put(self, event: Delta | Reasoning) -> None:
-        if self._terminal is not None:
-            raise asyncio.CancelledError  # It was told to stop, and went on.
+        if self._terminal is not None:  # It was told to stop, and went on.
+            assert self._stopping is not None
+            self._stopping.cancel()  # See _stop(): not twice.
+            raise asyncio.CancelledError
         if event.text:
             self._length += len(event.text)
             if self._length > self.settings.answer_max_length:
