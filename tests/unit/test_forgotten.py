@@ -1,4 +1,4 @@
-"""What httpcore forgets is closed."""
+"""What httpcore forgets is closed, also where a task is cancelled while it closes something."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from waldur_chat.providers.forgotten import close_forgotten
 
 class _Silent(asyncio.Protocol):
     """Takes requests, and says nothing."""
+
+
+class _Endless(asyncio.Protocol):
+    """Begins an answer, and says nothing more."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
 
 
 async def _kept_after_cancelling(client: Any, way: Any) -> list[Any]:
@@ -56,5 +66,26 @@ def test_what_others_use_stays_open() -> None:
             assert [connection.is_closed() for connection in way._pool.connections] == [False]
             one.cancel()
             await asyncio.wait({one})
+
+    run(main())
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_response_is_closed_to_the_end_by_a_task_that_is_cancelled(steps: int) -> None:
+    async def main() -> None:
+        way = httpx.AsyncHTTPTransport()
+        client = httpx.AsyncClient(transport=way)
+        close_forgotten(client)
+        server = await asyncio.get_running_loop().create_server(_Endless, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        async with server, client:
+            response = await client.send(client.build_request("GET", f"http://{host}:{port}"), stream=True)
+            closing = asyncio.create_task(response.aclose())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait({closing})
+            await asyncio.sleep(0.05)
+            assert (way._pool.connections, way._pool._requests) == ([], [])  # type: ignore[attr-defined]
 
     run(main())

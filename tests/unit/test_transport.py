@@ -116,6 +116,30 @@ def test_a_body_that_cannot_be_closed_does_not_leave_its_response_open() -> None
     assert run(main())
 
 
+def test_who_is_cancelled_while_a_body_is_being_closed_is_told_nothing_else() -> None:
+    async def slow() -> AsyncGenerator[bytes, None]:
+        try:
+            yield TEXT + END
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.2)
+
+    async def main() -> bool:
+        response = Response(slow())
+
+        async def read() -> None:
+            async for _ in relayed(response):
+                pass
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(transport.DRAIN_SECONDS + 0.1)
+        reading.cancel()
+        await asyncio.wait({reading})
+        return reading.cancelled() and response.closed
+
+    assert run(main())
+
+
 @pytest.mark.parametrize("rest", [(), (b"\n",), (60.0,), (ConnectionResetError(),)])
 def test_what_follows_the_end_troubles_nobody(
     rest: tuple[bytes | Exception | float, ...], monkeypatch: pytest.MonkeyPatch

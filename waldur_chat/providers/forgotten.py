@@ -1,10 +1,12 @@
-"""Closes connections that httpcore 1 forgets: those whose request is cancelled when they stand, but before it is sent.
+"""Closes connections that httpcore forgets when a task is cancelled, which would stay open for as long as the process.
 
-They would stay open for as long as the process, and take the place of others. httpcore2 closes them itself.
+There are two sorts: those of requests that are cancelled when the connection stands, but before they are sent
+(httpcore2 closes these itself); and those that httpcore is about to close for another reason at that moment.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -23,7 +25,7 @@ def close_forgotten(client: Any) -> None:
 async def _handle(known: Callable[[], Any], handle: Callable[[Any, Any], Awaitable[Any]], request: Any) -> Any:
     pool = known()  # It would point to itself.
     try:
-        return await handle(pool, request)
+        response = await handle(pool, request)
     except BaseException:
         in_use = {one.connection for one in pool._requests}
         for connection in pool.connections:
@@ -31,3 +33,11 @@ async def _handle(known: Callable[[], Any], handle: Callable[[Any, Any], Awaitab
                 with suppress(Exception):
                     await connection.aclose()
         raise
+    for stream in (response.stream, response.stream._stream):
+        stream.aclose = partial(_close, ref(stream), type(stream).aclose)
+    return response
+
+
+async def _close(known: Callable[[], Any], close: Callable[[Any], Any]) -> None:
+    """Close a stream, in a task that nobody cancels."""
+    await asyncio.shield(close(known()))

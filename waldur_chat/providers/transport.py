@@ -15,6 +15,7 @@ from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
+from types import AsyncGeneratorType
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -234,7 +235,7 @@ async def relay(ask: Callable[[], Awaitable[Response]], reader: Reader) -> Async
                 yield event
             await drain(response, chunks)
         finally:
-            if isinstance(chunks, AsyncGenerator):
+            if isinstance(chunks, AsyncGeneratorType) and not chunks.ag_running:  # It may be closing still.
                 await chunks.aclose()
 
 
