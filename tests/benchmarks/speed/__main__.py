@@ -81,21 +81,18 @@ def token_costs(
 
 
 def show_costs(found: dict[str, dict[str, list[float]]], against: Sequence[str]) -> None:
-    """A table of costs, and of ours against those of some; also of ours without what the host pays for a request."""
+    """A table of costs, and how many times ours those of some are: the median of what each round says by itself."""
     print(f"{'microseconds a token':30}" + "".join(f"{kind:>22}" for kind in KINDS))
     for name, costs in found.items():
         cells = (f"{median(costs[kind]):10.2f} ±{spread(costs[kind]):4.0%}" for kind in KINDS)
         print(f"{name:30}" + "".join(f"{cell:>22}" for cell in cells))
-    shares = {"": 0.0}
-    if servers.HOST in found:
-        shares[", without the host's share"] = median(found[servers.HOST]["one"])
-    for name, (label, share) in product((one for one in found if one.startswith("ours")), shares.items()):
-        for other in against:
-            ratios = (
-                f"{kind} {median(found[other][kind]) / (median(found[name][kind]) - share / tokens):.2f}"
-                for kind, (_, tokens) in KINDS.items()
-            )
-            print(f"{other} / {name}{label}: " + ", ".join(ratios))
+    for name, other in product((one for one in found if one.startswith("ours")), against):
+        ratios = (f"{kind} {_times(found[other][kind], found[name][kind]):.2f}" for kind in KINDS)
+        print(f"{other} / {name}: " + ", ".join(ratios))
+
+
+def _times(some: Sequence[float], ours: Sequence[float]) -> float:
+    return median(theirs / own for theirs, own in zip(some, ours, strict=True))
 
 
 def spread(values: Sequence[float]) -> float:
