@@ -42,6 +42,7 @@ PEERS = [
     servers.HOST,
 ]  # fmt: skip
 OURS = ["ours", "ours, without the extra", "ours, granian", "ours, gunicorn gthread"]
+GROWING = 5
 HELD, HELD_RAMP, HELD_TOKENS = 2000, 40.0, 300
 CONNECTIONS = 12
 REFUSED = 2000
@@ -253,18 +254,19 @@ def measure_growth(only: Sequence[str], rounds: int) -> None:
                 ]
                 print(f"{one.name}: {streams:5} streams, a token each 200 ms: {median(costs):.1f} us a token")
             for tokens in (250, 2_500, 25_000, 180_000):
-                streams = min(STREAMS, max(1, 50_000 // tokens))
-                costs = [_slope(one, streams, "fake:tokens={}", 1, tokens) for _ in range(rounds * 3)]
-                print(f"{one.name}: {tokens:6} tokens in burst, {streams} streams: {median(costs):.2f} us a token")
+                streams = max(GROWING, 50_000 // tokens)
+                costs = [_slope(one, streams, "fake:tokens={}", 1, tokens, GROWING) for _ in range(rounds * 3)]
+                print(f"{one.name}: {tokens:6} tokens in burst, {GROWING} at once: {median(costs):.2f} us a token")
 
 
-def _slope(one: Started, streams: int, question: str, short: int, long: int) -> float:
-    """Microseconds for each token that an answer is longer."""
+def _slope(one: Started, streams: int, question: str, short: int, long: int, at_once: int | None = None) -> float:
+    """Microseconds for each token that an answer is longer; all streams run at once, or so many."""
     used = {}
     for tokens in (short, long):
         before = one.cpu_seconds()
         requests = [one.request(question.format(tokens))] * streams
-        asyncio.run(asking.read_all(one.running.port, requests, f"w{tokens - 1}"))
+        for reading in asyncio.run(asking.in_turns(one.running.port, requests, at_once or streams)):
+            asking.check(reading, f"w{tokens - 1}")
         used[tokens] = one.cpu_seconds() - before
     return (used[long] - used[short]) / streams / (long - short) * 1e6
 
