@@ -33,8 +33,9 @@ async def _handle(known: Callable[[], Any], handle: Callable[[Any, Any], Awaitab
                 with suppress(Exception):
                     await connection.aclose()
         raise
-    for stream in (response.stream, response.stream._stream):
-        stream.aclose = partial(_close, ref(stream), type(stream).aclose)
+    with suppress(AttributeError):  # Another release may be made in another way.
+        for stream in (response.stream, response.stream._stream):
+            stream.aclose = partial(_close, ref(stream), type(stream).aclose)
     return response
 
 
