@@ -180,14 +180,14 @@ class TestStored:
         assert self.leave(settings, authorization, 0.2, "Hel", 60).status == "cancelled"
 
     def test_who_comes_back_in_time_reads_it_to_the_end(self, settings: Any, user: Any) -> None:
-        settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": 0.2}
-        with scripted("Hel", 0.6, "lo"):
+        settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": 1.0}
+        with scripted("Hel", 2.5, "lo"):
             turn = begin(user, "Hi")
             turn.close()
             view = Viewing(replays.of_user(user, Turn.objects.get().uuid))
             view.start(background.loop())
             assert view.take_blocking(10)
-            time.sleep(0.3)
+            time.sleep(1.2)
             view.close()
             other = Viewing(replays.of_user(user, Turn.objects.get().uuid))
             other.start(background.loop())
