@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -27,19 +28,19 @@ class _Endless(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
 
 
-async def _kept_after_cancelling(client: Any, way: Any) -> list[Any]:
-    """The connections that are open after requests that were cancelled at each of their first steps."""
-    server = await asyncio.get_running_loop().create_server(_Silent, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    async with server, client:
-        for steps in range(60):
-            asking = asyncio.create_task(client.get(f"http://{host}:{port}"))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            asking.cancel()
-            with suppress(asyncio.CancelledError, httpx.ReadTimeout):  # Python 3.10 may lose a cancellation.
-                await asking
-        return [one for one in way._pool.connections if not one.is_closed()]
+@asynccontextmanager
+async def _address(server: type[asyncio.Protocol], client: httpx.AsyncClient) -> AsyncIterator[str]:
+    """Of such a server; it and the client are closed at the end."""
+    serving = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    host, port = serving.sockets[0].getsockname()
+    async with serving, client:
+        yield f"http://{host}:{port}"
+
+
+async def _cancel_after(steps: int, task: asyncio.Task[Any]) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
 
 
 @pytest.mark.parametrize("is_mounted", [False, True])
@@ -48,18 +49,27 @@ def test_a_request_that_is_cancelled_at_any_moment_leaves_no_connection(*, is_mo
     ways = {"mounts": {"http://": way, "http://elsewhere": None}} if is_mounted else {"transport": way}
     client = httpx.AsyncClient(**ways, timeout=0.5)  # type: ignore[arg-type]
     close_forgotten(client)
-    assert run(_kept_after_cancelling(client, way)) == []
+
+    async def main() -> None:
+        async with _address(_Silent, client) as address:
+            for steps in range(60):
+                asking = asyncio.create_task(client.get(address))
+                await _cancel_after(steps, asking)
+                with suppress(asyncio.CancelledError, httpx.ReadTimeout):  # Python 3.10 may lose a cancellation.
+                    await asking
+            assert [one for one in way._pool.connections if not one.is_closed()] == []
+
+    run(main())
 
 
 def test_what_others_use_stays_open() -> None:
+    way = httpx.AsyncHTTPTransport()
+    client = httpx.AsyncClient(transport=way)
+    close_forgotten(client)
+
     async def main() -> None:
-        way = httpx.AsyncHTTPTransport()
-        client = httpx.AsyncClient(transport=way)
-        close_forgotten(client)
-        server = await asyncio.get_running_loop().create_server(_Silent, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()
-        async with server, client:
-            one, other = (asyncio.create_task(client.get(f"http://{host}:{port}")) for _ in range(2))
+        async with _address(_Silent, client) as address:
+            one, other = (asyncio.create_task(client.get(address)) for _ in range(2))
             await asyncio.sleep(0.1)
             other.cancel()
             await asyncio.wait({other})
@@ -72,18 +82,15 @@ def test_what_others_use_stays_open() -> None:
 
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_a_response_is_closed_to_the_end_by_a_task_that_is_cancelled(steps: int) -> None:
+    way = httpx.AsyncHTTPTransport()
+    client = httpx.AsyncClient(transport=way)
+    close_forgotten(client)
+
     async def main() -> None:
-        way = httpx.AsyncHTTPTransport()
-        client = httpx.AsyncClient(transport=way)
-        close_forgotten(client)
-        server = await asyncio.get_running_loop().create_server(_Endless, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()
-        async with server, client:
-            response = await client.send(client.build_request("GET", f"http://{host}:{port}"), stream=True)
+        async with _address(_Endless, client) as address:
+            response = await client.send(client.build_request("GET", address), stream=True)
             closing = asyncio.create_task(response.aclose())
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            closing.cancel()
+            await _cancel_after(steps, closing)
             await asyncio.wait({closing})
             await asyncio.sleep(0.05)
             assert (way._pool.connections, way._pool._requests) == ([], [])  # type: ignore[attr-defined]
