@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
-from waldur_chat import watch
-from waldur_chat.engine import running
-from waldur_chat.watch import watch_of_process
+from waldur_chat.engine import running_turns
+from waldur_chat.turns import heartbeat
+from waldur_chat.turns.heartbeat import watch_of_process
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 """Tables whose rows the migrations have made."""
@@ -27,7 +27,7 @@ def host_urls() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def no_lingering() -> None:
     """The watch of this process ends with its last turn, so that no test sees queries of an earlier one's."""
-    watch.LINGER_SECONDS = 0.0
+    heartbeat.LINGER_SECONDS = 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def nobody_is_watched() -> Iterator[None]:
 def nobody_is_stopping() -> Iterator[None]:
     """A server that stopped during a test does not stop during the next one."""
     yield
-    running._stopping_since = None
+    running_turns._stopping_since = None
 
 
 @pytest.fixture(autouse=True)

@@ -25,18 +25,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.asyncio import async_unsafe
 
-from waldur_chat import asking, conf
-from waldur_chat.engine import background, running
-from waldur_chat.engine.gate import gate_of_process
+from waldur_chat import conf
+from waldur_chat.engine import running_turns
+from waldur_chat.engine.limiter import gate_of_process
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Thread
 from waldur_chat.record import Caller
-from waldur_chat.store import endings, live, seats
-from waldur_chat.store.replays import Replay
-from waldur_chat.viewing import Viewing
+from waldur_chat.runtime import loop as background_loop
+from waldur_chat.store.turns import finish, leases, slots
+from waldur_chat.store.turns.replays import Replay
+from waldur_chat.turns import start
+from waldur_chat.turns.resume import Viewing
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def stream(
     stops the turn.
     """
     turn = prepare(Question(text=text, thread=thread), load(), _caller(user), user)
-    turn.start(background.loop())
+    turn.start(background_loop.loop())
     try:
         while True:
             events = turn.take_blocking()
@@ -111,7 +113,7 @@ async def astream(
 def load() -> conf.Settings:
     """The settings. Raises `ChatNotConfigured` where they cannot work, or nothing can in this process."""
     try:
-        background.check()
+        background_loop.check()
         return conf.load()
     except ImproperlyConfigured as error:
         logger.error("The chat cannot work: %s", error)
@@ -144,10 +146,10 @@ def open_turn(
     if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
-    if key and user and (replay := asking.before(question, user, key)):
+    if key and user and (replay := start.before(question, user, key)):
         return Viewing(replay)
     gate_of_process().check(caller.user_id, settings)
-    begun = asking.begin(question, settings, user, key)
+    begun = start.begin(question, settings, user, key)
     if isinstance(begun, Replay):
         return Viewing(begun)
     prompt = Prompt(
@@ -156,8 +158,8 @@ def open_turn(
         request_id=caller.request_id,
         connect_seconds=settings.connect_seconds,
     )
-    held = seats.held if seats.limits(settings, caller.user_id) else None
-    return Turn(settings, prompt, caller, held, asking.keeper(begun))
+    held = slots.held if slots.limits(settings, caller.user_id) else None
+    return Turn(settings, prompt, caller, held, start.keeper(begun))
 
 
 def cancel(turn_id: str) -> bool:
@@ -165,7 +167,7 @@ def cancel(turn_id: str) -> bool:
 
     Whether somebody may stop it is the caller's decision.
     """
-    return running.cancel(turn_id)
+    return running_turns.cancel(turn_id)
 
 
 def cancel_thread(thread: Thread) -> None:
@@ -173,9 +175,9 @@ def cancel_thread(thread: Thread) -> None:
 
     Whether somebody may stop it is the caller's decision.
     """
-    for turn_id in live.ask_to_cancel(thread):
-        running.cancel(turn_id)
-    endings.end_abandoned(thread=thread)
+    for turn_id in leases.ask_to_cancel(thread):
+        running_turns.cancel(turn_id)
+    finish.end_abandoned(thread=thread)
 
 
 def _prepare_apart(question: Question, user: Any | None) -> Turn:

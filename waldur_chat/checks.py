@@ -34,10 +34,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from waldur_chat import conf, registry
-from waldur_chat.api import access, throttles
+from waldur_chat.api.request import auth, throttles
 
 README = "The README lists the settings."
-VIEWS = "waldur_chat.api.views"
+VIEWS = "waldur_chat.api.views.chat"
 SHORTER = (
     ("CONNECT_SECONDS", "FIRST_EVENT_SECONDS"),
     ("FIRST_EVENT_SECONDS", "TURN_SECONDS"),
@@ -145,7 +145,7 @@ def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 @register(Tags.security)
 def check_authentication(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E003."""
-    if access.host_configured_authentication() or access.tokens_are_installed():
+    if auth.host_configured_authentication() or auth.tokens_are_installed():
         return []
     return [
         _error(

@@ -18,9 +18,9 @@ from typing import Any
 
 from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.fast_path import shorten
-from waldur_chat.api.request_ids import HEADER, sane_or_new
+from waldur_chat.api.request.request_id import HEADER, sane_or_new
 from waldur_chat.conf import site_value
-from waldur_chat.engine.gate import COME_AGAIN_SECONDS
+from waldur_chat.engine.limiter import COME_AGAIN_SECONDS
 from waldur_chat.errors import ChatBusy
 
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
@@ -126,7 +126,7 @@ def _is_chat(method: str, path: str, root: str) -> bool:
     """Whether the request would come to the API; imported here, since this module is imported before the settings."""
     from django.urls import Resolver404, resolve
 
-    from waldur_chat.api.views import ChatViewSet
+    from waldur_chat.api.views.chat import ChatViewSet
 
     try:
         return method == "POST" and getattr(resolve(path.removeprefix(root)).func, "cls", None) is ChatViewSet

@@ -14,18 +14,19 @@ from django.db import connections
 from django.utils import timezone
 
 from tests.acceptance.databases import HOST, opened
-from waldur_chat import bell
-from waldur_chat.bell import Bell
 from waldur_chat.models import Piece, Turn
-from waldur_chat.store import pieces, sql
-from waldur_chat.store.pieces import Written
+from waldur_chat.store import sql
+from waldur_chat.store.turns import partials
+from waldur_chat.store.turns.partials import Written
+from waldur_chat.turns import notifier
+from waldur_chat.turns.notifier import Bell
 
 
 @pytest.fixture
 def waiting(postgresql_address: str, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A connection to PostgreSQL, on which a bell listens and the store writes."""
     with django_db_blocker.unblock(), opened(postgresql_address):
-        monkeypatch.setattr(bell, "connection", connections[HOST])
+        monkeypatch.setattr(notifier, "connection", connections[HOST])
         monkeypatch.setattr(sql, "database", lambda: connections[HOST])
         yield connections[HOST]
 
@@ -52,7 +53,7 @@ def test_who_begins_to_listen_looks_first(waiting: Any) -> None:
 
 
 def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bell, "RINGING_SECONDS", 10.0)
+    monkeypatch.setattr(notifier, "RINGING_SECONDS", 10.0)
     one, began = Bell(), time.monotonic()
     one.wait(10)
     timer = ringing(elsewhere, 0.2)
@@ -62,7 +63,7 @@ def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.Mo
 
 
 def test_nobody_waits_for_ever(waiting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bell, "RINGING_SECONDS", 0.1)
+    monkeypatch.setattr(notifier, "RINGING_SECONDS", 0.1)
     one = Bell()
     one.wait(10)
     one.wait(10)
@@ -72,7 +73,7 @@ def test_nobody_waits_for_ever(waiting: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_connection_that_is_given_back_listens_no_more(waiting: Any) -> None:
     one = Bell()
     one.wait(10)
-    with mock.patch.object(bell, "connections"):
+    with mock.patch.object(notifier, "connections"):
         one.close()
     with waiting.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_listening_channels()")
@@ -96,9 +97,9 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     user = get_user_model().objects.using(HOST).create(username="alice")
     turn = Turn.objects.using(HOST).create(user=user, expires=timezone.now())
     elsewhere.execute(f"LISTEN {pieces.CHANNEL}")
-    pieces.write([Written(row=turn.pk, position=0, text="a\0b"), Written(row=turn.pk, position=3, text="c")])
+    partials.write([Written(row=turn.pk, position=0, text="a\0b"), Written(row=turn.pk, position=3, text="c")])
     assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
-    sql.execute(*pieces.removing([turn.pk]))
+    sql.execute(*partials.removing([turn.pk]))
     assert not Piece.objects.using(HOST).exists()
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1

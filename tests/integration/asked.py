@@ -8,8 +8,10 @@ from waldur_chat import conf
 from waldur_chat.events import Stored, Usage
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread, Turn
-from waldur_chat.store import budgets, endings, turns
-from waldur_chat.store.turns import Begun, Promise, Told
+from waldur_chat.store.budgets import accounts
+from waldur_chat.store.turns import begin as begin_turns
+from waldur_chat.store.turns import finish
+from waldur_chat.store.turns.begin import Begun, Promise, Told
 
 USED = Usage(input_tokens=3, output_tokens=4)
 
@@ -17,15 +19,15 @@ USED = Usage(input_tokens=3, output_tokens=4)
 def begin(user: Any, text: str | None = "Hello", *, promise: Promise | None = None, **question: Any) -> Begun:
     """Write a question and its turn, under the settings of the site."""
     settings = conf.load()
-    limited = budgets.accounts(user, settings)
-    return turns.begin(
-        user, Question(text=text, **question), settings, promise or Promise(), limited, Told(), turns.Request()
+    limited = accounts.accounts(user, settings)
+    return begin_turns.begin(
+        user, Question(text=text, **question), settings, promise or Promise(), limited, Told(), begin_turns.Request()
     )
 
 
 def end(begun: Begun, text: str = "An answer", status: str = "finished", **fields: Any) -> Stored | None:
     """End that turn."""
-    return endings.end(begun.turn, endings.Ending(status=status, text=text, **{"usage": USED, "model": "m", **fields}))
+    return finish.end(begun.turn, finish.Ending(status=status, text=text, **{"usage": USED, "model": "m", **fields}))
 
 
 def row_of(begun: Begun) -> Turn:

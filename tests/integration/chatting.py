@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.test import override_settings
 
-from waldur_chat import titles
 from waldur_chat.events import ProviderEvent, Usage
 from waldur_chat.messages import Prompt
 from waldur_chat.models import Thread, Turn
 from waldur_chat.testing import Script, ScriptedProvider, Step
+from waldur_chat.turns import titles
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from tests.integration.rest import JSON, Person, message_of
 from tests.integration.stored import thread_of, turn_in
 from waldur_chat.models import Budget, Message, Reading, Session, SystemPrompt, SystemPromptVersion, Thread, Turn
-from waldur_chat.store import prompts
+from waldur_chat.store.conversations import system_prompts
 from waldur_chat.testing import scripted
 from waldur_chat.users import uuid_of
 
@@ -122,7 +122,7 @@ class World:
         self.who = who
         self.caller = Person(role, is_staff=role == "staff", is_active=role != "inactive")
         self.client = Client() if who == "stranger" else self.caller.client
-        self.prompt = prompts.create(self.caller.user, name="Default", custom_instructions=SECRET)
+        self.prompt = system_prompts.create(self.caller.user, name="Default", custom_instructions=SECRET)
         self.mine = thread_of(self.caller.user, "Hello", "Hi", name="Mine")
         self.somebody = get_user_model().objects.create_user("somebody", email=f"{SECRET}@example.com")
         self.theirs = thread_of(self.somebody, SECRET, SECRET, name=SECRET)

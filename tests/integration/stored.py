@@ -13,7 +13,8 @@ from rest_framework.authtoken.models import Token
 
 from waldur_chat.events import Usage
 from waldur_chat.models import Message, Session, Thread, Turn
-from waldur_chat.store import budgets, sql
+from waldur_chat.store import sql
+from waldur_chat.store.budgets import accounts
 
 
 def days_ago(days: float) -> datetime:
@@ -49,7 +50,7 @@ def first_word(queries: CaptureQueriesContext) -> str:
 
 def charge(user: Any, model: str, usage: Usage, *, turns: int = 1, reserved: int = 0) -> None:
     """Charge a user, as the end of a turn does; None for one who was deleted."""
-    used = budgets.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
-    booking = budgets.Booking([used])
+    used = accounts.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
+    booking = accounts.Booking([used])
     with transaction.atomic():
         booking.complete(sql.together(booking.acts()))

@@ -28,7 +28,7 @@ from waldur_chat.models import (
     SystemPromptVersion,
     Thread,
 )
-from waldur_chat.store import prompts
+from waldur_chat.store.conversations import system_prompts
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def everything(thread: Thread, user: Any, root: Any) -> dict[str, Any]:
         "thread": thread,
         "message": thread.messages.first(),
         "budget": Budget.objects.create(user=user, daily_limit=10),
-        "systemprompt": prompts.create(root, name="Default", custom_instructions="Be kind."),
+        "systemprompt": system_prompts.create(root, name="Default", custom_instructions="Be kind."),
         "dayofusage": DayOfUsage.objects.create(day=date(2026, 7, 1), user=user, model="m", turns=1),
         "reading": Reading.objects.create(reader=root, owner=user, thread=thread.uuid, place="api"),
     }
@@ -299,13 +299,13 @@ def test_a_new_prompt_has_a_first_version_by_its_author(admin: Client, root: Any
 
 
 def test_a_change_of_the_instructions_is_a_version(admin: Client, root: Any) -> None:
-    kept = prompts.create(root, name="Default", custom_instructions="Be kind.")
+    kept = system_prompts.create(root, name="Default", custom_instructions="Be kind.")
     admin.post(address("systemprompt", "change", kept.pk), prompt(custom_instructions="Be brief."))
     assert list(kept.versions.values_list("number", "custom_instructions")) == [(1, "Be kind."), (2, "Be brief.")]
 
 
 def test_a_change_of_the_name_is_none(admin: Client, root: Any) -> None:
-    kept = prompts.create(root, name="Default", custom_instructions="Be kind.")
+    kept = system_prompts.create(root, name="Default", custom_instructions="Be kind.")
     admin.post(address("systemprompt", "change", kept.pk), prompt(name="Kind"))
     kept.refresh_from_db()
     assert (kept.name, kept.versions.count()) == ("Kind", 1)
@@ -318,14 +318,14 @@ def act(client: Client, action: str, *chosen: SystemPrompt) -> str:
 
 
 def test_a_prompt_is_activated_and_deactivated(admin: Client, root: Any) -> None:
-    one = prompts.create(root, name="One")
+    one = system_prompts.create(root, name="One")
     assert "One is active now." in act(admin, "activate", one)
     act(admin, "deactivate", one)
     assert not SystemPrompt.objects.filter(is_active=True).exists()
 
 
 def test_two_prompts_cannot_be_activated(admin: Client, root: Any) -> None:
-    two = [prompts.create(root, name=name) for name in "ab"]
+    two = [system_prompts.create(root, name=name) for name in "ab"]
     assert "Only one system prompt can be active." in act(admin, "activate", *two)
     assert not SystemPrompt.objects.filter(is_active=True).exists()
 

@@ -15,14 +15,16 @@ from tests.integration.chatting import USAGE, TitlingProvider, only_thread, sett
 from tests.integration.rest import running_in
 from tests.integration.stored import thread_of, turn_in
 from tests.unit.aio import scripted_spec, settings_with
-from waldur_chat import asking, chat, registry
+from waldur_chat import chat, registry
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.errors import BudgetExhausted, ChatNotConfigured, ThreadBusy, ThreadNotFound
 from waldur_chat.events import Cancelled, Finished, Started
 from waldur_chat.messages import Question
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import prompts, turns
+from waldur_chat.store.conversations import system_prompts
+from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.testing import Script, scripted
+from waldur_chat.turns import start
 
 BROKEN = ProviderSpec(name="broken", backend="waldur_chat.nowhere.Provider", options={}, place="a test")
 LIMITED = {"USER_TOKENS_DAILY": 10_000}
@@ -122,20 +124,20 @@ def test_the_assistant_opens_a_conversation_that_has_no_question(user: Any) -> N
 def test_the_model_is_told_the_sites_prompt_and_then_that_of_staff(user: Any, settings: Any) -> None:
     names = {"ASSISTANT_NAME": "Ada", "ORGANIZATION": "the Institute"}
     settings.WALDUR_CHAT = {"SYSTEM_PROMPT": "You are {assistant_name}.", "STORAGE": True, **names}
-    prompt = prompts.create(user, name="Kind", custom_instructions="Serve {organization}, not {others}.")
-    prompts.activate(prompt)
+    prompt = system_prompts.create(user, name="Kind", custom_instructions="Serve {organization}, not {others}.")
+    system_prompts.activate(prompt)
     assert told(user=user)[0] == ("system", "You are Ada.\n\nServe the Institute, not {others}.")
     assert Turn.objects.get().system_prompt == prompt.versions.get()
 
 
 def test_the_prompt_of_staff_stands_alone_where_the_site_has_none(user: Any) -> None:
-    prompts.activate(prompts.create(user, name="Kind", custom_instructions="Be kind."))
+    system_prompts.activate(system_prompts.create(user, name="Kind", custom_instructions="Be kind."))
     assert told(user=user) == [("system", "Be kind."), ("user", "Hi")]
 
 
 def test_who_asks_without_a_user_is_told_the_sites_prompt_alone(user: Any, settings: Any) -> None:
     settings.WALDUR_CHAT = {"SYSTEM_PROMPT": "Be brief."}
-    prompts.activate(prompts.create(user, name="Kind", custom_instructions="Be kind."))
+    system_prompts.activate(system_prompts.create(user, name="Kind", custom_instructions="Be kind."))
     assert told() == [("system", "Be brief."), ("user", "Hi")]
 
 
@@ -161,7 +163,7 @@ def test_without_storage_tokens_are_reserved_while_the_turn_runs(user: Any, limi
     with scripted("Hello", 60):
         events = chat.stream("Hi", user=user)
         next(events)
-        assert Budget.objects.get(user=user).reserved > asking.USUAL_OUTPUT_TOKENS
+        assert Budget.objects.get(user=user).reserved > start.USUAL_OUTPUT_TOKENS
         events.close()
         settled()
     assert Budget.objects.get(user=user).reserved == 0
@@ -176,7 +178,7 @@ def test_without_storage_the_assistant_may_open_on_a_budget(user: Any, limited: 
 def test_an_answer_without_a_limit_of_its_own_is_ended_at_what_was_reserved(
     user: Any, limited: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "USUAL_OUTPUT_TOKENS", 4)
+    monkeypatch.setattr(start, "USUAL_OUTPUT_TOKENS", 4)
     with scripted("x" * 16, 60) as provider:
         answer = chat.invoke("Hi", user=user)
     assert (answer.reason, answer.text, provider.closed) == ("length", "x" * 16, 1)
@@ -211,8 +213,8 @@ def test_turns_of_dead_processes_give_back_what_they_held(
 
 def test_providers_that_cannot_be_made_promise_nothing() -> None:
     scripted_one = scripted_spec(Script(steps=[]), "scripted")
-    assert asking._limits(settings_with(BROKEN)) == turns.Promise()
-    assert asking._limits(settings_with(BROKEN, scripted_one)).output_tokens == asking.USUAL_OUTPUT_TOKENS
+    assert start._limits(settings_with(BROKEN)) == begin_turns.Promise()
+    assert start._limits(settings_with(BROKEN, scripted_one)).output_tokens == start.USUAL_OUTPUT_TOKENS
 
 
 def test_the_provider_that_may_say_most_is_reserved_for() -> None:
@@ -220,9 +222,9 @@ def test_the_provider_that_may_say_most_is_reserved_for() -> None:
     nothing = Script(steps=[])
     spec = ProviderSpec(name="one", backend=path, options={"script": nothing, "title": nothing}, place="a test")
     assert registry.build(spec).max_output_tokens == 1000
-    assert asking._limits(settings_with(spec)) == turns.Promise(output_tokens=1000)
-    both = asking._limits(settings_with(spec, scripted_spec(nothing, "scripted")))
-    assert both == turns.Promise(output_tokens=asking.USUAL_OUTPUT_TOKENS, is_kept=False)
+    assert start._limits(settings_with(spec)) == begin_turns.Promise(output_tokens=1000)
+    both = start._limits(settings_with(spec, scripted_spec(nothing, "scripted")))
+    assert both == begin_turns.Promise(output_tokens=start.USUAL_OUTPUT_TOKENS, is_kept=False)
 
 
 def test_a_provider_that_cannot_be_made_costs_nothing(user: Any, settings: Any) -> None:
@@ -258,7 +260,7 @@ def test_a_question_does_not_wait_for_ever_for_the_turn_before_it(
     user: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WALDUR_CHAT = {"STORAGE": True, "BUSY_THREAD": "cancel"}
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(start, "WAIT_SECONDS", 0.1)
     thread = thread_of(user)
     running_in(thread, user=user)
     began = time.monotonic()
@@ -277,14 +279,14 @@ def test_a_turn_of_a_dead_process_makes_room(user: Any) -> None:
 
 
 def test_a_turn_that_ended_meanwhile_is_in_nobodys_way(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin, refusals = turns.begin, [ThreadBusy("")]
+    begin, refusals = begin_turns.begin, [ThreadBusy("")]
 
     def refusing_once(*args: Any) -> Any:
         if refusals:
             raise refusals.pop()
         return begin(*args)
 
-    monkeypatch.setattr(turns, "begin", refusing_once)
+    monkeypatch.setattr(begin_turns, "begin", refusing_once)
     with scripted("Hello"):
         assert invoke("Hi", user=user) == "Hello"
 

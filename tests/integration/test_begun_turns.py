@@ -23,9 +23,10 @@ from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Budget, Message, Thread, Turn
 from waldur_chat.providers.base import Provider
-from waldur_chat.store import live, turns
-from waldur_chat.store.live import Alive
-from waldur_chat.store.turns import Promise, Told
+from waldur_chat.store.turns import begin as begin_turns
+from waldur_chat.store.turns import leases
+from waldur_chat.store.turns.begin import Promise, Told
+from waldur_chat.store.turns.leases import Alive
 
 pytestmark = pytest.mark.django_db
 ASKED = (Said(role="user", text="Hello"),)
@@ -103,8 +104,8 @@ def test_an_opening_gets_no_title(alice: Person) -> None:
 
 
 def test_the_system_prompt_comes_first(alice: Person) -> None:
-    begun = turns.begin(
-        alice.user, Question(text="Hello"), conf.load(), Promise(), [], Told(text="Be kind."), turns.Request()
+    begun = begin_turns.begin(
+        alice.user, Question(text="Hello"), conf.load(), Promise(), [], Told(text="Be kind."), begin_turns.Request()
     )
     assert [message.role for message in begun.messages] == ["system", "user"]
 
@@ -120,7 +121,7 @@ def test_an_answer_is_ended_where_no_provider_keeps_to_its_limit(
 def test_each_turn_holds_its_own_worst_case(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
     begun = begin(alice.user, "Hello", promise=Promise(output_tokens=50, title_tokens=10))
-    held = len("Hello") + turns.MESSAGE_TOKENS + 50
+    held = len("Hello") + begin_turns.MESSAGE_TOKENS + 50
     assert (row_of(begun).reserved, Turn.objects.get(uuid=begun.title_turn).reserved) == (held, 10)
     assert Budget.objects.get(user=alice.user).reserved == held + 10
 
@@ -143,7 +144,7 @@ def test_what_was_in_the_way_may_have_ended_meanwhile(alice: Person, monkeypatch
     def collide(*args: Any, **options: Any) -> None:
         raise IntegrityError
 
-    monkeypatch.setattr(turns, "place", collide)
+    monkeypatch.setattr(begin_turns, "place", collide)
     with pytest.raises(ThreadBusy) as busy:
         begin(alice.user)
     assert busy.value.turn == ""
@@ -151,7 +152,7 @@ def test_what_was_in_the_way_may_have_ended_meanwhile(alice: Person, monkeypatch
 
 def test_a_conversation_that_is_deleted_meanwhile_is_not_found(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     thread = thread_of(alice.user)
-    monkeypatch.setattr(turns, "_own_thread", lambda user, uuid: thread)
+    monkeypatch.setattr(begin_turns, "_own_thread", lambda user, uuid: thread)
     Thread.objects.all().delete()
     thread.pk = 1
     with pytest.raises(ThreadNotFound):
@@ -159,33 +160,33 @@ def test_a_conversation_that_is_deleted_meanwhile_is_not_found(alice: Person, mo
 
 
 def test_a_turn_without_a_conversation_leaves_no_message(alice: Person) -> None:
-    begun = turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [])
     assert (begun.is_title, row_of(begun).thread, Message.objects.count()) == (False, None, 0)
 
 
 def test_a_turn_that_names_a_conversation_is_its_title(alice: Person) -> None:
     thread = thread_of(alice.user)
-    begun = turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread.uuid)
+    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread.uuid)
     end(begun, "Cats")
     assert (begun.is_title, Thread.objects.get().name, Message.objects.count()) == (True, "Cats", 0)
 
 
 def test_only_ones_own_conversation_can_be_named(alice: Person, bob: Person) -> None:
     with pytest.raises(ThreadNotFound):
-        turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread_of(bob.user).uuid)
+        begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread_of(bob.user).uuid)
 
 
 def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user))
-    live.renew({turn.uuid.hex: Alive(model="m", usage=Usage(input_tokens=5, output_tokens=6))})
+    leases.renew({turn.uuid.hex: Alive(model="m", usage=Usage(input_tokens=5, output_tokens=6))})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.output_tokens, turn.model) == (5, 6, "m")
-    assert turn.expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS / 2)
+    assert turn.expires > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS / 2)
 
 
 def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), input_tokens=5)
-    live.renew({turn.uuid.hex: Alive()})
+    leases.renew({turn.uuid.hex: Alive()})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.expires > timezone.now()) == (5, True)
 
@@ -194,31 +195,31 @@ def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> 
 def test_renewing_many_asks_once_for_each_model(alice: Person, count: int, django_assert_num_queries: Any) -> None:
     models = {turn_in(thread_of(alice.user)).uuid.hex: model for model in ("m", "n" * 300) for _ in range(count)}
     with django_assert_num_queries(2):
-        live.renew({turn: Alive(model=model) for turn, model in models.items()})
+        leases.renew({turn: Alive(model=model) for turn, model in models.items()})
     assert {turn.model for turn in Turn.objects.all()} == {"m", "n" * 200}
 
 
 def test_what_a_turn_asked_stays_known_when_it_is_not_told_again(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), model="m")
-    live.renew({turn.uuid.hex: Alive()})
+    leases.renew({turn.uuid.hex: Alive()})
     turn.refresh_from_db()
     assert turn.model == "m"
 
 
 def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
     turn = turn_in(None, ended=timezone.now())
-    live.renew({turn.uuid.hex: Alive(usage=Usage(input_tokens=5, output_tokens=6)), uuid4().hex: Alive()})
+    leases.renew({turn.uuid.hex: Alive(usage=Usage(input_tokens=5, output_tokens=6)), uuid4().hex: Alive()})
     turn.refresh_from_db()
     assert turn.input_tokens == 0
 
 
 def test_a_turn_can_be_stopped_from_anywhere(alice: Person) -> None:
     turn, other = running_in(thread_of(alice.user)), running_in(thread_of(alice.user))
-    live.ask_to_cancel_turn(turn.uuid.hex)
-    assert live.cancelled() == [turn.uuid.hex]
-    assert live.ask_to_cancel(other.thread) == [other.uuid.hex]
-    assert set(live.cancelled()) == {turn.uuid.hex, other.uuid.hex}
+    leases.ask_to_cancel_turn(turn.uuid.hex)
+    assert leases.cancelled() == [turn.uuid.hex]
+    assert leases.ask_to_cancel(other.thread) == [other.uuid.hex]
+    assert set(leases.cancelled()) == {turn.uuid.hex, other.uuid.hex}
 
 
 def test_nothing_is_stopped_where_nothing_runs(alice: Person) -> None:
-    assert live.ask_to_cancel(thread_of(alice.user)) == []
+    assert leases.ask_to_cancel(thread_of(alice.user)) == []

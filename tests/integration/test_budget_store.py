@@ -16,9 +16,11 @@ from waldur_chat import conf
 from waldur_chat.errors import BudgetConflict, BudgetExhausted
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
-from waldur_chat.store import budgets, endings, sql
-from waldur_chat.store.periods import first_days
-from waldur_chat.store.turns import Promise
+from waldur_chat.store import sql
+from waldur_chat.store.budgets import accounts
+from waldur_chat.store.budgets.periods import first_days
+from waldur_chat.store.turns import finish
+from waldur_chat.store.turns.begin import Promise
 
 pytestmark = pytest.mark.django_db
 PERIODS = ("daily", "weekly", "monthly")
@@ -27,7 +29,7 @@ BEGINS = {"daily": "day", "weekly": "week", "monthly": "month"}
 
 def reserve(user: Any, tokens: int) -> None:
     settings = conf.load()
-    budgets.reserve(tokens, budgets.accounts(user, settings), settings)
+    accounts.reserve(tokens, accounts.accounts(user, settings), settings)
 
 
 def refused(user: Any, tokens: int) -> BudgetExhausted:
@@ -49,7 +51,7 @@ def account(user: Any, **fields: Any) -> Budget:
 
 
 def used(user: Any) -> dict[str, int]:
-    return budgets.used_in(Budget.objects.get(user=user), timezone.now())
+    return accounts.used_in(Budget.objects.get(user=user), timezone.now())
 
 
 @pytest.mark.parametrize("scope", ["user", "site"])
@@ -74,14 +76,14 @@ def test_what_a_period_has_used_up_comes_back_with_the_next(alice: Person, setti
 def test_what_running_turns_hold_may_come_back_soon(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     reserve(alice.user, 10)
-    assert refused(alice.user, 5).retry_after == budgets.COME_AGAIN_SECONDS
+    assert refused(alice.user, 5).retry_after == accounts.COME_AGAIN_SECONDS
 
 
 def test_a_crowd_is_refused_without_a_write(alice: Person, settings: Any, django_assert_num_queries: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
-    limited = budgets.accounts(alice.user, conf.load())
+    limited = accounts.accounts(alice.user, conf.load())
     with django_assert_num_queries(0), pytest.raises(BudgetExhausted):
-        budgets.check(11, limited, conf.load())
+        accounts.check(11, limited, conf.load())
 
 
 def test_the_site_may_answer_with_a_conflict(alice: Person, settings: Any) -> None:
@@ -90,7 +92,7 @@ def test_the_site_may_answer_with_a_conflict(alice: Person, settings: Any) -> No
 
 
 def test_nothing_is_limited_by_default(alice: Person) -> None:
-    assert budgets.accounts(alice.user, conf.load()) == []
+    assert accounts.accounts(alice.user, conf.load()) == []
 
 
 def test_a_limit_of_its_own_stands_before_the_sites(alice: Person, settings: Any) -> None:
@@ -103,7 +105,7 @@ def test_a_limit_of_its_own_stands_before_the_sites(alice: Person, settings: Any
 def test_an_account_may_have_no_limit(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     account(alice.user, daily_limit=-1)
-    assert budgets.accounts(alice.user, conf.load()) == []
+    assert accounts.accounts(alice.user, conf.load()) == []
 
 
 def test_an_account_may_have_nothing(alice: Person) -> None:
@@ -122,7 +124,7 @@ def test_what_was_held_is_given_back_whatever_the_end(alice: Person, settings: A
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 1000}
     begun = begin(alice.user, promise=Promise(output_tokens=50))
     assert set(Budget.objects.values_list("reserved", flat=True)) == {50 + 16 + 5}
-    end(begun, text, status, usage=endings.NOTHING)
+    end(begun, text, status, usage=finish.NOTHING)
     assert set(Budget.objects.values_list("reserved", flat=True)) == {0}
 
 
@@ -173,7 +175,7 @@ def test_the_ledger_has_a_line_for_each_day(alice: Person) -> None:
 def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person) -> None:
     """The other one makes it when this one has just looked."""
     usage = Usage(input_tokens=6, output_tokens=0)
-    used = budgets.Booking([budgets.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
+    used = accounts.Booking([accounts.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
     changed = sql.together(used.acts())
     charge(alice.user, 5)
     used.complete(changed)

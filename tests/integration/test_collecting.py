@@ -23,10 +23,10 @@ from rest_framework.response import Response
 from tests.unit.aio import run, until
 from waldur_chat import shedding
 from waldur_chat.api import cycles
-from waldur_chat.api.views import ChatViewSet
+from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.store.budgets import Booking
+from waldur_chat.store.budgets.accounts import Booking
 from waldur_chat.testing import scripted
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 
-from waldur_chat.api.message_serializers import BLOCK_KEYS
+from waldur_chat.api.serializers.messages import BLOCK_KEYS
 
 OPERATIONS = {
     "chat_threads_list": ("get", "/api/chat-threads/"),

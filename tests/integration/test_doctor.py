@@ -15,7 +15,7 @@ from rest_framework.authtoken.models import Token
 
 from tests.integration.doctoring import TOKEN, saying, served, short_limits
 from tests.integration.meddling import Meddling, proxy
-from waldur_chat.api import probe
+from waldur_chat.api.request import doctor_probe
 from waldur_chat.doctor.findings import KINDS
 
 Examine = Callable[..., list[str]]
@@ -215,8 +215,8 @@ def test_it_says_whether_the_application_answers_without_the_proxy(settings: Any
 
 
 def test_django_4_is_to_blame_where_it_does_not_hear_hangups(behind: Any, monkeypatch: Any) -> None:
-    told = probe._facts
-    monkeypatch.setattr(probe, "_facts", lambda *given: {**told(*given), "hears_hangups": False})
+    told = doctor_probe._facts
+    monkeypatch.setattr(doctor_probe, "_facts", lambda *given: {**told(*given), "hears_hangups": False})
     assert ids(behind(ignores_hangups=True, answer=framed), "--quick") == ["django_hides_hangups"]
 
 

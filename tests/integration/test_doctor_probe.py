@@ -16,8 +16,8 @@ from django.core.handlers.asgi import ASGIRequest
 from tests.integration.conftest import Caller, Reply
 from tests.unit.aio import run
 from waldur_chat import conf
-from waldur_chat.api import probe
 from waldur_chat.api.executor import RequestExecutor
+from waldur_chat.api.request import doctor_probe
 from waldur_chat.doctor.line import Line, Listener
 from waldur_chat.testing import scripted
 
@@ -34,7 +34,7 @@ def ask(call: Caller, listener: Listener, act: Callable[[Line], None]) -> tuple[
     line = listener.line()
     acting = threading.Thread(target=lambda: line.connected.wait(10) and act(line))
     acting.start()
-    signed = probe.sign(listener.host, listener.port, line.nonce)
+    signed = doctor_probe.sign(listener.host, listener.port, line.nonce)
     with scripted("The site's own provider") as own:
         reply = call.stream(Accept="text/plain", X_Waldur_Chat_Probe=signed)
     acting.join()
@@ -70,13 +70,13 @@ def test_a_doctor_who_resets_the_connection_has_failed(call: Caller) -> None:
 
         resetting = threading.Thread(target=reset)
         resetting.start()
-        reply = call.stream(X_Waldur_Chat_Probe=probe.sign(*server.getsockname(), "nonce"))
+        reply = call.stream(X_Waldur_Chat_Probe=doctor_probe.sign(*server.getsockname(), "nonce"))
         resetting.join()
     assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
 
 
 def test_a_doctor_who_is_not_there_has_failed(call: Caller) -> None:
-    reply = call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "nonce"))
+    reply = call.stream(X_Waldur_Chat_Probe=doctor_probe.sign("127.0.0.1", 1, "nonce"))
     assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
 
 
@@ -85,10 +85,10 @@ def test_only_the_sites_own_probes_are_taken(call: Caller, monkeypatch: Any, for
     signed = {
         "nonsense": lambda: "nonsense",
         "another salt": lambda: signing.dumps({"host": "127.0.0.1", "port": 1, "nonce": ""}),
-        "too old": lambda: probe.sign("127.0.0.1", 1, ""),
+        "too old": lambda: doctor_probe.sign("127.0.0.1", 1, ""),
     }[forge]()
     if forge == "too old":
-        monkeypatch.setattr(probe, "MAX_AGE_SECONDS", -1)
+        monkeypatch.setattr(doctor_probe, "MAX_AGE_SECONDS", -1)
     with scripted("The site's own provider") as own:
         reply = call.stream(X_Waldur_Chat_Probe=signed)
     assert (reply.status, reply.json["code"], own.opened) == (400, "probe_invalid", 0)
@@ -96,12 +96,12 @@ def test_only_the_sites_own_probes_are_taken(call: Caller, monkeypatch: Any, for
 
 def test_a_probe_needs_a_user_like_every_request(call: Caller) -> None:
     call.token = ""
-    assert call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "")).status == 401
+    assert call.stream(X_Waldur_Chat_Probe=doctor_probe.sign("127.0.0.1", 1, "")).status == 401
 
 
 def test_a_probe_stops_at_the_switches(call: Caller, settings: Any) -> None:
     settings.WALDUR_CHAT = {"ENABLED": False}
-    assert call.stream(X_Waldur_Chat_Probe=probe.sign("127.0.0.1", 1, "")).json["code"] == "chat_disabled"
+    assert call.stream(X_Waldur_Chat_Probe=doctor_probe.sign("127.0.0.1", 1, "")).json["code"] == "chat_disabled"
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_django_4_hears_hangups_where_it_does_not_serve_itself(is_served_by_us: 
     async def hears() -> object:
         async with RequestExecutor() as own:
             own.hears_hangups = is_served_by_us
-            return probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"]
+            return doctor_probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"]
 
     monkeypatch.setattr("django.VERSION", (4, 2, 16, "final", 0))
     assert run(hears()) is is_served_by_us

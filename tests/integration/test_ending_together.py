@@ -18,9 +18,12 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Stored
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, locks, removal, sql, turns
-from waldur_chat.store.endings import Ending
-from waldur_chat.store.turns import Begun, Promise
+from waldur_chat.store import locks, sql
+from waldur_chat.store.conversations import deletion
+from waldur_chat.store.turns import begin as begin_turns
+from waldur_chat.store.turns import finish
+from waldur_chat.store.turns.begin import Begun, Promise
+from waldur_chat.store.turns.finish import Ending
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +33,7 @@ def ending(text: str = "An answer", model: str = "m", **fields: Any) -> Ending:
 
 
 def end(*begun: Begun) -> list[Stored | None]:
-    return endings.end_all([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
+    return finish.end_all([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
 
 
 def lines() -> list[tuple[Any, ...]]:
@@ -52,7 +55,7 @@ def test_each_has_its_answer(alice: Person, bob: Person) -> None:
 def test_what_they_used_is_summed_up_by_user_and_model(alice: Person, bob: Person) -> None:
     models = {"x": alice, "y": bob, "z": alice}
     begun = [(begin(person.user), model) for model, person in [*models.items(), ("x", alice)]]
-    endings.end_all([(one.turn, ending(model=model)) for one, model in begun])
+    finish.end_all([(one.turn, ending(model=model)) for one, model in begun])
     assert lines() == [("alice", "x", 2, 6, 8), ("alice", "z", 1, 3, 4), ("bob", "y", 1, 3, 4)]
     accounts = Budget.objects.values_list("user__username", "is_site", "daily_tokens", "monthly_tokens")
     assert set(accounts) == {("alice", None, 21, 21), ("bob", None, 7, 7), (None, True, 28, 28)}
@@ -68,7 +71,7 @@ def test_what_was_held_is_let_go(alice: Person, bob: Person, settings: Any) -> N
 
 def test_an_answer_and_the_title_of_its_conversation(alice: Person) -> None:
     begun = begin(alice.user, promise=Promise(title_tokens=10))
-    endings.end_all([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
+    finish.end_all([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.total_tokens, thread.title_output_tokens, thread.message_count) == ("Cats", 14, 4, 2)
     assert lines() == [("alice", "m", 1, 6, 8)]
@@ -80,12 +83,12 @@ def test_all_kinds_at_once(alice: Person, bob: Person) -> None:
     edited = begin(alice.user, "c", thread=old.uuid, mode="edit", edited=message_of(old, 0).uuid)
     gone, lonely, silent = (
         begin(alice.user),
-        turns.begin_unstored(bob.user, (), conf.load(), Promise(), []),
+        begin_turns.begin_unstored(bob.user, (), conf.load(), Promise(), []),
         begin(alice.user),
     )
-    removal.delete(Thread.objects.get(uuid=gone.thread))
+    deletion.delete(Thread.objects.get(uuid=gone.thread))
     those = [(one.turn, ending()) for one in (gone, edited, lonely)]
-    stored = endings.end_all([*those, ("0" * 32, ending()), (silent.turn, ending("", status="failed"))])
+    stored = finish.end_all([*those, ("0" * 32, ending()), (silent.turn, ending("", status="failed"))])
     assert [bool(one and one.answer) for one in stored] == [False, True, False, False, False]
     assert [one is None for one in stored] == [True, False, True, True, False]
     assert standing(old) == ["c", "An answer"]
@@ -115,9 +118,9 @@ def test_one_that_is_given_twice_ends_once(alice: Person) -> None:
 def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = begin(alice.user), turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    one, other = begin(alice.user), begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     stale = [(row_of(begun), True) for begun in (one, other)]
-    endings.end(other.turn, ending())
+    finish.end(other.turn, ending())
     monkeypatch.setattr(locks, "turns", lambda turns: stale)
     with pytest.raises(Error, match="Somebody else has ended a turn"):
         end(one, other)
@@ -163,7 +166,7 @@ def test_nobody_waits_in_a_circle() -> None:
             for number in range(rounds):
                 barrier.wait(10)
                 barrier.wait(10)
-                removal.erase(users[number % len(users)])
+                deletion.erase(users[number % len(users)])
         finally:
             connections.close_all()
 
@@ -172,4 +175,4 @@ def test_nobody_waits_in_a_circle() -> None:
         for one in done:
             one.result()
     assert Budget.objects.get(is_site=True).daily_tokens == 2 * rounds * len(users) * 7
-    assert sum(turns for _, _, turns, _, _ in lines()) == 2 * rounds * len(users)
+    assert sum(turns for _, _, begin_turns, _, _ in lines()) == 2 * rounds * len(users)

@@ -14,8 +14,11 @@ from tests.integration.stored import thread_of
 from waldur_chat import conf
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, live, locks, removal, turns
-from waldur_chat.store.turns import Begun, Promise
+from waldur_chat.store import locks
+from waldur_chat.store.conversations import deletion
+from waldur_chat.store.turns import begin as begin_turns
+from waldur_chat.store.turns import finish, leases
+from waldur_chat.store.turns.begin import Begun, Promise
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +37,7 @@ def abandon(begun: Begun, tokens: int = 0) -> None:
     """Take its process for dead, which last told of so many tokens."""
     gone = timezone.now() - timedelta(seconds=1)
     Turn.objects.filter(uuid=begun.turn).update(expires=gone, input_tokens=tokens, output_tokens=tokens)
-    endings.end_abandoned()
+    finish.end_abandoned()
 
 
 def charged() -> int:
@@ -105,7 +108,7 @@ def test_a_turn_ends_once(alice: Person, thread: Thread) -> None:
 def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     stale = row_of(begun)
     end(begun)
     monkeypatch.setattr(locks, "turns", lambda turns: [(stale, False)])
@@ -114,7 +117,7 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
 
 
 def test_an_unknown_turn_has_no_end() -> None:
-    assert endings.end("0" * 32, endings.Ending(status="finished")) is None
+    assert finish.end("0" * 32, finish.Ending(status="finished")) is None
 
 
 def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread, caplog: Any) -> None:
@@ -127,14 +130,14 @@ def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread,
 
 def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> None:
     begun = begin(alice.user)
-    live.renew({begun.turn: live.Alive(model="m")})
+    leases.renew({begun.turn: leases.Alive(model="m")})
     abandon(begun, 5)
     assert (DayOfUsage.objects.get().model, charged(), row_of(begun).model) == ("m", 10, "m")
 
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:
     begin(alice.user)
-    assert endings.end_abandoned() == 0
+    assert finish.end_abandoned() == 0
 
 
 def test_one_taken_for_dead_that_ends_after_all_pays_the_difference(alice: Person, thread: Thread) -> None:
@@ -180,7 +183,7 @@ def test_an_opening_taken_for_dead_is_not_in_force_where_another_was_made(alice:
 
 def test_a_turn_whose_conversation_was_deleted_is_charged_and_forgotten(alice: Person, thread: Thread) -> None:
     begun = begin(alice.user, "c", thread=thread.uuid)
-    removal.delete(thread)
+    deletion.delete(thread)
     assert end(begun) is None
     assert (charged(), Turn.objects.count(), Message.objects.count()) == (7, 0, 0)
 
@@ -195,7 +198,7 @@ def test_a_turn_whose_user_was_deleted_is_charged_to_nobody(alice: Person, threa
 
 def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
     begun = begin(alice.user, promise=Promise(title_tokens=10))
-    endings.end(begun.title_turn, endings.Ending(status="finished", text="Cats", model="m", **used(2)))
+    finish.end(begun.title_turn, finish.Ending(status="finished", text="Cats", model="m", **used(2)))
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens, thread.total_tokens) == (
         "Cats",
@@ -210,16 +213,16 @@ def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
 def test_a_title_replaces_no_name(alice: Person, fields: dict[str, Any]) -> None:
     begun = begin(alice.user, promise=Promise(title_tokens=10))
     Thread.objects.filter(uuid=begun.thread).update(**fields)
-    endings.end(begun.title_turn, endings.Ending(status="finished", text="Cats"))
+    finish.end(begun.title_turn, finish.Ending(status="finished", text="Cats"))
     assert Thread.objects.get(uuid=begun.thread).name != "Cats"
 
 
 def test_a_turn_that_used_nothing_is_not_in_the_ledger(alice: Person) -> None:
-    end(begin(alice.user), "", "failed", usage=endings.NOTHING, model="")
+    end(begin(alice.user), "", "failed", usage=finish.NOTHING, model="")
     assert (DayOfUsage.objects.count(), Thread.objects.get().models_used) == (0, "")
 
 
 def test_what_is_not_stored_is_charged_and_forgotten(alice: Person) -> None:
-    begun = turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
     assert end(begun) is None
     assert (charged(), Turn.objects.count(), Thread.objects.count()) == (7, 0, 0)

@@ -12,7 +12,7 @@ from rest_framework.authtoken.models import Token
 
 from tests.integration.rest import Person, message_of
 from tests.integration.stored import days_ago, thread_of
-from waldur_chat.api import download
+from waldur_chat.api.responses import download
 from waldur_chat.models import Message, Thread
 
 EXPORT = "chat-sessions/current/export/"
@@ -121,7 +121,7 @@ def test_its_file_goes_with_the_response(db: None) -> None:
 
 
 def test_a_conversation_that_goes_meanwhile_is_left_out(alice: Person, thread: Thread) -> None:
-    from waldur_chat.store import export
+    from waldur_chat.store.conversations import export
 
     other = thread_of(alice.user)
     pieces = export.as_json(alice.user)

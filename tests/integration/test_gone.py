@@ -21,7 +21,7 @@ from tests.integration.turning import begin, finish, said, stores  # noqa: F401 
 from tests.processes import ROOT
 from waldur_chat.events import Delta, Finished, Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import removal
+from waldur_chat.store.conversations import deletion
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -46,11 +46,11 @@ with scripted("Hel", 60):
 @pytest.fixture(autouse=True)
 def nobody_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns whose conversation is deleted are stopped soon; here they run to their end."""
-    monkeypatch.setattr("waldur_chat.store.live.cancelled", list)
+    monkeypatch.setattr("waldur_chat.store.turns.leases.cancelled", list)
 
 
 def delete_conversation(user: Any) -> None:
-    removal.delete(Thread.objects.get())
+    deletion.delete(Thread.objects.get())
 
 
 def delete_its_row(user: Any) -> None:
@@ -58,7 +58,7 @@ def delete_its_row(user: Any) -> None:
 
 
 def erase(user: Any) -> None:
-    removal.erase(user)
+    deletion.erase(user)
 
 
 def delete_user(user: Any) -> None:

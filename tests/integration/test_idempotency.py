@@ -15,11 +15,12 @@ from tests.integration.rest import Person
 from tests.integration.stored import turn_in
 from tests.integration.test_rejoining import text
 from tests.integration.turning import stores  # noqa: F401  # A fixture.
-from waldur_chat import asking, chat
+from waldur_chat import chat
 from waldur_chat.errors import ProviderBusy
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Session, Thread, Turn
 from waldur_chat.testing import scripted
+from waldur_chat.turns import start
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -86,8 +87,8 @@ def test_one_that_comes_while_the_first_is_answered_joins_it(call: Caller) -> No
 
 def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     question = Question(text="Hi")
-    turn = turn_in(None, user=user, key=KEY, fingerprint=asking.fingerprint(question))
-    found = asking.before
+    turn = turn_in(None, user=user, key=KEY, fingerprint=start.fingerprint(question))
+    found = start.before
     seen: list[None] = []
 
     def late(*args: Any) -> Any:
@@ -98,7 +99,7 @@ def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pyte
         turn.save()
         return found(*args)
 
-    monkeypatch.setattr(asking, "before", late)
+    monkeypatch.setattr(start, "before", late)
     view = chat.open_turn(question, chat.load(), user=user, key=KEY)
     assert view.id == turn.uuid.hex
 

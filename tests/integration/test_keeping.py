@@ -12,14 +12,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from tests.integration.chatting import USAGE, only_thread, settled, until
-from waldur_chat import chat, keepers
-from waldur_chat.engine import background
+from waldur_chat import chat
 from waldur_chat.errors import ProviderBusy
 from waldur_chat.events import Cancelled, Failed, Finished, Started
 from waldur_chat.models import Message, Turn
-from waldur_chat.store import endings, live
+from waldur_chat.runtime import loop as background_loop
+from waldur_chat.store.turns import finish, leases
 from waldur_chat.testing import scripted
-from waldur_chat.watch import watch_of_process
+from waldur_chat.turns import recorder
+from waldur_chat.turns.heartbeat import watch_of_process
 
 QUESTION = "What is a VPC?"
 
@@ -27,13 +28,13 @@ QUESTION = "What is a VPC?"
 @pytest.fixture(autouse=True)
 def _stored(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WALDUR_CHAT = {"ATTEMPTS": 1, "STORAGE": True}
-    monkeypatch.setattr(keepers, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(recorder, "PAUSES", (0.01, 0.01))
 
 
 def failing(times: int, monkeypatch: pytest.MonkeyPatch, error: type[Error] = OperationalError) -> mock.Mock:
     """Let the database fail so often when a turn is to end, and then no more."""
-    act = mock.Mock(side_effect=[error("The disk is full.")] * times + [mock.DEFAULT], wraps=endings.end_all)
-    monkeypatch.setattr(endings, "end_all", act)
+    act = mock.Mock(side_effect=[error("The disk is full.")] * times + [mock.DEFAULT], wraps=finish.end_all)
+    monkeypatch.setattr(finish, "end_all", act)
     return act
 
 
@@ -48,7 +49,7 @@ def test_question_and_answer_are_stored_before_the_end_is_told(user: Any) -> Non
     question, answer = Message.objects.order_by("sequence_index")
     assert (question.role, question.text, answer.role, answer.text) == ("user", QUESTION, "assistant", "Hello")
     assert end == Finished(
-        reason="stop", usage=USAGE, stored=keepers.Stored(question=question.uuid.hex, answer=answer.uuid.hex)
+        reason="stop", usage=USAGE, stored=recorder.Stored(question=question.uuid.hex, answer=answer.uuid.hex)
     )
 
 
@@ -103,10 +104,10 @@ def test_what_the_database_did_not_take_for_longer_is_stored_later(user: Any, mo
 
 
 def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keepers, "PAUSES", (0.01, 60.0))
-    monkeypatch.setattr(keepers, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(recorder, "PAUSES", (0.01, 60.0))
+    monkeypatch.setattr(recorder, "LOOK_SECONDS", 0.01)
     away = threading.Event()
-    renew, act = live.renew, failing(2, monkeypatch)
+    renew, act = leases.renew, failing(2, monkeypatch)
 
     def renewing(turns: Any) -> None:
         if away.is_set():
@@ -118,7 +119,7 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
         renewed.update(turns)
 
     renewed = set[str]()
-    monkeypatch.setattr(live, "renew", renewing)
+    monkeypatch.setattr(leases, "renew", renewing)
     assert asked("Hello", user=user).stored is None
     renewed.clear()
     until(lambda: Turn.objects.get().uuid.hex in renewed)
@@ -131,7 +132,7 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keepers, "PAUSES", (0.01, 0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(recorder, "PAUSES", (0.01, 0.01, 0.01, 0.01, 0.01))
     act = failing(100, monkeypatch, DataError)
     assert asked("Hello", user=user).stored is None
     until(lambda: act.call_count == 4)
@@ -141,21 +142,21 @@ def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.M
 
 def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: set[Any] = set()
-    monkeypatch.setattr(keepers, "_kept", kept)  # What other tests have left behind is not of interest.
-    monkeypatch.setattr(keepers, "PAUSES", (0.01, 60.0))
+    monkeypatch.setattr(recorder, "_kept", kept)  # What other tests have left behind is not of interest.
+    monkeypatch.setattr(recorder, "PAUSES", (0.01, 60.0))
     failing(2, monkeypatch)
     assert asked("Hello", user=user).stored is None
     until(lambda: len(kept) == 1)
     (waiting,) = kept
-    background.loop().call_soon_threadsafe(waiting.cancel)
+    background_loop.loop().call_soon_threadsafe(waiting.cancel)
     until(lambda: Message.objects.filter(role="assistant").exists())
 
 
 def test_a_database_that_is_slow_does_not_keep_the_reader_waiting(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     is_open = threading.Event()
-    end = endings.end_all
-    monkeypatch.setattr(endings, "end_all", lambda *args: is_open.wait(10) and end(*args))
-    monkeypatch.setattr(keepers, "KEEPING_SECONDS", 0.05)
+    end = finish.end_all
+    monkeypatch.setattr(finish, "end_all", lambda *args: is_open.wait(10) and end(*args))
+    monkeypatch.setattr(recorder, "KEEPING_SECONDS", 0.05)
     assert asked("Hello", user=user).stored is None
     assert Turn.objects.get().status == "running"
     is_open.set()

@@ -15,9 +15,9 @@ from tests.integration.turning import ask, begin, finish, prepare, said, stores 
 from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
-from waldur_chat.store import endings, pieces
-from waldur_chat.store.endings import Ending
-from waldur_chat.store.pieces import Written
+from waldur_chat.store.turns import finish, partials
+from waldur_chat.store.turns.finish import Ending
+from waldur_chat.store.turns.partials import Written
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -51,7 +51,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
         with pytest.raises(ThreadBusy):
             prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
         forget(turn.id)
-        assert endings.end_abandoned() == 0
+        assert finish.end_abandoned() == 0
         assert of(turn.id).status == "running"
         turn.cancel()
         finish(turn)
@@ -60,18 +60,18 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    endings.end_abandoned()
-    endings.end(turn, LATE)
+    finish.end_abandoned()
+    finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (of(turn).status, Thread.objects.get().message_count) == ("finished", 2)
 
 
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    pieces.write([Written(row=of(turn).pk, position=0, text="La")])
-    endings.end_abandoned()
+    partials.write([Written(row=of(turn).pk, position=0, text="La")])
+    finish.end_abandoned()
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
-    endings.end(turn, LATE)
+    finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (Message.objects.get(role="assistant").output_tokens, Thread.objects.get().message_count) == (50, 2)
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == 50
@@ -79,11 +79,11 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    pieces.write([Written(row=of(turn).pk, position=0, text="La" * 400)])
-    endings.end_abandoned()
+    partials.write([Written(row=of(turn).pk, position=0, text="La" * 400)])
+    finish.end_abandoned()
     charged = of(turn).output_tokens
     assert charged > 50
-    endings.end(turn, LATE)
+    finish.end(turn, LATE)
     assert of(turn).output_tokens == charged
     assert Thread.objects.get().output_tokens == charged
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == charged
@@ -94,7 +94,7 @@ def test_a_late_answer_is_not_in_force_where_the_conversation_went_on(user: Any)
     thread = Thread.objects.get()
     with scripted("Hello"):
         ask(user, "Again", thread=thread.uuid)
-    told = endings.end(turn, LATE)
+    told = finish.end(turn, LATE)
     assert told is not None
     late = Message.objects.get(uuid=told.answer)
     assert (late.sequence_index, late.is_current, late.replaces) == (1, False, None)
@@ -114,7 +114,7 @@ def test_one_that_was_heard_of_meanwhile_is_not_ended(user: Any, monkeypatch: py
         Turn.objects.update(expires=late)
 
     monkeypatch.setattr(random, "shuffle", heard_of)
-    assert endings.end_abandoned() == 0
+    assert finish.end_abandoned() == 0
     assert of(turn).status == "running"
 
 
@@ -124,7 +124,7 @@ def test_a_late_edit_is_not_in_force_where_the_conversation_went_on(user: Any) -
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
     with scripted("Fine"):
         ask(user, "Again", thread=thread.uuid)
-    endings.end(turn, LATE)
+    finish.end(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Hi", "Hello", "Again", "Fine"]
 
 
@@ -132,15 +132,15 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
     thread = thread_of(user, "Hi", "Hello")
     question = Message.objects.get(text="Hi")
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
-    endings.end_abandoned()
-    endings.end(turn, LATE)
+    finish.end_abandoned()
+    finish.end(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Edited", "Late"]
 
 
 def test_an_abandoned_title_is_charged_as_a_title(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     turn_in(thread, purpose="title", user=user, input_tokens=30, output_tokens=2)
-    endings.end_abandoned()
+    finish.end_abandoned()
     thread.refresh_from_db()
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens) == ("New chat", 30, 2)
     assert DayOfUsage.objects.get().turns == 0

@@ -18,15 +18,15 @@ from tests.integration.chatting import settled
 from tests.integration.conftest import JSON, Caller
 from tests.integration.turning import begin
 from waldur_chat import chat
-from waldur_chat.api import pending
-from waldur_chat.api.hangup import has_hung_up
-from waldur_chat.api.parsers import BodyTooLarge, BoundedJSONParser
-from waldur_chat.api.views import ChatViewSet
-from waldur_chat.engine import background
+from waldur_chat.api.request.parsers import BodyTooLarge, BoundedJSONParser
+from waldur_chat.api.responses import deferred
+from waldur_chat.api.responses.disconnect import has_hung_up
+from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.models import Turn
-from waldur_chat.store import replays
+from waldur_chat.runtime import loop as background_loop
+from waldur_chat.store.turns import replays
 from waldur_chat.testing import Script, scripted
-from waldur_chat.viewing import Viewing
+from waldur_chat.turns.resume import Viewing
 
 BODY = {"path": "/api/chat/stream/", "data": {"input": "Hi"}, "content_type": JSON}
 
@@ -82,7 +82,7 @@ def test_a_wsgi_client_that_has_gone_ends_the_turn(authorization: dict[str, str]
 
 
 def test_a_wsgi_client_that_stays_gets_his_answer(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(deferred, "POLL_SECONDS", 0.05)
     with scripted(0.2, "Hello"):
         assert call.invoke().json == "Hello"
 
@@ -185,12 +185,12 @@ class TestStored:
             turn = begin(user, "Hi")
             turn.close()
             view = Viewing(replays.of_user(user, Turn.objects.get().uuid))
-            view.start(background.loop())
+            view.start(background_loop.loop())
             assert view.take_blocking(10)
             time.sleep(1.2)
             view.close()
             other = Viewing(replays.of_user(user, Turn.objects.get().uuid))
-            other.start(background.loop())
+            other.start(background_loop.loop())
             while not (events := other.take_blocking(10)) or not chat.ended(events):
                 pass
             other.close()

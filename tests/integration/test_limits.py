@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from tests.integration.conftest import Caller
-from waldur_chat.api.problems import complete
-from waldur_chat.engine.gate import gate_of_process
+from waldur_chat.api.exceptions import complete
+from waldur_chat.engine.limiter import gate_of_process
 from waldur_chat.errors import TooManyTurns
 from waldur_chat.testing import scripted
 

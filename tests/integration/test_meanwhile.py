@@ -17,7 +17,8 @@ from tests.integration.turning import stores  # noqa: F401  # A fixture.
 from waldur_chat import chat
 from waldur_chat.errors import ThreadNotFound
 from waldur_chat.models import Message, Session, SystemPrompt, Thread, Turn
-from waldur_chat.store import locks, messages, prompts, removal, threads
+from waldur_chat.store import locks
+from waldur_chat.store.conversations import deletion, messages, system_prompts, threads
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -30,7 +31,7 @@ def erasing_once(user: Any) -> Iterator[None]:
 
     def erase(**_: Any) -> None:
         if left:
-            removal.erase(left.pop())
+            deletion.erase(left.pop())
 
     post_init.connect(erase, sender=Thread)
     try:
@@ -64,31 +65,31 @@ def test_a_conversation_that_cannot_be_written_is_an_error(user: Any) -> None:
 def test_a_system_prompt_that_is_deleted_meanwhile_keeps_no_question_waiting(
     user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prompt = prompts.activate(prompts.create(user, name="A", custom_instructions="Be short."))
-    active = prompts.active
+    prompt = system_prompts.activate(system_prompts.create(user, name="A", custom_instructions="Be short."))
+    active = system_prompts.active
 
     def deleting() -> Any:
         version = active()
-        prompts.delete(prompt)
+        system_prompts.delete(prompt)
         return version
 
-    monkeypatch.setattr(prompts, "active", deleting)
+    monkeypatch.setattr(system_prompts, "active", deleting)
     with scripted("Hello") as script:
         assert chat.invoke("Hi", user=user).text == "Hello"
     assert [said.role for said in script.prompts[0].messages] == ["user"]
 
 
 def test_a_system_prompt_is_deleted_once(user: Any) -> None:
-    prompt = prompts.create(user, name="A", custom_instructions="Be short.")
+    prompt = system_prompts.create(user, name="A", custom_instructions="Be short.")
     for _ in range(2):
-        prompts.delete(prompt)
+        system_prompts.delete(prompt)
     assert not SystemPrompt.objects.exists()
 
 
 def test_a_message_that_is_deleted_meanwhile_is_neither_rated_nor_said_anew(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     question, answer = message_of(thread, 0), message_of(thread, 1)
-    removal.delete(thread)
+    deletion.delete(thread)
     with pytest.raises(ThreadNotFound):
         messages.rate(answer, score=True, comment="", category="")
     with pytest.raises(ThreadNotFound):
@@ -109,7 +110,7 @@ def test_a_conversation_that_begins_between_two_locks_is_locked_with_the_others(
         return found
 
     monkeypatch.setattr(locks, "rows", locking)
-    removal.erase(user)
+    deletion.erase(user)
     assert begun == []
     assert not Thread.objects.exists()
     assert not Session.objects.exists()
@@ -120,7 +121,7 @@ def test_who_writes_and_who_erases_do_not_wait_for_each_other_in_a_circle(user: 
 
     def erase() -> None:
         try:
-            removal.erase(user)
+            deletion.erase(user)
         finally:
             connection.close()
 

@@ -116,7 +116,7 @@ def test_without_a_conversation_the_newest_are_listed(
 ) -> None:
     thread_of(bob.user, "From Bob")
     assert len(texts(alice.get(LIST))) == 4
-    monkeypatch.setattr("waldur_chat.store.messages.NEWEST", 3)
+    monkeypatch.setattr("waldur_chat.store.conversations.messages.NEWEST", 3)
     assert texts(staff.get(LIST)) == ["Code?", CODE, "From Bob"]
 
 
@@ -367,10 +367,10 @@ class TestWriting:
     def test_a_conversation_that_goes_meanwhile_is_not_found(
         self, alice: Person, thread: Thread, monkeypatch: Any
     ) -> None:
-        from waldur_chat.store import messages, removal
+        from waldur_chat.store.conversations import deletion, messages
 
         def deleted_first(*args: Any) -> Any:
-            removal.delete(thread)
+            deletion.delete(thread)
             return write(*args)
 
         write = messages.write

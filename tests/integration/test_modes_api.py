@@ -11,7 +11,7 @@ from tests.integration.asked import standing
 from tests.integration.conftest import Caller
 from tests.integration.rest import Person, message_of, running_in
 from tests.integration.stored import thread_of
-from waldur_chat.api.serializers import ChatRequestSerializer
+from waldur_chat.api.serializers.chat import ChatRequestSerializer
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.testing import scripted
 

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.integration.stored import client_of, first_word
 from waldur_chat.models import SystemPrompt, SystemPromptVersion
-from waldur_chat.store import prompts
+from waldur_chat.store.conversations import system_prompts
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def _json(data: Any) -> bytes:
 
 def make(staff: Any, name: str = "Default", **values: str) -> SystemPrompt:
     """A prompt."""
-    return prompts.create(staff, name=name, **values)
+    return system_prompts.create(staff, name=name, **values)
 
 
 # The API
@@ -162,7 +162,7 @@ def test_the_list_has_a_fixed_number_of_queries(client: Client, staff: Any) -> N
 @pytest.mark.parametrize("body", [None, {"name": ""}, b"{", {"name": "New"}])
 def test_one_prompt_is_active_and_bodies_are_not_read(client: Client, staff: Any, body: Any) -> None:
     one, two = make(staff, "one"), make(staff, "two")
-    prompts.activate(one)
+    system_prompts.activate(one)
     raw = body if isinstance(body, bytes) else b"" if body is None else _json(body)
     response = client.generic("POST", f"{PROMPTS}{two.uuid}/activate/", raw, "application/json")
     assert (response.status_code, response.json()["name"], response.json()["is_active"]) == (200, "two", True)
@@ -173,7 +173,7 @@ def test_one_prompt_is_active_and_bodies_are_not_read(client: Client, staff: Any
 
 def test_versions_are_listed_the_newest_first(client: Client, staff: Any) -> None:
     prompt = make(staff, custom_instructions="Be kind.")
-    prompts.change(prompt, staff, custom_instructions="Be brief.")
+    system_prompts.change(prompt, staff, custom_instructions="Be brief.")
     response = client.get(f"{PROMPTS}{prompt.uuid}/versions/")
     newest, oldest = response.json()
     assert (newest["number"], newest["custom_instructions"]) == (2, "Be brief.")
@@ -193,13 +193,13 @@ def test_what_is_deleted_while_it_is_changed_is_not_found(
     client: Client, staff: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompt = make(staff)
-    activate = prompts.activate
+    activate = system_prompts.activate
 
     def late(found: SystemPrompt) -> SystemPrompt:
         SystemPrompt.objects.all().delete()
         return activate(found)
 
-    monkeypatch.setattr(prompts, "activate", late)
+    monkeypatch.setattr(system_prompts, "activate", late)
     assert send(client, "POST", f"{prompt.uuid}/activate/").status_code == 404
 
 
@@ -222,23 +222,23 @@ def test_they_are_for_staff_alone(staff: Any, user: Any, method: str, path: str)
 
 
 def test_the_active_prompt_is_its_newest_version_in_one_query(staff: Any, django_assert_num_queries: Any) -> None:
-    prompt = prompts.activate(make(staff, custom_instructions="Be kind."))
-    prompts.activate(prompts.change(prompt, staff, custom_instructions="Be brief."))
+    prompt = system_prompts.activate(make(staff, custom_instructions="Be kind."))
+    system_prompts.activate(system_prompts.change(prompt, staff, custom_instructions="Be brief."))
     make(staff, "Other")
     with django_assert_num_queries(1):
-        version = prompts.active()
+        version = system_prompts.active()
     assert version is not None
     assert (version.number, version.custom_instructions) == (2, "Be brief.")
 
 
 def test_without_an_active_prompt_there_is_none(staff: Any) -> None:
     make(staff)
-    assert prompts.active() is None
+    assert system_prompts.active() is None
 
 
 def test_the_same_instructions_are_no_version(staff: Any) -> None:
     prompt = make(staff, custom_instructions="Be kind.")
-    prompts.change(prompt, staff, custom_instructions="Be kind.", name="Kind")
+    system_prompts.change(prompt, staff, custom_instructions="Be kind.", name="Kind")
     assert prompt.versions.count() == 1
 
 
@@ -254,11 +254,11 @@ def test_the_same_instructions_are_no_version(staff: Any) -> None:
     ],
 )
 def test_the_placeholders_are_filled_and_nothing_else(text: str, filled: str) -> None:
-    assert prompts.filled(text, "Ada", "CERN") == filled
+    assert system_prompts.filled(text, "Ada", "CERN") == filled
 
 
 def test_values_are_not_filled_again() -> None:
-    assert prompts.filled("{assistant_name}, {organization}", "{organization}", r"\1 {assistant_name}") == (
+    assert system_prompts.filled("{assistant_name}, {organization}", "{organization}", r"\1 {assistant_name}") == (
         r"{organization}, \1 {assistant_name}"
     )
 
@@ -274,7 +274,7 @@ def test_of_several_that_are_activated_at_once_one_is_active(staff: Any) -> None
         try:
             for _ in range(20):
                 barrier.wait(10)
-                prompts.activate(prompt)
+                system_prompts.activate(prompt)
         finally:
             connections.close_all()
 
@@ -284,7 +284,7 @@ def test_of_several_that_are_activated_at_once_one_is_active(staff: Any) -> None
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Others lock rows.")
-@pytest.mark.parametrize("act", [prompts.activate, prompts.deactivate, prompts.delete])
+@pytest.mark.parametrize("act", [system_prompts.activate, system_prompts.deactivate, system_prompts.delete])
 def test_an_act_writes_before_it_reads(staff: Any, act: Any) -> None:
     """SQLite refuses who has read in a transaction and then writes beside another writer."""
     prompt = make(staff)

@@ -12,7 +12,7 @@ from tests.integration.counting import counted
 from tests.integration.rights import Case, World, cases
 from tests.integration.stored import thread_of
 from waldur_chat.models import Message, SystemPrompt
-from waldur_chat.store import prompts
+from waldur_chat.store.conversations import system_prompts
 
 WHO = ("owner", "staff")
 READ = [case.param() for case in cases() if case.who in WHO and case.method == "GET" and case.status == 200
@@ -37,8 +37,8 @@ def fill(world: World, count: int) -> None:
     for index in range(count):
         thread_of(world.caller.user, "Hello", "Hi")
         thread_of(get_user_model().objects.create_user(f"user{index}"), "Hello", "Hi")
-        prompts.change(world.prompt, world.caller.user, custom_instructions=str(index))
-        prompts.create(world.caller.user, name=str(index))
+        system_prompts.change(world.prompt, world.caller.user, custom_instructions=str(index))
+        system_prompts.create(world.caller.user, name=str(index))
 
 
 def clear() -> None:

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from tests.integration.stored import client_of
 from waldur_chat import users
 from waldur_chat.models import Budget
-from waldur_chat.store.periods import first_days, resets
+from waldur_chat.store.budgets.periods import first_days, resets
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from tests.integration.stored import days_ago, first_word, thread_of, turn_in
 from waldur_chat.models import DayOfUsage, Message, Reading, Seat, Session, Thread, Turn
-from waldur_chat.store import retention
+from waldur_chat.store.conversations import retention
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ from waldur_chat.errors import ChatBusy, ChatError, TooManyTurns
 from waldur_chat.events import Cancelled, Event, Failed, Finished
 from waldur_chat.models import Seat
 from waldur_chat.record import Caller
-from waldur_chat.store import seats
+from waldur_chat.store.turns import slots
 from waldur_chat.testing import Script, Step, scripted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def begin(*steps: Step, user_id: str = "7", **settings: Any) -> Turn:
     """A turn of a user, which has begun on the running loop, with its seats."""
     script = scripted_spec(Script(steps=steps))
-    turn = Turn(settings_with(script, **settings), PROMPT, Caller(user_id=user_id), seats.held)
+    turn = Turn(settings_with(script, **settings), PROMPT, Caller(user_id=user_id), slots.held)
     turn.start(asyncio.get_running_loop())
     return turn
 
@@ -46,32 +46,32 @@ def taken(user_id: str) -> None:
 
 
 def test_seats_are_taken_up_to_the_limit() -> None:
-    assert [seats.take({"site": 2}, turn, 60) for turn in ("a", "b", "c")] == ["", "", "site"]
+    assert [slots.take({"site": 2}, turn, 60) for turn in ("a", "b", "c")] == ["", "", "site"]
     assert sorted(Seat.objects.values_list("number", flat=True)) == [1, 2]
 
 
 def test_seats_that_were_given_back_are_free() -> None:
-    seats.take({"site": 1}, "a", 60)
-    seats.give_back("a")
-    assert seats.take({"site": 1}, "b", 60) == ""
+    slots.take({"site": 1}, "a", 60)
+    slots.give_back("a")
+    assert slots.take({"site": 1}, "b", 60) == ""
 
 
 def test_the_seats_of_a_dead_process_expire() -> None:
-    seats.take({"site": 1}, "a", -1)
-    assert seats.take({"site": 1}, "b", 60) == ""
+    slots.take({"site": 1}, "a", -1)
+    assert slots.take({"site": 1}, "b", 60) == ""
     assert Seat.objects.get().turn == "b"
 
 
 def test_all_scopes_are_taken_or_none() -> None:
-    seats.take({"site": 1}, "a", 60)
-    assert seats.take({"user:7": 1, "site": 1}, "b", 60) == "site"
+    slots.take({"site": 1}, "a", 60)
+    assert slots.take({"user:7": 1, "site": 1}, "b", 60) == "site"
     assert Seat.objects.get().turn == "a"
 
 
 def test_a_limit_that_was_lowered_holds_at_once() -> None:
-    seats.take({"site": 9}, "a", 60)
+    slots.take({"site": 9}, "a", 60)
     Seat.objects.update(number=9)
-    assert seats.take({"site": 1}, "b", 60) == "site"
+    assert slots.take({"site": 1}, "b", 60) == "site"
 
 
 def test_a_seat_that_another_takes_at_the_same_moment_is_not_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,15 +80,15 @@ def test_a_seat_that_another_takes_at_the_same_moment_is_not_taken_twice(monkeyp
         if free[0] == 1:
             Seat.objects.create(scope="site", number=1, turn="another", expires=timezone.now() + timedelta(seconds=60))
 
-    monkeypatch.setattr(seats.random, "shuffle", another_comes_first)
-    assert seats.take({"site": 2}, "a", 60) == ""
+    monkeypatch.setattr(slots.random, "shuffle", another_comes_first)
+    assert slots.take({"site": 2}, "a", 60) == ""
     assert {seat.number: seat.turn for seat in Seat.objects.all()} == {1: "another", 2: "a"}
 
 
 def test_many_at_once_never_overshoot() -> None:
     def take(number: int) -> str:
         try:
-            return seats.take({"site": 5}, str(number), 60)
+            return slots.take({"site": 5}, str(number), 60)
         except DatabaseError as error:  # SQLite in memory has no patience.
             return type(error).__name__
         finally:
@@ -113,16 +113,16 @@ def test_a_str_names_the_seat() -> None:
     ],
 )
 def test_only_what_is_limited_is_counted(user_id: str, settings: dict[str, Any], scopes: dict[str, int]) -> None:
-    assert seats.limits(settings_with(scripted_spec(Script(steps=[])), **settings), user_id) == scopes
+    assert slots.limits(settings_with(scripted_spec(Script(steps=[])), **settings), user_id) == scopes
 
 
 def test_a_turn_has_its_seats_while_it_runs() -> None:
     async def main() -> None:
         turn = begin("a", 0.1, turns_per_user=1, turns_per_site=9)
         await turn.first()
-        assert await seats._worker.do(_seats) == [("site", turn.id), ("user:7", turn.id)]
+        assert await slots._worker.do(_seats) == [("site", turn.id), ("user:7", turn.id)]
         assert isinstance((await everything(turn))[-1], Finished)
-        assert await seats._worker.do(_seats) == []
+        assert await slots._worker.do(_seats) == []
 
     run(main())
 
@@ -145,7 +145,7 @@ def test_a_turn_waits_for_a_seat_of_the_site() -> None:
     async def main() -> None:
         turn = begin("a", turns_per_site=1)
         assert await turn.take(timeout=0.3) == []
-        await seats._worker.do(seats.give_back, "another")
+        await slots._worker.do(slots.give_back, "another")
         assert isinstance((await everything(turn))[-1], Finished)
 
     run(main())
@@ -157,7 +157,7 @@ def test_a_user_whose_seats_are_taken_while_he_waits_is_told_so(monkeypatch: pyt
     async def main() -> None:
         assert type(error_of(await everything(begin("a", turns_per_site=1, turns_per_user=1)))) is TooManyTurns
 
-    monkeypatch.setattr(seats, "take", lambda *args: next(found))
+    monkeypatch.setattr(slots, "take", lambda *args: next(found))
     run(main())
 
 
@@ -177,7 +177,7 @@ def test_who_is_stopped_while_a_seat_is_taken_leaves_none_behind() -> None:
         await asyncio.sleep(0)
         turn.cancel()
         assert await everything(turn) == [Cancelled(usage=None)]
-        assert await seats._worker.do(_seats) == []
+        assert await slots._worker.do(_seats) == []
 
     run(main())
 
@@ -188,10 +188,10 @@ def test_a_database_that_fails_limits_nothing(
     async def main() -> None:
         assert isinstance((await everything(begin("a", turns_per_user=1)))[-1], Finished)
 
-    monkeypatch.setattr(seats, "take", _fails)
-    monkeypatch.setattr(seats, "give_back", _fails)
+    monkeypatch.setattr(slots, "take", _fails)
+    monkeypatch.setattr(slots, "give_back", _fails)
     run(main())
-    assert [one.getMessage() for one in caplog.records if one.name == seats.__name__] == [
+    assert [one.getMessage() for one in caplog.records if one.name == slots.__name__] == [
         "Turns are not counted over processes, since the database fails: InterfaceError",
         "A seat is kept until it expires, since the database fails: InterfaceError",
     ]

@@ -14,7 +14,7 @@ from django.test import Client
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
 from waldur_chat.models import Session
-from waldur_chat.store import sessions
+from waldur_chat.store.conversations import sessions
 from waldur_chat.users import uuid_of
 
 LIST = "chat-sessions/"

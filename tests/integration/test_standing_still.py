@@ -13,26 +13,28 @@ from django.db import OperationalError
 from tests.integration.chatting import until
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import stores  # noqa: F401  # A fixture.
-from waldur_chat import abandoned, chat, follow, keepers, watch
-from waldur_chat.abandoned import Clearing
-from waldur_chat.engine import background, steady, worker
-from waldur_chat.engine.log import Log
+from waldur_chat import chat
+from waldur_chat.engine.event_log import Log
 from waldur_chat.events import Delta
-from waldur_chat.follow import Follower
 from waldur_chat.models import Message, Piece, Turn
-from waldur_chat.store import endings, pieces, replays
-from waldur_chat.store.endings import Ending
+from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime import supervised_thread, worker
+from waldur_chat.store.turns import finish, partials, replays
+from waldur_chat.store.turns.finish import Ending
 from waldur_chat.testing import scripted
-from waldur_chat.viewing import Viewing
-from waldur_chat.watch import Watch, Watched
+from waldur_chat.turns import follower, heartbeat, reaper, recorder
+from waldur_chat.turns.follower import Follower
+from waldur_chat.turns.heartbeat import Watch, Watched
+from waldur_chat.turns.reaper import Clearing
+from waldur_chat.turns.resume import Viewing
 
 pytestmark = pytest.mark.usefixtures("stores")
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steady, "LOOK_SECONDS", 0.02)
-    for module in (worker, follow, abandoned, watch):
+    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.02)
+    for module in (worker, follower, reaper, heartbeat):
         monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
 
 
@@ -77,8 +79,8 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lost]:
 
 
 def test_an_answer_is_stored_by_another_thread(user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keepers, "_worker", worker.Worker("waldur-chat-test"))
-    begun = lost(endings, "end_all")
+    monkeypatch.setattr(recorder, "_worker", worker.Worker("waldur-chat-test"))
+    begun = lost(finish, "end_all")
     with scripted("Hello"):
         answer = list(chat.stream("Hi", user=user))[-1]
     assert begun.is_set()
@@ -89,9 +91,9 @@ def test_an_answer_is_stored_by_another_thread(user: Any, lost: Lost, monkeypatc
 def test_what_running_turns_say_is_written_by_another_thread(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
     one, log, row = Watch(), Log(), turn_in(thread_of(user), user=user)
-    begun = lost(pieces, "write")
+    begun = lost(partials, "write")
     log.add(Delta(text="Hello"))
     record = SimpleNamespace(model="m")
     turn: Any = SimpleNamespace(id=row.uuid.hex, used=lambda: None, record=record)
@@ -111,13 +113,13 @@ def test_readers_are_told_by_another_thread_and_only_once(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
-    monkeypatch.setattr(follow, "_follower", Follower())
+    monkeypatch.setattr(follower, "_follower", Follower())
     view = Viewing(replays.of_user(user, row.uuid))
     begun = lost(replays, "of_rows", fails=fails)
-    view.start(background.loop())
+    view.start(background_loop.loop())
     view.take_blocking(0)
     assert begun.wait(10)
-    endings.end(row.uuid.hex, Ending(status="finished", text="Hello"))
+    finish.end(row.uuid.hex, Ending(status="finished", text="Hello"))
     events = list(view.take_blocking(10))
     while not chat.ended(events):
         events += view.take_blocking(10)
@@ -130,7 +132,7 @@ def test_readers_are_told_by_another_thread_and_only_once(
 def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     turn_in(None)
     clearing = Clearing()
-    begun = lost(endings, "end_abandoned")
+    begun = lost(finish, "end_abandoned")
     clearing.look()
     assert begun.wait(10)
     until(lambda: not Turn.objects.filter(status="running").exists())

@@ -228,7 +228,7 @@ def test_pages_have_each_conversation_once(alice: Person, order: str) -> None:
 )
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_an_index_gives_the_order(staff: Person, column: str, sign: str) -> None:
-    from waldur_chat.store import thread_filters, threads
+    from waldur_chat.store.conversations import thread_filters, threads
 
     plan = thread_filters.ordered(threads.visible_to(staff.user), [sign + column])[:10].explain()
     assert "TEMP B-TREE" not in plan

@@ -8,12 +8,13 @@ import pytest
 
 from tests.integration.chatting import USAGE, only_thread, titling
 from tests.integration.stored import thread_of
-from waldur_chat import chat, titles
+from waldur_chat import chat
 from waldur_chat.errors import ChatNotConfigured, ProviderBusy
 from waldur_chat.events import Delta, Reasoning, Stopped, Usage
 from waldur_chat.models import Budget, DayOfUsage, Thread, Turn
 from waldur_chat.models.conversations import NEW_CHAT
 from waldur_chat.testing import scripted
+from waldur_chat.turns import titles
 
 QUESTION = "What is a VPC?"
 NOT_ASKED = "A title that nobody asked for"

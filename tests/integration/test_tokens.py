@@ -13,7 +13,7 @@ from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 
 from tests.integration.conftest import Caller
-from waldur_chat.api import access
+from waldur_chat.api.request import auth
 from waldur_chat.store import tokens
 from waldur_chat.testing import scripted
 
@@ -113,4 +113,4 @@ def test_authentication_that_looks_for_tokens_itself_is_asked() -> None:
         def authenticate_credentials(self, key: str) -> Any:
             return "user", key
 
-    assert access._quick(Own()).authenticate_credentials("key") == ("user", "key")  # type: ignore[attr-defined]
+    assert auth._quick(Own()).authenticate_credentials("key") == ("user", "key")  # type: ignore[attr-defined]

@@ -15,22 +15,23 @@ from django.utils import timezone
 
 from tests.integration.chatting import USAGE, until
 from tests.integration.stored import thread_of, turn_in
-from waldur_chat import abandoned, chat, watch
-from waldur_chat.abandoned import clearing_of_process
-from waldur_chat.engine.log import Log
+from waldur_chat import chat
+from waldur_chat.engine.event_log import Log
 from waldur_chat.events import Cancelled, Delta, Started
 from waldur_chat.models import Piece, Turn
-from waldur_chat.store import endings, live, pieces
+from waldur_chat.store.turns import finish, leases, partials
 from waldur_chat.testing import scripted
-from waldur_chat.watch import Watch, Watched, watch_of_process
+from waldur_chat.turns import heartbeat, reaper
+from waldur_chat.turns.heartbeat import Watch, Watched, watch_of_process
+from waldur_chat.turns.reaper import clearing_of_process
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watches that look often."""
-    monkeypatch.setattr(watch, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
         events = chat.stream("Hi", user=user)
         started = next(events)
         assert isinstance(started, Started)
-        live.ask_to_cancel_turn(started.turn)
+        leases.ask_to_cancel_turn(started.turn)
         began = time.monotonic()
         assert isinstance(list(events)[-1], Cancelled)
         assert time.monotonic() < began + 3  # On a busy machine, too.
@@ -70,7 +71,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
 
 def test_the_lease_of_a_running_turn_is_renewed(watching: Any) -> None:
     until(lambda: lives(watching.row))
-    assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=live.LEASE_SECONDS - 5)
+    assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS - 5)
 
 
 def test_what_a_running_turn_asks_and_has_used_so_far_is_stored(watching: Any) -> None:
@@ -100,7 +101,7 @@ def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_aft
         raise OperationalError("gone")
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(endings, "end_abandoned", failing)
+    monkeypatch.setattr(finish, "end_abandoned", failing)
     turn_in(None)
     until(lambda: "Turns whose process died could not be ended: OperationalError" in caplog.messages)
     until(lambda: lives(watching.row))
@@ -114,7 +115,7 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
         slowly.wait(10)
         return 0
 
-    monkeypatch.setattr(endings, "end_abandoned", slow)
+    monkeypatch.setattr(finish, "end_abandoned", slow)
     turn_in(None)
     try:
         assert begun.wait(10)
@@ -126,14 +127,14 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
 
 def test_a_forked_process_ends_turns_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     before = clearing_of_process()
-    monkeypatch.setattr(abandoned, "_clearing", before)
-    abandoned._forget()
+    monkeypatch.setattr(reaper, "_clearing", before)
+    reaper._forget()
     assert clearing_of_process() is not before
 
 
 def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     until(lambda: lives(watching.row))
-    monkeypatch.setattr(live, "LEASE_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.0)
     time.sleep(0.1)
     dead = turn_in(None)
     time.sleep(0.2)
@@ -144,7 +145,7 @@ def test_a_database_that_fails_is_asked_again(
     watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[None] = []
-    found = live.cancelled
+    found = leases.cancelled
 
     def failing() -> list[str]:
         calls.append(None)
@@ -153,7 +154,7 @@ def test_a_database_that_fails_is_asked_again(
         return found()
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(live, "cancelled", failing)
+    monkeypatch.setattr(leases, "cancelled", failing)
     until(lambda: len(calls) > 3)
     assert "Stored turns could not be looked after: OperationalError" in caplog.messages
 
@@ -174,15 +175,15 @@ def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
 
 def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     row = turn_in(thread_of(user), user=user)
-    endings.end(row.uuid.hex, endings.Ending(status="finished"))
-    live.renew({row.uuid.hex: live.Alive(usage=USAGE)})
+    finish.end(row.uuid.hex, finish.Ending(status="finished"))
+    leases.renew({row.uuid.hex: leases.Alive(usage=USAGE)})
     assert Turn.objects.get().output_tokens == 0
 
 
 def test_a_forked_process_has_a_watch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     before = watch_of_process()
-    monkeypatch.setattr(watch, "_watch", before)
-    watch._forget()
+    monkeypatch.setattr(heartbeat, "_watch", before)
+    heartbeat._forget()
     assert watch_of_process() is not before
 
 
@@ -205,7 +206,7 @@ def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monk
     one, log, calls = Watch(), Log(), []
     row = turn_in(thread_of(user), user=user)
     log.add(Delta(text="Hello"))
-    write = pieces.write
+    write = partials.write
 
     def failing(written: Any) -> None:
         calls.append(None)
@@ -213,7 +214,7 @@ def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monk
             raise OperationalError("gone")
         write(written)
 
-    monkeypatch.setattr(pieces, "write", failing)
+    monkeypatch.setattr(partials, "write", failing)
     one.add(row.uuid.hex, running(row, log))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
@@ -222,8 +223,8 @@ def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monk
 
 
 def test_a_process_without_turns_ends_those_of_dead_ones_for_a_while(watching: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(watch, "LINGER_SECONDS", 60.0)
+    monkeypatch.setattr(heartbeat, "LINGER_SECONDS", 60.0)
     watching.watch.discard(watching.row.uuid.hex)
     dead = turn_in(None)
     until(lambda: not Turn.objects.filter(pk=dead.pk, status="running").exists())
-    monkeypatch.setattr(watch, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeat, "LINGER_SECONDS", 0.0)

@@ -10,8 +10,8 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 
 from tests.unit.aio import run
-from waldur_chat.engine import worker
-from waldur_chat.engine.worker import Worker
+from waldur_chat.runtime import worker
+from waldur_chat.runtime.worker import Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

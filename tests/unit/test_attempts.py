@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.aio import begin_with, everything, run, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
-from waldur_chat.engine import attempts
+from waldur_chat.engine import failover
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     ChatError,
@@ -32,7 +32,7 @@ from waldur_chat.testing import Script, Step
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(failover, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 class Changing(Provider):
@@ -257,7 +257,7 @@ class SlowToClose(Provider):
 
 
 def test_a_provider_that_is_slow_to_close_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr(failover, "CLOSING_SECONDS", 0.05)
     slow = ProviderSpec(name="default", backend=f"{__name__}.SlowToClose", options={}, place="here")
     events, turn = told(slow, changing(["Hello"], name="spare"), first_event_seconds=0.2)
     assert events[0] == Delta(text="Hello")

@@ -14,8 +14,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import chat
-from waldur_chat.engine import background
 from waldur_chat.errors import ChatNotConfigured
+from waldur_chat.runtime import loop as background_loop
 
 FORK = """
 import asyncio, os, sys
@@ -59,19 +59,19 @@ def python(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_is_one_loop() -> None:
-    assert background.loop() is background.loop()
+    assert background_loop.loop() is background_loop.loop()
 
 
 def test_it_runs_in_a_thread_that_does_not_keep_the_process() -> None:
     async def where() -> threading.Thread:
         return threading.current_thread()
 
-    thread = asyncio.run_coroutine_threadsafe(where(), background.loop()).result(30)
+    thread = asyncio.run_coroutine_threadsafe(where(), background_loop.loop()).result(30)
     assert (thread.name, thread.daemon) == ("waldur-chat", True)
 
 
 def test_importing_starts_no_thread() -> None:
-    done = python("import threading, waldur_chat.engine.background; assert threading.active_count() == 1")
+    done = python("import threading, waldur_chat.runtime.loop; assert threading.active_count() == 1")
     assert done.stderr == ""
 
 
@@ -87,7 +87,7 @@ def test_what_still_runs_at_exit_is_cancelled_in_order() -> None:
 
 
 def test_stopping_closes_the_loop() -> None:
-    one = background._Background()
+    one = background_loop._Background()
     left = asyncio.run_coroutine_threadsafe(asyncio.sleep(60), one.loop)
     one.stop()
     one.stop()
@@ -97,31 +97,31 @@ def test_stopping_closes_the_loop() -> None:
 
 
 def test_a_child_forgets_the_loop_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "_background", background._background)
-    monkeypatch.setattr(background, "_lock", background._lock)
-    background._forget()
-    assert background._background is None
+    monkeypatch.setattr(background_loop, "_background", background_loop._background)
+    monkeypatch.setattr(background_loop, "_lock", background_loop._lock)
+    background_loop._forget()
+    assert background_loop._background is None
 
 
 def test_a_child_leaves_the_loop_of_its_parent_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = background.loop()
-    one = background._background
+    loop = background_loop.loop()
+    one = background_loop._background
     assert one is not None
     monkeypatch.setattr(one, "process", -1)
     one.stop()
     assert loop.is_running()
 
 
-@pytest.mark.parametrize(("module", "asked", "name"), background.GREENLETS)
+@pytest.mark.parametrize(("module", "asked", "name"), background_loop.GREENLETS)
 def test_where_threads_are_greenlets_nothing_can_be_asked(
     monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
 ) -> None:
     patched: set[str] = set()
     library: Any = SimpleNamespace(**{asked: patched.__contains__})
     monkeypatch.setitem(sys.modules, module, library)
-    background.check()
+    background_loop.check()
     patched.add(name)
     with pytest.raises(ImproperlyConfigured, match=module.partition(".")[0]):
-        background.check()
+        background_loop.check()
     with pytest.raises(ChatNotConfigured, match="greenlets"):
         chat.load()

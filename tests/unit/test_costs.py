@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.bodies import Response
 from waldur_chat import conf
-from waldur_chat.api.body import AsyncBody
+from waldur_chat.api.responses.stream_body import AsyncBody
 from waldur_chat.engine.turn import Turn
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.aio import run, until
 from waldur_chat.conf import Settings
-from waldur_chat.engine.gate import Gate, _forget, gate_of_process
+from waldur_chat.engine.limiter import Gate, _forget, gate_of_process
 from waldur_chat.errors import ChatBusy, TooManyTurns
 
 

@@ -14,8 +14,8 @@ from tests.unit.aio import PROMPT, run
 from tests.unit.recorded import Outcome, Reader, outcome, spelled, stream
 from tests.unit.test_langserve_events import STREAMS
 from tests.unit.test_openai_chunks import DIALECTS
-from waldur_chat.engine.attempts import _until_text
-from waldur_chat.engine.tally import Tally
+from waldur_chat.engine.failover import _until_text
+from waldur_chat.engine.usage import Tally
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
 from waldur_chat.providers.langserve_events import LangServeReader

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run
-from waldur_chat.engine.log import FRESH_PIECES, Growing, Log, LogReader
+from waldur_chat.engine.event_log import FRESH_PIECES, Growing, Log, LogReader
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 import pytest
 from django.utils import timezone as django_timezone
 
-from waldur_chat.store.periods import Periods, Resets, first_days, resets
+from waldur_chat.store.budgets.periods import Periods, Resets, first_days, resets
 
 UTC = timezone.utc
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.aio import run, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
-from waldur_chat.engine import pool
-from waldur_chat.engine.pool import Leased
+from waldur_chat.engine import provider_pool
+from waldur_chat.engine.provider_pool import Leased
 from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
@@ -53,7 +53,7 @@ def spec(name: str = "default", **options: object) -> ProviderSpec:
 
 @asynccontextmanager
 async def lease(one: ProviderSpec) -> AsyncIterator[Leased]:
-    leased = await pool.acquire(one)
+    leased = await provider_pool.acquire(one)
     try:
         yield leased
     finally:
@@ -166,18 +166,18 @@ def test_settings_that_cannot_work_are_told() -> None:
 def test_nothing_of_a_loop_stays_when_it_is_over() -> None:
     for _ in range(3):
         asyncio.run(_ask_once())
-    assert not [loop for loop in pool._pools if loop.is_closed()]
+    assert not [loop for loop in provider_pool._pools if loop.is_closed()]
 
 
 def test_a_loop_that_was_closed_in_haste_is_forgotten_later() -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_ask_once())
-    keeper = pool._pools[loop]._keeper
+    keeper = provider_pool._pools[loop]._keeper
     loop.close()
     keeper._log_destroy_pending = False
     del keeper
     asyncio.run(_ask_once())
-    assert loop not in pool._pools
+    assert loop not in provider_pool._pools
 
 
 def test_a_provider_that_cannot_be_closed_does_not_spoil_the_next(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,9 +15,10 @@ import pytest
 from tests.unit.aio import begin, everything, run, turn_of, until
 from tests.unit.test_turn import FakeKeeper
 from waldur_chat import chat
-from waldur_chat.engine import background, running
+from waldur_chat.engine import running_turns
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Cancelled, Failed, Finished
+from waldur_chat.runtime import loop as background_loop
 from waldur_chat.testing import Script
 
 
@@ -36,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server around this process."""
     one = Server()
     before = signal.signal(signal.SIGTERM, one.handle_exit)
-    monkeypatch.setattr(running, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(running_turns, "LOOK_SECONDS", 0.02)
     yield one
     signal.signal(signal.SIGTERM, before)
 
@@ -61,14 +62,14 @@ def test_a_turn_that_has_ended_is_not_found() -> None:
 
 
 def test_without_a_server_nothing_stops() -> None:
-    assert not running.server_is_stopping()
+    assert not running_turns.server_is_stopping()
 
 
 @pytest.mark.parametrize("change", [{"alive": False}, {"should_exit": True}])
 def test_a_server_that_stops_is_seen(server: Server, change: dict[str, bool]) -> None:
-    assert not running.server_is_stopping()
+    assert not running_turns.server_is_stopping()
     vars(server).update(change)
-    assert running.server_is_stopping()
+    assert running_turns.server_is_stopping()
 
 
 def test_turns_end_when_the_server_stops_and_their_time_is_over(server: Server) -> None:
@@ -121,13 +122,13 @@ def test_a_server_does_not_wait_for_a_turn_of_another_loop(server: Server) -> No
     held: set[object] = set()
     vars(server)["server_state"] = SimpleNamespace(tasks=held)
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(running.hold, Mock()).result()
+        threads.submit(running_turns.hold, Mock()).result()
     assert not held
 
 
 def test_a_process_that_has_stopped_waits_for_the_turns_of_its_background_loop(server: Server) -> None:
     server.alive = False
-    one = background._Background()
+    one = background_loop._Background()
     atexit.unregister(one.stop)
     keeper = FakeKeeper()
     turn = turn_of(Script(steps=["a", 0.3, "b"]), keeper)
@@ -143,7 +144,7 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
         turn = begin(Script(steps=["a"]))
         assert isinstance((await everything(turn))[-1], Finished)
         await asyncio.sleep(0.1)
-        assert asyncio.get_running_loop() not in running._loops
+        assert asyncio.get_running_loop() not in running_turns._loops
 
     run(main())
 
@@ -151,19 +152,19 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
 def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
     async def main() -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
-        running.add(SimpleNamespace(id="1", cancel=None, wind_down=None), loop)
+        running_turns.add(SimpleNamespace(id="1", cancel=None, wind_down=None), loop)
         return loop
 
     first = asyncio.run(main())
     second = asyncio.run(main())
-    assert first not in running._loops
-    assert running._loops.pop(second)
+    assert first not in running_turns._loops
+    assert running_turns._loops.pop(second)
 
 
 def test_a_forked_process_has_none_of_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    monkeypatch.setattr(running, "_loops", {loop: {}})
-    monkeypatch.setattr(running, "_viewers", {loop: set()})
-    running._forget()
-    assert (running._loops, running._viewers) == ({}, {})
+    monkeypatch.setattr(running_turns, "_loops", {loop: {}})
+    monkeypatch.setattr(running_turns, "_viewers", {loop: set()})
+    running_turns._forget()
+    assert (running_turns._loops, running_turns._viewers) == ({}, {})

@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from waldur_chat.engine import steady
-from waldur_chat.engine.steady import MOST_LEFT_BEHIND, Steady, Stint
+from waldur_chat.runtime import supervised_thread
+from waldur_chat.runtime.supervised_thread import MOST_LEFT_BEHIND, Steady, Stint
 
 
 class Acts:
@@ -53,8 +53,8 @@ class Hanging:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steady, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(steady, "_lookout", steady._Lookout())
+    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervised_thread, "_lookout", supervised_thread._Lookout())
 
 
 @pytest.fixture
@@ -172,9 +172,9 @@ def test_a_thread_that_left_is_followed_by_another() -> None:
 
 
 def test_a_forked_process_has_a_lookout_of_its_own() -> None:
-    before = steady._lookout
-    steady._forget()
-    assert steady._lookout is not before
+    before = supervised_thread._lookout
+    supervised_thread._forget()
+    assert supervised_thread._lookout is not before
 
 
 def _until(condition: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.aio import PROMPT
-from waldur_chat.engine.tally import Tally, estimated_tokens, size_of
+from waldur_chat.engine.usage import Tally, estimated_tokens, size_of
 from waldur_chat.events import Usage
 
 

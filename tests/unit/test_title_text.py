@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from waldur_chat.titles import FIRST_WORDS_LENGTH, cleaned, first_words
+from waldur_chat.turns.titles import FIRST_WORDS_LENGTH, cleaned, first_words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import pytest
 
 from tests.unit.aio import PROMPT, begin, begin_with, everything, run, scripted_spec, settings_with, turn_of, until
 from waldur_chat.conf import ProviderSpec
-from waldur_chat.engine import background
 from waldur_chat.engine.channel import CAPACITY
 from waldur_chat.engine.keeping import Keeper
 from waldur_chat.engine.turn import Turn
@@ -45,6 +44,7 @@ from waldur_chat.events import (
 )
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
+from waldur_chat.runtime import loop as background_loop
 from waldur_chat.testing import Script, Step
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
@@ -247,7 +247,7 @@ def test_taking_is_not_for_ever_where_a_time_is_given() -> None:
 
 def test_other_threads_can_take_too() -> None:
     turn = turn_of(Script(steps=[0.05, "a"]))
-    turn.start(background.loop())
+    turn.start(background_loop.loop())
     events: list[Event] = turn.take_blocking(timeout=0.001)
     while not (events and isinstance(events[-1], Finished)):
         events += turn.take_blocking(timeout=30)

@@ -13,9 +13,9 @@ import pytest
 from django.db import OperationalError
 
 from tests.unit.aio import run, until
-from waldur_chat.engine import steady
-from waldur_chat.engine import worker as worker_module
-from waldur_chat.engine.worker import MOST_TOGETHER, Worker
+from waldur_chat.runtime import supervised_thread
+from waldur_chat.runtime import worker as worker_module
+from waldur_chat.runtime.worker import MOST_TOGETHER, Worker
 
 worker = Worker("waldur-chat-test")
 
@@ -74,7 +74,7 @@ async def _one() -> int:
 
 
 def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steady, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(worker_module, "PATIENCE_SECONDS", 0.05)
     release, done = threading.Event(), []
 
@@ -137,7 +137,7 @@ def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
 def test_what_is_asked_while_the_process_exits_is_done() -> None:
     code = """
 import asyncio, atexit, concurrent.futures.thread
-from waldur_chat.engine.worker import MOST_TOGETHER, Worker
+from waldur_chat.runtime.worker import MOST_TOGETHER, Worker
 atexit.register(lambda: asyncio.run(main()))
 async def main():
     print(await Worker("w").do(lambda: "done"))

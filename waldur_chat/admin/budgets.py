@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from waldur_chat.admin.base import ChatModelAdmin
 from waldur_chat.models import Budget
-from waldur_chat.store import budgets
+from waldur_chat.store.budgets import accounts
 
 LIMITS = ("daily_limit", "weekly_limit", "monthly_limit")
 USED = ("used_today", "used_this_week", "used_this_month")
@@ -58,4 +58,4 @@ class BudgetAdmin(ChatModelAdmin):
 
 
 def _used(budget: Budget) -> dict[str, int]:
-    return budgets.used_in(budget, timezone.now())
+    return accounts.used_in(budget, timezone.now())

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from waldur_chat.admin.base import ReadOnlyAdmin
 from waldur_chat.models import Message, Thread
-from waldur_chat.store import readings
+from waldur_chat.store.conversations import audit
 
 MESSAGES_ON_A_PAGE = 100
 
@@ -42,7 +42,7 @@ class Conversation(ReadOnlyAdmin):
     def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
         """Record the reading of what stands as `original` in the context of its page."""
         shown = context["original"]
-        readings.record(request.user, shown if isinstance(shown, Thread) else shown.thread, "admin")
+        audit.record(request.user, shown if isinstance(shown, Thread) else shown.thread, "admin")
 
 
 @admin.register(Thread)

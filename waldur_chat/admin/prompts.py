@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from waldur_chat.admin.base import AnyModelAdmin
 from waldur_chat.models import SystemPrompt, SystemPromptVersion
-from waldur_chat.store import prompts
+from waldur_chat.store.conversations import system_prompts
 
 if TYPE_CHECKING:
     AnyInline = admin.TabularInline[Any, Any]
@@ -65,7 +65,11 @@ class SystemPromptAdmin(AnyModelAdmin):
     def save_model(self, request: HttpRequest, obj: SystemPrompt, form: Any, change: bool) -> None:
         """See ModelAdmin.save_model()."""
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        saved = prompts.change(obj, request.user, **values) if change else prompts.create(request.user, **values)
+        saved = (
+            system_prompts.change(obj, request.user, **values)
+            if change
+            else system_prompts.create(request.user, **values)
+        )
         obj.pk = saved.pk
 
     @admin.action(description=_("Make the selected system prompt the active one"), permissions=["change"])
@@ -73,7 +77,7 @@ class SystemPromptAdmin(AnyModelAdmin):
         """Make it active, and no other."""
         chosen = list(queryset[:2])
         if len(chosen) == 1:
-            prompts.activate(chosen[0])
+            system_prompts.activate(chosen[0])
             self.message_user(request, _("%s is active now.") % chosen[0], messages.SUCCESS)
         else:
             self.message_user(request, _("Only one system prompt can be active. Select one."), messages.ERROR)
@@ -82,4 +86,4 @@ class SystemPromptAdmin(AnyModelAdmin):
     def deactivate(self, request: HttpRequest, queryset: QuerySet[SystemPrompt]) -> None:
         """Make them inactive."""
         for prompt in queryset:
-            prompts.deactivate(prompt)
+            system_prompts.deactivate(prompt)

@@ -13,9 +13,9 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from waldur_chat.admin.chart import Column, chart
-from waldur_chat.store import usage
-from waldur_chat.store.periods import first_days
-from waldur_chat.store.usage import Used
+from waldur_chat.store.budgets import usage
+from waldur_chat.store.budgets.periods import first_days
+from waldur_chat.store.budgets.usage import Used
 
 RANGES = (7, 30, 90, 365)
 DEFAULT_RANGE = "30"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rest_framework.routers import BaseRouter
 
-from waldur_chat.api.base import ChatAPIViewSet
-from waldur_chat.api.messages import MessageViewSet
-from waldur_chat.api.prompts import SystemPromptViewSet
-from waldur_chat.api.quota import QuotaViewSet
-from waldur_chat.api.sessions import SessionViewSet
-from waldur_chat.api.threads import ThreadViewSet
-from waldur_chat.api.views import ChatViewSet
+from waldur_chat.api.views.base import ChatAPIViewSet
+from waldur_chat.api.views.chat import ChatViewSet
+from waldur_chat.api.views.messages import MessageViewSet
+from waldur_chat.api.views.prompts import SystemPromptViewSet
+from waldur_chat.api.views.quota import QuotaViewSet
+from waldur_chat.api.views.sessions import SessionViewSet
+from waldur_chat.api.views.threads import ThreadViewSet
 
 RESOURCES: dict[str, type[ChatAPIViewSet]] = {
     "threads": ThreadViewSet,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from waldur_chat.api import probe
+from waldur_chat.api.request import doctor_probe
 from waldur_chat.doctor.client import Address, Call
 from waldur_chat.doctor.line import Line, Listener
 
@@ -125,7 +125,7 @@ class Bench:
         line = self.listener.line()
         headers = {
             **self.address.headers,
-            probe.HEADER: probe.sign(self.listener.host, self.listener.port, line.nonce),
+            doctor_probe.HEADER: doctor_probe.sign(self.listener.host, self.listener.port, line.nonce),
             "Authorization": self.token if " " in self.token else f"Token {self.token}",
             "Content-Type": "application/json",
             "Accept": accept,
@@ -147,6 +147,6 @@ class Bench:
     ) -> Iterator[Probe]:
         """See probe(); once it has got to the provider. Raises `NotReached`."""
         with self.probe(operation, accept=accept, encodings=encodings) as probe:
-            if not probe.connects():
-                raise NotReached(probe.call)
+            if not doctor_probe.connects():
+                raise NotReached(doctor_probe.call)
             yield probe

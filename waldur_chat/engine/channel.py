@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from waldur_chat.engine.waiting import NOTHING, Waiter
+from waldur_chat.engine.wakeup import NOTHING, Waiter
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024

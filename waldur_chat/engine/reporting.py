@@ -11,10 +11,10 @@ from typing import Any
 from django.dispatch import Signal
 
 from waldur_chat import signals
-from waldur_chat.engine.worker import Worker
 from waldur_chat.errors import TurnCancelled
 from waldur_chat.events import Cancelled, Failed, Finished, Terminal
 from waldur_chat.record import TurnRecord
+from waldur_chat.runtime.worker import Worker
 
 logger = logging.getLogger("waldur_chat.turns")
 

@@ -14,15 +14,15 @@ from dataclasses import replace
 from uuid import uuid4
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine import background, reporting, running
-from waldur_chat.engine.attempts import Attempts, failure
+from waldur_chat.engine import reporting, running_turns
 from waldur_chat.engine.channel import Channel
-from waldur_chat.engine.gate import gate_of_process
+from waldur_chat.engine.event_log import Log, LogReader
+from waldur_chat.engine.failover import Attempts, failure
+from waldur_chat.engine.idle_timeout import Silence
 from waldur_chat.engine.keeping import Keeper
-from waldur_chat.engine.log import Log, LogReader
-from waldur_chat.engine.silence import Silence
-from waldur_chat.engine.surrogates import SurrogateJoiner
-from waldur_chat.engine.tally import Tally
+from waldur_chat.engine.limiter import gate_of_process
+from waldur_chat.engine.usage import Tally
+from waldur_chat.engine.utf16 import SurrogateJoiner
 from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
 from waldur_chat.events import (
     Cancelled,
@@ -40,6 +40,7 @@ from waldur_chat.events import (
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.gathering import wants_whole
 from waldur_chat.record import Caller, TurnRecord
+from waldur_chat.runtime import loop as background_loop
 
 TRAILING_SECONDS = 5.0
 """How long a provider that has said why it stopped may take to say the rest: usage, and that nothing follows."""
@@ -164,7 +165,7 @@ class Turn:
     def drop(self) -> None:
         """See Source.drop(). What was written of it must have its end, like that of a turn whose reader leaves."""
         if self._keeper:
-            self.start(background.loop())
+            self.start(background_loop.loop())
             self.close()
 
     async def first(self) -> Event:
@@ -217,7 +218,7 @@ class Turn:
         """Let the server wait, as it would for a reader: nobody else keeps it until the turn has ended and is kept."""
         for task in (self._task, self._keeping):
             if task and not task.done() and not self._is_read():
-                running.hold(task)
+                running_turns.hold(task)
 
     def _stop_if_left(self) -> None:
         self._leaving_timer = None
@@ -264,7 +265,7 @@ class Turn:
             self._stopping = self._running_loop.call_soon(self._task.cancel)
 
     async def _run(self) -> None:
-        running.add(self, self._running_loop)
+        running_turns.add(self, self._running_loop)
         reporting.begin(self.record)
         if self._keeper:
             self._keeper.start(self)
@@ -279,7 +280,7 @@ class Turn:
         except asyncio.CancelledError:
             pass  # Told as an event. A task keeps its frames with it: the turn would wait for the collector.
         finally:
-            running.discard(self, self._running_loop)
+            running_turns.discard(self, self._running_loop)
             for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
                 if timer:
                     timer.cancel()

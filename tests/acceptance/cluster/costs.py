@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.acceptance.streams import family
 from tests.processes import TOKEN, Running
-from waldur_chat.store.pieces import CHANNEL
+from waldur_chat.store.turns.partials import CHANNEL
 
 
 async def read_all(port: int, question: str, streams: int) -> None:

@@ -11,7 +11,7 @@ from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
 from waldur_chat import conf
-from waldur_chat.store import retention
+from waldur_chat.store.conversations import retention
 
 
 class Command(BaseCommand):

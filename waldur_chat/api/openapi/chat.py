@@ -1,0 +1,93 @@
+"""What the OpenAPI document says of asking and of coming back (contract section 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from waldur_chat.api.serializers.chat import ChatErrorSerializer, ChatInvokeSerializer, ChatRequestSerializer
+from waldur_chat.wire.encoders import ENCODERS
+
+_ERRORS = {
+    400: "The body is not valid. What is wrong stands under the name of the field.",
+    401: "No valid credentials were given.",
+    403: "This user may not chat.",
+    404: "The chat is switched off.",
+    406: "No format of `Accept` can be given.",
+    409: "The chat has no working model provider.",
+    411: "The body has no `Content-Length`.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The `Idempotency-Key` was used for another question.",
+    429: "Too many requests or running answers of this user. `Retry-After` says when to try again.",
+    502: "The model provider failed, or refused the request.",
+    503: "The model provider or the site is busy. `Retry-After` says when to try again.",
+    504: "The model provider was too slow.",
+}
+
+_PROBLEM = {status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in _ERRORS.items()}
+_PROBLEM[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=_ERRORS[400])
+
+
+def _stream_formats() -> dict[Any, Any]:
+    """The 200 in each format. The first one decides what generated clients can do with it: they need SSE there."""
+    text = OpenApiResponse(OpenApiTypes.STR, description="LLM chat streamed response.")
+    return {(200, encoder.media_type): text for encoder in ENCODERS.values()}
+
+
+_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The same question with the same key is asked once. At most 255 characters.",
+)
+
+invoke = extend_schema(
+    operation_id="chat_invoke",
+    tags=["chat"],
+    summary="Invoke the chat model",
+    description="Answers when the whole answer is there. Without a body the assistant opens the conversation.",
+    parameters=[_KEY],
+    request=ChatInvokeSerializer,
+    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_PROBLEM},
+)
+
+events = extend_schema(
+    operation_id="chat_turns_events",
+    tags=["chat"],
+    summary="Come back to an answer",
+    description=(
+        "What is missing of an answer of one's own at once, and the rest as it is written, in any process of the site. "
+        "204: there is nothing more to come."
+    ),
+    parameters=[
+        OpenApiParameter("uuid", OpenApiTypes.UUID, OpenApiParameter.PATH, description="`turn_uuid` of the stream."),
+        OpenApiParameter(
+            "after", OpenApiTypes.STR, description="The id of the last event that was received, or `Last-Event-ID`."
+        ),
+        OpenApiParameter("Last-Event-ID", OpenApiTypes.STR, OpenApiParameter.HEADER, description="See `after`."),
+    ],
+    responses={
+        **_stream_formats(),
+        204: OpenApiResponse(description="Everything was received already."),
+        **{status: _PROBLEM[status] for status in (401, 403, 406)},
+        400: OpenApiResponse(OpenApiTypes.OBJECT, description="`after` is no id of an event."),
+        404: OpenApiResponse(ChatErrorSerializer, description="The user has no such answer."),
+    },
+)
+
+stream = extend_schema(
+    operation_id="chat_stream",
+    tags=["chat"],
+    summary="Stream the answer of the chat model",
+    description=(
+        "Answers while the answer is written. `Accept` chooses between `text/event-stream` (the default), "
+        "`application/x-ndjson` and `text/plain`. Every stream of events ends with an event that says whether the "
+        "answer is complete."
+    ),
+    parameters=[_KEY],
+    request=ChatRequestSerializer,
+    responses={**_stream_formats(), **_PROBLEM},
+)

@@ -1,0 +1,49 @@
+"""How requests say which turn they come back to, and how much of it they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from waldur_chat.api.serializers.fields import uuid_from
+from waldur_chat.errors import TurnNotFound
+from waldur_chat.store.turns import replays
+from waldur_chat.turns.resume import Viewing
+from waldur_chat.wire.sse import END
+
+KEY_HEADER = "Idempotency-Key"
+KEY_MAX_LENGTH = 255
+
+
+def position(request: Request) -> int | None:
+    """How many characters the reader has: `Last-Event-ID`, or `after`, which goes first; None: he has the end too."""
+    given = request.query_params.get("after") or request.headers.get("Last-Event-ID") or "0"
+    if given == END.decode():
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise ValidationError({"after": [_("Give the id of the last event that you have.")]})
+    return int(given)
+
+
+def view(user: Any, uuid: str, position: int | None) -> Viewing:
+    """The view of this user's turn. Raises `TurnNotFound`."""
+    wanted = uuid_from(uuid)
+    if wanted is None:
+        raise TurnNotFound
+    return Viewing(replays.of_user(user, wanted), position or 0)
+
+
+def has_everything(position: int | None) -> bool:
+    """Whether there is nothing more to come."""
+    return position is None
+
+
+def idempotency_key(request: Request) -> str:
+    """The request's key (draft-ietf-httpapi-idempotency-key-header); empty where it has none."""
+    key = request.headers.get(KEY_HEADER, "").strip()
+    if len(key) > KEY_MAX_LENGTH:
+        raise ValidationError({KEY_HEADER: [_("A key has at most {count} characters.").format(count=KEY_MAX_LENGTH)]})
+    return key

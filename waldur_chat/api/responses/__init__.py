@@ -1,0 +1,1 @@
+"""Responses whose status the provider decides, and their bodies."""

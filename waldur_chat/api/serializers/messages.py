@@ -1,0 +1,143 @@
+"""What a message looks like on the wire, and what users send about it (contract section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from waldur_chat import conf, users
+from waldur_chat.api.serializers.chat import TextField
+from waldur_chat.api.serializers.fields import FlagField, NamedChoiceField, ObjectField, TimeField, UUIDField
+from waldur_chat.models import Message
+from waldur_chat.models.conversations import Severity
+from waldur_chat.wire.blocks import split_into_blocks
+
+COMMENT_MAX_LENGTH = 2000
+NEUTRAL: dict[str, Any] = {
+    "is_flagged": False,
+    "severity": str(Severity.NONE),
+    "injection_categories": {},
+    "pii_categories": {},
+    "action_taken": str(Message.Action.ALLOW),
+}
+"""A guard's judgement, for who is not of staff or support."""
+
+BLOCK_KEYS = ("markdown", "code", "mermaid", "vm_order", "resource_list", "homeport_nav", "ask_user_form", "tool")
+_BLOCK = {
+    "type": "object",
+    "required": ["id", "key", "status"],
+    "properties": {
+        "id": {"type": "string"},
+        "key": {"type": "string", "enum": list(BLOCK_KEYS)},
+        "status": {"type": "string"},
+    },
+    "additionalProperties": {},
+}
+_OBJECTS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}}
+
+
+def blocks_of(message: Message) -> list[dict[str, str]]:
+    """An answer in its blocks; what the user said in one, as it was written."""
+    if message.role == Message.Role.ASSISTANT:
+        return split_into_blocks(message.text)
+    return [{"id": "0", "key": "markdown", "status": "complete", "content": message.text}]
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    """A message. `content`, `content_display` and `tool_calls` are for clients that know no blocks."""
+
+    uuid = UUIDField(read_only=True)
+    thread = UUIDField(source="thread_uuid")
+    role = NamedChoiceField(Message.Role.choices, name="MessageRoleEnum")
+    blocks = serializers.SerializerMethodField()
+    warning = serializers.CharField(read_only=True)
+    content = TextField(source="text")
+    content_display = serializers.CharField(read_only=True, source="text")
+    tool_calls = serializers.SerializerMethodField()
+    sequence_index = serializers.IntegerField(read_only=True)
+    replaces = UUIDField(source="replaces_uuid", required=False, allow_null=True)
+    created = TimeField(read_only=True)
+    input_tokens = serializers.IntegerField(read_only=True, allow_null=True)
+    output_tokens = serializers.IntegerField(read_only=True, allow_null=True)
+    feedback_score = serializers.BooleanField(read_only=True, allow_null=True)
+    feedback_comment = serializers.CharField(read_only=True, allow_null=True)
+    feedback_category = NamedChoiceField(
+        Message.FeedbackCategory.choices, name="FeedbackCategoryEnum", read_only=True, allow_null=True
+    )
+    feedback_submitted_at = TimeField(read_only=True, allow_null=True)
+    is_flagged = serializers.BooleanField(read_only=True)
+    severity = NamedChoiceField(Severity.choices, name="InjectionSeverityEnum", read_only=True)
+    injection_categories = ObjectField(read_only=True)
+    pii_categories = ObjectField(read_only=True)
+    action_taken = NamedChoiceField(Message.Action.choices, name="ActionTakenEnum", read_only=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """See Serializer.get_fields(). The limit on the length is a setting."""
+        return {**super().get_fields(), "content": TextField(source="text", max_length=input_max_length())}
+
+    @extend_schema_field({"type": "array", "items": _BLOCK})
+    def get_blocks(self, message: Message) -> list[dict[str, str]]:
+        """See blocks_of()."""
+        return blocks_of(message)
+
+    @extend_schema_field(_OBJECTS)
+    def get_tool_calls(self, message: Message) -> list[object]:
+        """There are none."""
+        return []
+
+    def validate_role(self, role: str) -> str:
+        """Users speak for themselves."""
+        if role != Message.Role.USER:
+            raise serializers.ValidationError(_("Only the chat writes the assistant's messages."))
+        return role
+
+    def to_representation(self, instance: Message) -> dict[str, Any]:
+        """See Serializer.to_representation()."""
+        shown = super().to_representation(instance)
+        for name in ("feedback_comment", "feedback_category"):
+            shown[name] = shown[name] or None
+        return shown if users.sees_all(self.context["request"].user) else {**shown, **NEUTRAL}
+
+
+class MessageEditSerializer(serializers.Serializer[Any]):
+    """The new text of a message."""
+
+    content = TextField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """See MessageSerializer.get_fields()."""
+        return {"content": TextField(max_length=input_max_length())}
+
+
+class MessageFeedbackSerializer(serializers.Serializer[Any]):
+    """Whether an answer was good."""
+
+    score = FlagField(help_text=_("True for thumbs up, false for thumbs down."))
+    comment = TextField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=COMMENT_MAX_LENGTH,
+        help_text=_("What else there is to say."),
+    )
+    category = NamedChoiceField(
+        Message.FeedbackCategory.choices,
+        name="FeedbackCategoryEnum",
+        required=False,
+        allow_null=True,
+        help_text=_("What was wrong; with thumbs down only."),
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A good answer has nothing wrong."""
+        if attrs["score"] and attrs.get("category"):
+            raise serializers.ValidationError({"category": [_("A category goes with a score of false only.")]})
+        return attrs
+
+
+def input_max_length() -> int:
+    """The setting, as it is now."""
+    return int(conf.site_value("INPUT_MAX_LENGTH"))

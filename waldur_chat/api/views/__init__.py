@@ -1,0 +1,5 @@
+"""The viewsets of the API. `ChatViewSet` is public: sites subclass it."""
+
+from waldur_chat.api.views.chat import ChatViewSet
+
+__all__ = ["ChatViewSet"]

@@ -1,0 +1,88 @@
+"""What every view of the API has: who may call, JSON and nothing else, ids of requests, errors with codes.
+
+Views that serve rows of a table stand in `resources`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
+
+from waldur_chat.api.cycles import break_up_response, break_up_view
+from waldur_chat.api.exceptions import as_api_exception, complete
+from waldur_chat.api.request import auth
+from waldur_chat.api.request.negotiation import JSONOnly
+from waldur_chat.api.request.parsers import BoundedJSONParser, check_length
+from waldur_chat.api.request.request_id import HEADER, request_id
+from waldur_chat.api.request.throttles import Limit, limit_headers
+from waldur_chat.api.responses.deferred import PendingResponse
+
+
+class ChatAPIViewSet(ViewSetMixin, APIView):
+    """A viewset of this API. The user is checked first, then what `admit` asks for, then whether the body has a length.
+
+    Routers may hand over the suffix of a format (`stream.json`); it says nothing that `Accept` does not say.
+    """
+
+    renderer_classes = [JSONRenderer]
+    parser_classes = [BoundedJSONParser]
+    content_negotiation_class = JSONOnly
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """See APIView.initialize_request()."""
+        self.request_id = request_id(request)
+        self.limits: list[Limit] = []
+        self.refusal: Exception | None = None
+        return super().initialize_request(request, *args, **kwargs)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
+        response = super().dispatch(request, *args, **kwargs)
+        del self.response
+        if not isinstance(response, PendingResponse):
+            break_up_view(self)
+        return response
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """See access.authenticators()."""
+        return list(auth.authenticators())
+
+    def get_permissions(self) -> list[BasePermission]:
+        """See access.permissions()."""
+        return list(auth.permissions())
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """See APIView.initial(). All is checked before the body is read."""
+        super().initial(request, *args, **kwargs)
+        self.admit(request)
+        check_length(request._request)
+
+    def admit(self, request: Request) -> None:
+        """Raise what keeps this user, who is known by now, from going on."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """See APIView.handle_exception(); ours become DRF's, and all get a code."""
+        error = as_api_exception(exc)
+        response = super().handle_exception(error)
+        complete(response, error)
+        self.refusal = error
+        return response
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """See APIView.finalize_response(). Errors and answers have the request's id and the limits in their head."""
+        finalized = super().finalize_response(request, response, *args, **kwargs)
+        finalized[HEADER] = self.request_id
+        for name, value in limit_headers(self.limits, self.refusal).items():
+            finalized[name] = value
+        self.refusal = None  # Its traceback keeps the view.
+        if isinstance(finalized, Response):
+            finalized.add_post_render_callback(break_up_response)
+        return finalized

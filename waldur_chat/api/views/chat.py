@@ -1,0 +1,105 @@
+"""The two operations: ask, and get the answer whole or as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from waldur_chat import chat
+from waldur_chat.api.openapi import chat as chat_openapi
+from waldur_chat.api.request import auth, doctor_probe, resume
+from waldur_chat.api.request.negotiation import accepted, stream_encoder
+from waldur_chat.api.request.throttles import ChatRateThrottle, TokenBudget, TurnLimit
+from waldur_chat.api.responses.deferred import PendingResponse, Rejoined, Stream, WholeAnswer, pending
+from waldur_chat.api.serializers.chat import ChatInvokeSerializer, ChatRequestSerializer
+from waldur_chat.api.views.base import ChatAPIViewSet
+from waldur_chat.engine.event_source import Source
+from waldur_chat.messages import Question
+from waldur_chat.record import Caller
+
+TURN_HEADER = "X-Chat-Turn"
+THREAD_HEADER = "X-Chat-Thread"
+
+
+class ChatViewSet(ChatAPIViewSet):
+    """The chat API. Requests are checked in this order: user, switches, body, format; then the provider is asked."""
+
+    _named: Mapping[str, str] = MappingProxyType({})
+    """The head's fields that name turn and conversation. The turn itself would stay with the view, which DRF keeps."""
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """The host's, and one of our own scopes."""
+        ours = ChatRateThrottle(f"chat_{self.action}")
+        self.limits.append(ours)
+        return [ours, *super().get_throttles()]
+
+    def admit(self, request: Request) -> None:
+        """See ChatAPIViewSet.admit(). The switches are asked once the user is known."""
+        self.chat_settings = chat.load()
+        if self.action == "events":  # What one has asked is one's own, whatever is switched off since.
+            return
+        self.limits.append(TokenBudget())
+        if self.chat_settings.turns_per_user is not None:
+            self.limits.append(TurnLimit(self.chat_settings.turns_per_user))
+        auth.check_switches(self.chat_settings, request.user)
+        self.chat_settings = doctor_probe.applied(request._request, self.chat_settings)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """See APIView.finalize_response(). The head of an answer names its turn and its conversation.
+
+        It is made once, when the answer is known.
+        """
+        if isinstance(response, PendingResponse):
+            return response
+        finalized = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self._named.items():
+            finalized[name] = value
+        return finalized
+
+    @chat_openapi.invoke
+    @action(detail=False, methods=["post"])
+    def invoke(self, request: Request, **kwargs: Any) -> HttpResponse:
+        """Ask, and get the whole answer."""
+        serializer = ChatInvokeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        accepted(request, ["application/json"])
+        return pending(self, self._source(serializer.question()), WholeAnswer())
+
+    @chat_openapi.stream
+    @action(detail=False, methods=["post"])
+    def stream(self, request: Request, **kwargs: Any) -> HttpResponse:
+        """Ask, and get the answer as it is written."""
+        serializer = ChatRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        encoder = stream_encoder(request, request.data, self.chat_settings.stream_format)
+        return pending(self, self._source(serializer.question()), Stream(encoder, self.chat_settings))
+
+    @chat_openapi.events
+    @action(detail=False, methods=["get"], url_path="turns/(?P<uuid>[^/]+)/events", url_name="events")
+    def events(self, request: Request, uuid: str, **kwargs: Any) -> HttpResponse:
+        """Come back to an answer: what is missing of it at once, the rest as it is written."""
+        position = resume.position(request)
+        encoder = stream_encoder(request, (), self.chat_settings.stream_format)
+        source = self._noted(resume.view(request.user, uuid, position))
+        if resume.has_everything(position):
+            return HttpResponse(status=204)
+        return pending(self, source, Rejoined(encoder, self.chat_settings))
+
+    def _source(self, question: Question) -> Source:
+        """The turn of this question, or that of the same request before; one of the doctor's leaves nothing behind."""
+        caller = Caller(user_id=str(self.request.user.pk), request_id=self.request_id)
+        user = None if doctor_probe.HEADER in self.request.headers else self.request.user
+        key = resume.idempotency_key(self.request)
+        return self._noted(chat.open_turn(question, self.chat_settings, caller, user, key))
+
+    def _noted(self, source: Source) -> Source:
+        """The same, once noted what the head will name."""
+        fields = {TURN_HEADER: source.id, THREAD_HEADER: source.thread}
+        self._named = {name: value for name, value in fields.items() if value}
+        return source

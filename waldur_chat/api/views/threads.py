@@ -1,0 +1,112 @@
+"""Conversations: listed, named, archived, stopped, deleted (contract section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from waldur_chat import chat
+from waldur_chat.api.openapi.operations import PAGES, USER, UUID_IN_PATH, fields_of, operation
+from waldur_chat.api.request.query_params import ThreadQuery, thread_filter
+from waldur_chat.api.request.storage import check_storage
+from waldur_chat.api.serializers.threads import ChatThreadStatsResponseSerializer, ThreadSessionSerializer
+from waldur_chat.api.views.resources import ResourceViewSet
+from waldur_chat.models import Thread
+from waldur_chat.store.conversations import audit, deletion, threads
+from waldur_chat.store.conversations.thread_filters import filtered, ordered
+
+SHOWN = ThreadSessionSerializer
+FIELDS = fields_of(SHOWN)
+
+
+class ThreadViewSet(ResourceViewSet):
+    """The conversations of a user; staff and support read and archive those of others too."""
+
+    serializer_class = ThreadSessionSerializer
+
+    @operation("chat_threads_list", "List conversations", SHOWN(many=True), 400, 404, parameters=[
+        ThreadQuery, USER, FIELDS, *PAGES
+    ])  # fmt: skip
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        """A page of conversations, the newest first."""
+        query = ThreadQuery.of(request)
+        return self.page_of(ordered(self._wanted(query), query.get("o", [])))
+
+    @operation("chat_threads_stats_retrieve", "Add up conversations", ChatThreadStatsResponseSerializer, 400,
+               parameters=[ThreadQuery, USER])  # fmt: skip
+    @action(detail=False, methods=["get"])
+    def stats(self, request: Request, **kwargs: Any) -> Response:
+        """Totals of the conversations that a list with the same parameters has on all its pages."""
+        totals = threads.stats(self._wanted(ThreadQuery.of(request)))
+        return Response(ChatThreadStatsResponseSerializer(totals).data)
+
+    @operation("chat_threads_create", "Begin a conversation", SHOWN, status=201, request=SHOWN)
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """A new conversation without messages."""
+        check_storage()
+        return self.one(threads.create(request.user, **self.validated()), 201)
+
+    @operation("chat_threads_retrieve", "Show a conversation", SHOWN, 400, 404, parameters=[UUID_IN_PATH, FIELDS])
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        """One conversation, without its messages."""
+        thread = self.find(threads.visible_to(request.user))
+        audit.record(request.user, thread, "api")
+        return self.one(thread)
+
+    @operation("chat_threads_update", "Rename a conversation", SHOWN, 404, request=SHOWN, parameters=[UUID_IN_PATH])
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """Give it another name, archive it or bring it back. What is not sent stays as it is."""
+        return self._change(request)
+
+    @operation("chat_threads_partial_update", "Rename a conversation", SHOWN, 404, request=SHOWN, parameters=[
+        UUID_IN_PATH
+    ])  # fmt: skip
+    def partial_update(self, request: Request, **kwargs: Any) -> Response:
+        """See update()."""
+        return self._change(request)
+
+    @operation("chat_threads_destroy", "Delete a conversation", None, 404, status=204, parameters=[UUID_IN_PATH])
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        """Delete it with its messages. What runs in it is stopped."""
+        thread = self.find(threads.own(request.user))
+        chat.cancel_thread(thread)
+        deletion.delete(thread)
+        return Response(status=204)
+
+    @operation("chat_threads_archive", "Archive a conversation", None, 404, status=204, parameters=[UUID_IN_PATH])
+    @action(detail=True, methods=["post"])
+    def archive(self, request: Request, **kwargs: Any) -> Response:
+        """Archive it. A body is not read."""
+        threads.set_archived(self.find(threads.visible_to(request.user)), True)
+        return Response(status=204)
+
+    @operation("chat_threads_unarchive", "Bring a conversation back", None, 404, status=204, parameters=[UUID_IN_PATH])
+    @action(detail=True, methods=["post"])
+    def unarchive(self, request: Request, **kwargs: Any) -> Response:
+        """Bring it back from the archive. A body is not read."""
+        threads.set_archived(self.find(threads.visible_to(request.user)), False)
+        return Response(status=204)
+
+    @operation("chat_threads_cancel", "Stop the answer in a conversation", None, 404, parameters=[UUID_IN_PATH])
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **kwargs: Any) -> Response:
+        """Stop what runs in it; where nothing runs, nothing happens. A body is not read."""
+        chat.cancel_thread(self.find(threads.own(request.user)))
+        return Response()
+
+    def _wanted(self, query: dict[str, Any]) -> QuerySet[Thread]:
+        readable = threads.own if query.get("scope") == "own" else threads.visible_to
+        return filtered(readable(self.request.user), thread_filter(query))
+
+    def _change(self, request: Request) -> Response:
+        thread = self.find(threads.own(request.user))
+        changes = self.validated()
+        if "name" in changes:
+            threads.rename(thread, changes["name"])
+        if "is_archived" in changes:
+            threads.set_archived(thread, changes["is_archived"])
+        return self.one(thread)

@@ -1,0 +1,1 @@
+"""Loops, threads and processes. Knows nothing of chats."""

@@ -1,0 +1,1 @@
+"""Rows of budgets: accounts, quotas, usage."""

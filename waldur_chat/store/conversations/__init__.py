@@ -1,0 +1,1 @@
+"""Rows of conversations: threads, messages, sessions, system prompts."""

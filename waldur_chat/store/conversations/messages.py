@@ -1,0 +1,145 @@
+"""Messages as their readers see them, and what users do with them beside asking. How turns write them is in `turns`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from waldur_chat import users
+from waldur_chat.errors import QuestionRefused, ThreadBusy, ThreadNotFound
+from waldur_chat.models import Message, Reading, Session, Thread, Turn
+from waldur_chat.store import locks
+from waldur_chat.store.turns.position import NOT_THE_LAST
+
+NEWEST = 1000
+"""How many messages are listed where no conversation is named."""
+
+NOT_AN_ANSWER = gettext_noop("Only answers of the assistant can be rated.")
+
+
+def own(user: Any) -> QuerySet[Message]:
+    """The messages of the user's own conversations."""
+    session = Session.objects.filter(user=user.pk).values("pk")[:1]
+    mine: QuerySet[Message] = _all().filter(thread__session=session)
+    return mine
+
+
+def visible_to(user: Any) -> QuerySet[Message]:
+    """The messages that a user may read: all for staff and support, else the user's own."""
+    return _all() if users.sees_all(user) else own(user)
+
+
+def current(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """Without the versions that were replaced."""
+    standing: QuerySet[Message] = messages.filter(is_current=True)
+    return standing
+
+
+def in_order(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """As they were said; versions of one message, oldest first."""
+    told: QuerySet[Message] = messages.order_by("thread_id", "sequence_index", "is_current", "id")
+    return told
+
+
+def newest(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """The newest ones, as they were said."""
+    keys = messages.order_by("-id").values("pk")[:NEWEST]
+    return in_order(_all().filter(pk__in=list(keys.values_list("pk", flat=True))))
+
+
+def versions(message: Message) -> QuerySet[Message]:
+    """All versions of a message, oldest first."""
+    same_place = _all().filter(thread=message.thread_id, sequence_index=message.sequence_index)
+    return in_order(same_place)
+
+
+def rate(message: Message, *, score: bool, comment: str, category: str) -> Message:
+    """Say whether an answer was good; that takes the place of what was said before.
+
+    Raises `QuestionRefused` and `ThreadNotFound`.
+    """
+    if message.role != Message.Role.ASSISTANT:
+        raise QuestionRefused("score", NOT_AN_ANSWER)
+    with transaction.atomic():
+        _lock(message.thread_id)
+        Message.objects.filter(pk=message.pk).update(
+            feedback_score=score,
+            feedback_comment=comment,
+            feedback_category=category,
+            feedback_submitted_at=timezone.now(),
+        )
+        _count_feedback(message.thread_id)
+        return _get(message.pk)
+
+
+@transaction.atomic
+def write(thread: int, text: str, replaces: Message | None = None) -> Message:
+    """Write what the user says, as the next message or as a new version of the user's last one; nobody is asked.
+
+    `thread` is the key of its row. Raises `QuestionRefused`, `ThreadBusy` and `ThreadNotFound`.
+    """
+    _lock(thread)
+    _check_idle(thread)
+    spoken = Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")
+    if replaces is None:
+        last = spoken.first()
+        index = last.sequence_index + 1 if last else 0
+    else:
+        last = spoken.filter(role=Message.Role.USER).first()
+        if last is None or last.pk != replaces.pk:
+            raise QuestionRefused("replaces", NOT_THE_LAST)
+        index = last.sequence_index
+        spoken.filter(pk=last.pk).update(is_current=False)
+    count = F("message_count") + int(replaces is None)
+    Thread.objects.filter(pk=thread).update(modified=timezone.now(), message_count=count)
+    written = Message.objects.create(
+        thread_id=thread, role=Message.Role.USER, text=text, sequence_index=index, replaces=replaces
+    )
+    return _get(written.pk)
+
+
+def record_reading(messages: Iterable[Message], reader: Any) -> None:
+    """Write down which conversations of others this user reads in these messages, which were listed by this module."""
+    read = {(message.thread_uuid, message.owner_id) for message in messages}  # type: ignore[attr-defined]
+    Reading.objects.bulk_create(
+        Reading(reader_id=reader.pk, owner_id=owner, thread=thread, place="api")
+        for thread, owner in read
+        if owner != reader.pk
+    )
+
+
+def _all() -> QuerySet[Message]:
+    """With the UUIDs that are shown and the key of the owner, and without the rows that they are from."""
+    messages: QuerySet[Message] = Message.objects.annotate(
+        thread_uuid=F("thread__uuid"), replaces_uuid=F("replaces__uuid"), owner_id=F("thread__session__user_id")
+    )
+    return messages
+
+
+def _get(pk: int) -> Message:
+    """One as readers see it; its thread is locked, so that it is there."""
+    return _all().get(pk=pk)
+
+
+def _lock(thread: int) -> None:
+    if not locks.rows(Thread.objects.filter(pk=thread)):
+        raise ThreadNotFound
+
+
+def _check_idle(thread: int) -> None:
+    running = Turn.objects.filter(thread=thread, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER).first()
+    if running:
+        raise ThreadBusy(running.uuid.hex)
+
+
+def _count_feedback(thread: int) -> None:
+    counted = Message.objects.filter(thread=thread).aggregate(
+        positive_feedback=Count("pk", filter=Q(feedback_score=True)),
+        negative_feedback=Count("pk", filter=Q(feedback_score=False)),
+    )
+    Thread.objects.filter(pk=thread).update(**counted)

@@ -1,0 +1,1 @@
+"""Rows of turns: begin, lease, finish, replay."""

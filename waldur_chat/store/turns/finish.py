@@ -1,0 +1,298 @@
+"""How stored turns end: answer, usage and end are written in one act, whatever the end was.
+
+A turn whose process died is ended by whoever finds it. Should its process live after all, its answer is stored still.
+A process that stood still, and could not say that its turns run, at least does not take those for dead itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from django.db import Error, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from waldur_chat.engine import running_turns
+from waldur_chat.engine.usage import estimated_tokens
+from waldur_chat.errors import TurnInterrupted
+from waldur_chat.events import Stored, Usage
+from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
+from waldur_chat.store import locks, sql
+from waldur_chat.store.budgets import accounts
+from waldur_chat.store.turns import partials
+
+logger = logging.getLogger(__name__)
+
+SUMS = (
+    "name",
+    "message_count",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "title_input_tokens",
+    "title_output_tokens",
+    "models_used",
+    "modified",
+)
+NOTHING = Usage(input_tokens=0, output_tokens=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn ended: its status and the code of its error, or why the model stopped; with which model, at what cost.
+
+    The text is the answer so far, or the title.
+    """
+
+    status: str
+    code: str = ""
+    reason: str = ""
+    text: str = field(default="", repr=False)
+    model: str = ""
+    usage: Usage = NOTHING
+
+
+def end(turn_id: str, ending: Ending) -> Stored | None:
+    """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
+    return end_all([(turn_id, ending)])[0]
+
+
+def end_all(endings: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
+    """End turns in one transaction, as end() does with each.
+
+    Raises `Error` where somebody else ends one of several at the same moment; then nothing was written.
+    """
+    wanted = {UUID(turn_id): ending for turn_id, ending in endings}
+    with transaction.atomic():
+        found = locks.turns(list(wanted))
+        ended = [
+            _ended(turn, wanted[turn.uuid], is_asked=is_asked)
+            for turn, is_asked in found
+            if _may_end(turn, wanted[turn.uuid])
+        ]
+        if not _write(ended):
+            if len(wanted) > 1:
+                raise Error("Somebody else has ended a turn.")
+            transaction.set_rollback(True)
+            ended = []
+    stored = {one.turn.uuid: Stored(answer=one.answer_id) for one in ended if one.turn.thread}
+    return [stored.get(UUID(turn_id)) for turn_id, _ in endings]
+
+
+def end_abandoned(**where: object) -> int:
+    """End the turns whose process was not heard of for too long; gives how many there were."""
+    found = list(_abandoned().filter(**where))
+    random.shuffle(found)  # Other processes have found them too, and had better begin with others.
+    return sum(_end_interrupted(turn) for turn in found)
+
+
+def are_abandoned() -> bool:
+    """Whether there are such turns."""
+    return bool(_abandoned().exists())
+
+
+def _abandoned() -> QuerySet[Turn]:
+    found: QuerySet[Turn] = Turn.objects.filter(status=Turn.Status.RUNNING, expires__lt=timezone.now())
+    return found
+
+
+def _end_interrupted(turn: Turn) -> bool:
+    """End it with what it was last known to have used.
+
+    Not one that runs in this process, that was heard of since, or that somebody has ended.
+    """
+    if running_turns.find(turn.uuid.hex) or not _abandoned().filter(pk=turn.pk).exists():
+        return False
+    text = partials.text_of(turn)
+    output = max(turn.output_tokens, estimated_tokens(text))
+    usage = Usage(input_tokens=turn.input_tokens, output_tokens=output, estimated=True)
+    code = TurnInterrupted.code
+    end(turn.uuid.hex, Ending(status=Turn.Status.INTERRUPTED, code=code, text=text, usage=usage, model=turn.model))
+    logger.warning("Turn %s was interrupted: its process died.", turn.uuid.hex)
+    return True
+
+
+@dataclass(slots=True, kw_only=True)
+class _Ended:
+    """A turn that ends, what is to be charged for it, and its answer, which may not be written yet."""
+
+    turn: Turn
+    ending: Ending
+    used: Usage
+    answer: Message | None
+
+    @property
+    def answer_id(self) -> str:
+        return self.answer.uuid.hex if self.answer else ""
+
+
+def _ended(turn: Turn, ending: Ending, *, is_asked: bool) -> _Ended:
+    ending = replace(ending, text=partials.storable(ending.text), usage=_at_least(turn, ending.usage))
+    used = _used(turn, ending)
+    answer = _answer(turn, ending, is_asked=is_asked)
+    if turn.thread:
+        _sum_up(turn.thread, turn, ending, used)
+    return _Ended(turn=turn, ending=ending, used=used, answer=answer)
+
+
+def _write(ended: Sequence[_Ended]) -> bool:
+    """Write all of it, the threads and accounts that several share once; False where somebody else has ended one.
+
+    That can only be one without a thread: nothing of it is locked.
+    """
+    if not ended:
+        return True
+    sql.insert_all(*(one.answer for one in ended if one.answer and one.answer._state.adding))
+    threads = {one.turn.thread_id: one.turn.thread for one in ended if one.turn.thread}
+    ends = [_end(one) for one in ended]
+    rest = [partials.removing([one.turn.pk for one in ended]), *map(_show, threads.values())]
+    booking = accounts.Booking([_charge(one.turn, one.ending, one.used) for one in ended])
+    changed = sql.together([*ends, *rest, *booking.acts()])
+    if not all(changed[: len(ends)]):
+        return False
+    booking.complete(changed[len(ends) + len(rest) :])
+    if alone := [one.turn.pk for one in ended if not one.turn.thread]:
+        Turn.objects.filter(pk__in=alone).delete()
+    return True
+
+
+def _may_end(turn: Turn, ending: Ending) -> bool:
+    """Whether it runs; an interrupted one that lives after all may end once more."""
+    is_late = turn.status == Turn.Status.INTERRUPTED != ending.status
+    return turn.status == Turn.Status.RUNNING or is_late
+
+
+def _end(one: _Ended) -> sql.Act:
+    """Write the end, unless somebody else has done it."""
+    turn, ending = one.turn, one.ending
+    changes = {
+        "status": ending.status,
+        "code": ending.code,
+        "reason": ending.reason[:50],
+        "ended": timezone.now(),
+        "answer": one.answer.pk if one.answer else turn.answer_id,
+        "reserved": 0,
+        "model": ending.model[:200],
+        "input_tokens": ending.usage.input_tokens,
+        "output_tokens": ending.usage.output_tokens,
+        "is_estimated": ending.usage.estimated,
+    }
+    return sql.updating(Turn, changes, id=turn.pk, status=turn.status)
+
+
+def _at_least(turn: Turn, usage: Usage) -> Usage:
+    """What it used; of a turn that was taken for dead not less than what was charged then, which is not given back."""
+    if turn.status == Turn.Status.RUNNING:
+        return usage
+    return replace(
+        usage,
+        input_tokens=max(usage.input_tokens, turn.input_tokens),
+        output_tokens=max(usage.output_tokens, turn.output_tokens),
+    )
+
+
+def _used(turn: Turn, ending: Ending) -> Usage:
+    """What is to be charged: all it used, less what was charged when it was taken for dead."""
+    if turn.status == Turn.Status.RUNNING:
+        return ending.usage
+    return Usage(
+        input_tokens=ending.usage.input_tokens - turn.input_tokens,
+        output_tokens=ending.usage.output_tokens - turn.output_tokens,
+    )
+
+
+def _answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
+    """The answer, in the place of an earlier version; one without any text leaves that standing.
+
+    What can be written together with other answers is not written yet.
+    """
+    if not turn.thread or turn.purpose != Turn.Purpose.ANSWER or not ending.text:
+        return None
+    if turn.answer:  # What was known of it when it was taken for dead.
+        return _complete(turn.answer, ending)
+    is_first = is_asked and _is_first(turn)
+    is_current, earlier = (True, None) if is_first else _take_place(turn)
+    answer = sql.new(
+        Message,
+        thread=turn.thread,
+        role=Message.Role.ASSISTANT,
+        text=ending.text,
+        sequence_index=turn.answer_index,
+        replaces=earlier if is_current else None,
+        is_current=is_current,
+        model=ending.model[:200],
+        input_tokens=ending.usage.input_tokens,
+        output_tokens=ending.usage.output_tokens,
+    )
+    if not is_first:
+        sql.insert(answer)
+    turn.thread.message_count += is_current and not earlier
+    return answer
+
+
+def _take_place(turn: Turn) -> tuple[bool, Message | None]:
+    """Make room for the answer: whether it is in force from now on, and in the place of which."""
+    current = Message.objects.filter(thread=turn.thread, is_current=True)
+    is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
+    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
+        current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
+        Message.objects.filter(pk=turn.question.pk).update(is_current=True)
+    earlier = current.filter(sequence_index=turn.answer_index).first()
+    if is_current and earlier:
+        current.filter(pk=earlier.pk).update(is_current=False)
+    return is_current, earlier
+
+
+def _is_first(turn: Turn) -> bool:
+    """Whether there can be no earlier answer: a question that was new and is in force is followed by nothing."""
+    return turn.status == Turn.Status.RUNNING and turn.is_new_question
+
+
+def _complete(answer: Message, ending: Ending) -> Message:
+    answer.text = ending.text
+    answer.input_tokens, answer.output_tokens = ending.usage.input_tokens, ending.usage.output_tokens
+    answer.save(update_fields=("text", "input_tokens", "output_tokens"))
+    return answer
+
+
+def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
+    """Whether the conversation went on without the answer, while its turn was taken for dead."""
+    first = turn.question.sequence_index if turn.question else turn.answer_index
+    newer = current.filter(sequence_index__gte=first, created__gt=turn.started)
+    return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
+
+
+def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
+    """Let the thread, which is locked, show what its turns and messages add up to."""
+    thread.input_tokens += used.input_tokens
+    thread.output_tokens += used.output_tokens
+    thread.total_tokens = thread.input_tokens + thread.output_tokens
+    if turn.purpose == Turn.Purpose.TITLE:
+        thread.title_input_tokens += used.input_tokens
+        thread.title_output_tokens += used.output_tokens
+        if ending.text and thread.name == NEW_CHAT and not thread.is_named:
+            thread.name = ending.text[:NAME_MAX_LENGTH]
+    elif ending.model and ending.model not in thread.models_used.split(", "):
+        thread.models_used = ", ".join(filter(None, [thread.models_used, ending.model]))[:500]
+    thread.modified = timezone.now()
+
+
+def _show(thread: Thread) -> sql.Act:
+    """Write what was summed up."""
+    return sql.updating(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
+
+
+def _charge(turn: Turn, ending: Ending, used: Usage) -> accounts.Charge:
+    is_first = turn.status == Turn.Status.RUNNING
+    return accounts.Charge(
+        user_id=turn.user_id,
+        model=ending.model,
+        usage=used,
+        turns=int(is_first and turn.purpose == Turn.Purpose.ANSWER),
+        reserved=turn.reserved if is_first else 0,
+    )

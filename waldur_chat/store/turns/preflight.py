@@ -1,0 +1,41 @@
+"""A glance at what a turn may need of the store: on most sites nothing, which one statement tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from waldur_chat.models import Budget, Session, SystemPrompt
+from waldur_chat.store import sql
+from waldur_chat.store.budgets.accounts import PERIODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Whether staff have made a system prompt active, and whether this user or the site has limits of its own.
+
+    `session` is the row of the user's conversations; None where there is none yet.
+    """
+
+    has_prompt: bool = False
+    has_limits: bool = False
+    session: int | None = None
+
+
+NOTHING = Seen()
+
+
+def at(user: Any) -> Seen:
+    """What there is for a question of this user. One query."""
+    key = sql.stored(Session, "user", user.pk)
+    ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
+    return Seen(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
+
+
+@sql.composed
+def _looking() -> str:
+    limits = " OR ".join(f"{period}_limit IS NOT NULL" for period in PERIODS)
+    prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = TRUE"  # noqa: S608  # No values in it.
+    budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = TRUE) AND ({limits})"  # noqa: S608
+    session = f"SELECT id FROM {sql.table(Session)} WHERE user_id = %s"  # noqa: S608
+    return f"SELECT EXISTS ({prompt}), EXISTS ({budget}), ({session})"

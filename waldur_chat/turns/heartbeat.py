@@ -1,0 +1,174 @@
+"""Looks after the stored turns of this process, in a thread that goes on for a while when there are none.
+
+Four times a second it writes what they have said since, all in one statement; twice a second it stops those that
+somebody asked to stop, in whatever process; from time to time it says in the store that all of them still run, and
+ends those of processes that died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db import connections
+
+from waldur_chat.engine import running_turns
+from waldur_chat.engine.event_log import Log
+from waldur_chat.engine.turn import Turn
+from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.store.turns import leases, partials
+from waldur_chat.store.turns.partials import Written
+from waldur_chat.turns.reaper import clearing_of_process
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+RENEW_SECONDS = 1.5
+PATIENCE_SECONDS = leases.LEASE_SECONDS / 2
+"""How long a round may take, until another thread goes on: soon enough to say in time that ours live."""
+
+LINGER_SECONDS = 600.0
+"""How long a process looks for turns of others that died, after its own last turn."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A turn; its row, and how much of it was written. Without a log nothing is: its title's turn, or its end waits."""
+
+    turn: Turn
+    log: Log | None
+    row: int
+    flushed: int = 0
+
+    def news(self) -> Written | None:
+        """What is to be written."""
+        text = self.log.text.since(self.flushed) if self.log else ""
+        return Written(row=self.row, position=self.flushed, text=text) if text else None
+
+    def alive(self, turn_id: str) -> leases.Alive:
+        """What is known of the turn; nothing is of one that looks for a title."""
+        if turn_id != self.turn.id:
+            return leases.Alive()
+        return leases.Alive(model=self.turn.record.model, usage=self.turn.used() if self.log is None else None)
+
+
+class Watch:
+    """The turns of one process. Used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._flushing = threading.Lock()
+        self._steady = Steady("waldur-chat-watch", self._run, PATIENCE_SECONDS)
+        self._turns: dict[str, Watched] = {}
+        self._last_turn = 0.0
+        self._renewed = 0.0
+        self._fails = False
+        self.back_at = 0.0
+        """When the database, which had failed, was there again; by the monotonic clock."""
+        self._due: dict[str, float] = {}
+
+    def add(self, turn_id: str, watched: Watched) -> None:
+        """A turn begins; `turn_id` is its own, or that of its title."""
+        with self._lock:
+            self._turns[turn_id] = watched
+            self._last_turn = time.monotonic()
+            self._steady.go()
+
+    def discard(self, turn_id: str) -> None:
+        """A turn has ended: nothing of it is written any more, once `finish_flush()` has returned."""
+        with self._lock:
+            self._turns.pop(turn_id, None)
+
+    def finish_flush(self) -> None:
+        """Wait until what is being written is written, or given up."""
+        while not (flushing := self._flushing).acquire(timeout=FLUSH_SECONDS):
+            pass
+        flushing.release()
+
+    def _give_up_flushing(self) -> None:
+        """What is being written may never be; should it be written after all, nobody reads it."""
+        self._flushing = threading.Lock()
+
+    def _run(self, stint: Stint) -> None:
+        time.sleep(FLUSH_SECONDS)
+        while self._goes_on(stint):
+            has_written, next_at = False, time.monotonic() + FLUSH_SECONDS
+            try:
+                with stint.at_work(self._give_up_flushing):
+                    has_written = self._flush()
+                    self._look_after()
+            except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
+                logger.error("Stored turns could not be looked after: %s", type(error).__name__)
+                self._fails = True
+            finally:
+                if not has_written:
+                    connections.close_all()
+            time.sleep(max(0.0, next_at - time.monotonic()))
+        connections.close_all()
+
+    def _goes_on(self, stint: Stint) -> bool:
+        with self._lock:
+            if self._turns:
+                self._last_turn = time.monotonic()
+            elif time.monotonic() > self._last_turn + LINGER_SECONDS:
+                stint.leave()
+            return not stint.is_over
+
+    def _flush(self) -> bool:
+        """Write what is new of all turns; tell whether there was anything."""
+        with self._flushing:
+            with self._lock:
+                ours = list(self._turns.values())
+            news = [(one, written) for one in ours if (written := one.news())]
+            if news:
+                partials.write([written for _, written in news])
+            for one, written in news:
+                one.flushed = max(one.flushed, written.position + len(written.text))
+            return bool(news)
+
+    def _look_after(self) -> None:
+        with self._lock:
+            ours = dict(self._turns)
+        if ours and self._is_due("look", LOOK_SECONDS):
+            for turn_id in leases.cancelled():
+                running_turns.cancel(turn_id)
+        if self._is_due("renew", RENEW_SECONDS):
+            self._renew(ours)
+
+    def _renew(self, ours: dict[str, Watched]) -> None:
+        """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
+        leases.renew({turn_id: one.alive(turn_id) for turn_id, one in ours.items()})
+        now = time.monotonic()
+        if self._fails:
+            self._fails, self.back_at = False, now
+        if now < self._renewed + leases.LEASE_SECONDS / 2:
+            clearing_of_process().look()
+        self._renewed = now
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + seconds
+        return True
+
+
+_watch = Watch()
+
+
+def watch_of_process() -> Watch:
+    """The one watch of this process."""
+    return _watch
+
+
+def _forget() -> None:
+    """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
+    global _watch
+    _watch = Watch()
+
+
+os.register_at_fork(after_in_child=_forget)

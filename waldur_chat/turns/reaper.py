@@ -1,0 +1,55 @@
+"""Ends turns whose process died, in a thread of its own: there may be hundreds, and those that live must not wait."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from django.db import connections
+
+from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.store.turns import finish
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60.0
+"""There may be hundreds of them."""
+
+
+class Clearing:
+    """Of one process. Used from any thread."""
+
+    def __init__(self) -> None:
+        self._steady = Steady("waldur-chat-abandoned", _clear, PATIENCE_SECONDS)
+
+    def look(self) -> None:
+        """Begin to end them where there are any, unless that is being done."""
+        if not self._steady.runs and finish.are_abandoned():
+            self._steady.go()
+
+
+def _clear(stint: Stint) -> None:
+    try:
+        with stint.at_work():
+            finish.end_abandoned()
+    except Exception as error:  # Whatever it is, somebody looks again.
+        logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
+    finally:
+        connections.close_all()
+
+
+_clearing = Clearing()
+
+
+def clearing_of_process() -> Clearing:
+    """The one of this process."""
+    return _clearing
+
+
+def _forget() -> None:
+    """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
+    global _clearing
+    _clearing = Clearing()
+
+
+os.register_at_fork(after_in_child=_forget)
