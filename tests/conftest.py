@@ -12,7 +12,7 @@ from django.test import TransactionTestCase
 
 from waldur_chat.engine import running_turns
 from waldur_chat.turns import heartbeat
-from waldur_chat.turns.heartbeat import watch_of_process
+from waldur_chat.turns.heartbeat import heartbeat_of_process
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 """Tables whose rows the migrations have made."""
@@ -34,7 +34,7 @@ def no_lingering() -> None:
 def nobody_is_watched() -> Iterator[None]:
     """A turn that a test has left running is not looked after during the next one."""
     yield
-    watch_of_process()._turns.clear()
+    heartbeat_of_process()._turns.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf
 from waldur_chat.engine import running_turns
-from waldur_chat.engine.limiter import gate_of_process
+from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
@@ -38,7 +38,7 @@ from waldur_chat.runtime import loop as background_loop
 from waldur_chat.store.turns import finish, leases, slots
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns import start
-from waldur_chat.turns.resume import Viewing
+from waldur_chat.turns.resume import TurnSubscription
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def open_turn(
     caller: Caller | None = None,
     user: Any | None = None,
     key: str = "",
-) -> Turn | Viewing:
+) -> Turn | TurnSubscription:
     """See prepare(). The same key of the same user leads to the turn that it has begun before.
 
     Raises `IdempotencyKeyReused` where that was asked something else.
@@ -147,11 +147,11 @@ def open_turn(
         raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
     if key and user and (replay := start.before(question, user, key)):
-        return Viewing(replay)
-    gate_of_process().check(caller.user_id, settings)
+        return TurnSubscription(replay)
+    limiter_of_process().check(caller.user_id, settings)
     begun = start.begin(question, settings, user, key)
     if isinstance(begun, Replay):
-        return Viewing(begun)
+        return TurnSubscription(begun)
     prompt = Prompt(
         messages=begun.messages,
         opens=begun.opens,
@@ -159,7 +159,7 @@ def open_turn(
         connect_seconds=settings.connect_seconds,
     )
     held = slots.held if slots.limits(settings, caller.user_id) else None
-    return Turn(settings, prompt, caller, held, start.keeper(begun))
+    return Turn(settings, prompt, caller, held, start.recorder(begun))
 
 
 def cancel(turn_id: str) -> bool:

@@ -56,7 +56,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredMessages:
     """Where a turn's question and answer are stored: the ids of the messages, empty where there is none."""
 
     question: str = ""
@@ -69,7 +69,7 @@ class Finished:
 
     reason: str
     usage: Usage | None
-    stored: Stored | None = None
+    stored: StoredMessages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Failed:
 
     error: ChatError
     usage: Usage | None
-    stored: Stored | None = None
+    stored: StoredMessages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class Cancelled:
     """The turn was stopped; what was written before it is not the whole answer."""
 
     usage: Usage | None
-    stored: Stored | None = None
+    stored: StoredMessages | None = None
 
 
 ProviderEvent = Delta | Reasoning | Usage | Stopped

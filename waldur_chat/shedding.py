@@ -20,23 +20,23 @@ from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.fast_path import shorten
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
 from waldur_chat.conf import site_value
-from waldur_chat.engine.limiter import COME_AGAIN_SECONDS
+from waldur_chat.engine.limiter import RETRY_AFTER_SECONDS
 from waldur_chat.errors import ChatBusy
 
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
-BODY = json.dumps({"detail": ChatBusy.sentence, "code": ChatBusy.code, "retry_after": COME_AGAIN_SECONDS}).encode()
+BODY = json.dumps({"detail": ChatBusy.sentence, "code": ChatBusy.code, "retry_after": RETRY_AFTER_SECONDS}).encode()
 
 
-class _Door:
+class LoadShedder:
     """Counts the chat requests that are inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
 
-    def let_in(self) -> bool:
+    def enter(self) -> bool:
         """Whether there is room; who is let in must leave."""
         running = site_value("TURNS_PER_PROCESS")
         with self._lock:
@@ -50,10 +50,10 @@ class _Door:
             self._inside -= 1
 
 
-class _Inside:
+class _CountedResponse:
     """A WSGI response whose request leaves when it is closed."""
 
-    def __init__(self, response: Iterable[bytes], door: _Door) -> None:
+    def __init__(self, response: Iterable[bytes], door: LoadShedder) -> None:
         self._response = response
         self._door = door
 
@@ -72,13 +72,13 @@ class _Inside:
 
 def asgi(application: ASGI) -> ASGI:
     """The application, with the door in front; chat requests take a shorter way through it where it is Django's own."""
-    door = _Door()
+    door = LoadShedder()
     shorten(application)
 
     async def with_door(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
             await application(scope, receive, send)
-        elif door.let_in():
+        elif door.enter():
             try:
                 async with RequestExecutor():
                     await application(scope, receive, send)
@@ -95,16 +95,16 @@ def asgi(application: ASGI) -> ASGI:
 
 def wsgi(application: WSGI) -> WSGI:
     """See asgi()."""
-    door = _Door()
+    door = LoadShedder()
 
     def with_door(environ: Any, start_response: Any) -> Iterable[bytes]:
         if not _is_chat(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), ""):
             return application(environ, start_response)
-        if not door.let_in():
+        if not door.enter():
             start_response(f"{ChatBusy.status} Service Unavailable", _head(environ.get("HTTP_X_REQUEST_ID", "")))
             return [BODY]
         try:
-            return _Inside(application(environ, start_response), door)
+            return _CountedResponse(application(environ, start_response), door)
         except BaseException:
             door.leave()
             raise
@@ -116,7 +116,7 @@ def _head(request_id: str) -> list[tuple[str, str]]:
     return [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(BODY))),
-        ("Retry-After", str(COME_AGAIN_SECONDS)),
+        ("Retry-After", str(RETRY_AFTER_SECONDS)),
         (HEADER, sane_or_new(request_id)),
     ]
 

@@ -19,7 +19,7 @@ from waldur_chat.store import sql
 from waldur_chat.store.turns import partials
 from waldur_chat.store.turns.partials import Written
 from waldur_chat.turns import notifier
-from waldur_chat.turns.notifier import Bell
+from waldur_chat.turns.notifier import ChangeNotifier
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def elsewhere(postgresql_address: str) -> Iterator[Any]:
 
 def test_who_begins_to_listen_looks_first(waiting: Any) -> None:
     began = time.monotonic()
-    Bell().wait(10)
+    ChangeNotifier().wait(10)
     assert time.monotonic() < began + 1
 
 
 def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifier, "RINGING_SECONDS", 10.0)
-    one, began = Bell(), time.monotonic()
+    one, began = ChangeNotifier(), time.monotonic()
     one.wait(10)
     timer = ringing(elsewhere, 0.2)
     one.wait(10)
@@ -64,14 +64,14 @@ def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.Mo
 
 def test_nobody_waits_for_ever(waiting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifier, "RINGING_SECONDS", 0.1)
-    one = Bell()
+    one = ChangeNotifier()
     one.wait(10)
     one.wait(10)
     one.wait(10)
 
 
 def test_a_connection_that_is_given_back_listens_no_more(waiting: Any) -> None:
-    one = Bell()
+    one = ChangeNotifier()
     one.wait(10)
     with mock.patch.object(notifier, "connections"):
         one.close()
@@ -81,7 +81,7 @@ def test_a_connection_that_is_given_back_listens_no_more(waiting: Any) -> None:
 
 
 def test_a_new_connection_is_listened_on_anew(waiting: Any) -> None:
-    one = Bell()
+    one = ChangeNotifier()
     one.wait(10)
     waiting.close()
     one.wait(10)

@@ -5,38 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 from waldur_chat import conf
-from waldur_chat.events import Stored, Usage
+from waldur_chat.events import StoredMessages, Usage
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.store.budgets import accounts
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Begun, Promise, Told
+from waldur_chat.store.turns.begin import Reservation, StartedTurn, SystemPromptText
 
 USED = Usage(input_tokens=3, output_tokens=4)
 
 
-def begin(user: Any, text: str | None = "Hello", *, promise: Promise | None = None, **question: Any) -> Begun:
+def begin(user: Any, text: str | None = "Hello", *, promise: Reservation | None = None, **question: Any) -> StartedTurn:
     """Write a question and its turn, under the settings of the site."""
     settings = conf.load()
     limited = accounts.accounts(user, settings)
     return begin_turns.begin(
-        user, Question(text=text, **question), settings, promise or Promise(), limited, Told(), begin_turns.Request()
+        user,
+        Question(text=text, **question),
+        settings,
+        promise or Reservation(),
+        limited,
+        SystemPromptText(),
+        begin_turns.Request(),
     )
 
 
-def end(begun: Begun, text: str = "An answer", status: str = "finished", **fields: Any) -> Stored | None:
+def end(begun: StartedTurn, text: str = "An answer", status: str = "finished", **fields: Any) -> StoredMessages | None:
     """End that turn."""
-    return finish.end(begun.turn, finish.Ending(status=status, text=text, **{"usage": USED, "model": "m", **fields}))
+    return finish.end(
+        begun.turn, finish.TurnOutcome(status=status, text=text, **{"usage": USED, "model": "m", **fields})
+    )
 
 
-def row_of(begun: Begun) -> Turn:
+def row_of(begun: StartedTurn) -> Turn:
     """The turn in the database."""
     found: Turn = Turn.objects.get(uuid=begun.turn)
     return found
 
 
-def told(begun: Begun) -> list[tuple[str, str]]:
+def told(begun: StartedTurn) -> list[tuple[str, str]]:
     """What the model is told: who spoke, and what."""
     return [(message.role, message.text) for message in begun.messages]
 

@@ -213,7 +213,7 @@ def test_turns_of_dead_processes_give_back_what_they_held(
 
 def test_providers_that_cannot_be_made_promise_nothing() -> None:
     scripted_one = scripted_spec(Script(steps=[]), "scripted")
-    assert start._limits(settings_with(BROKEN)) == begin_turns.Promise()
+    assert start._limits(settings_with(BROKEN)) == begin_turns.Reservation()
     assert start._limits(settings_with(BROKEN, scripted_one)).output_tokens == start.USUAL_OUTPUT_TOKENS
 
 
@@ -222,9 +222,9 @@ def test_the_provider_that_may_say_most_is_reserved_for() -> None:
     nothing = Script(steps=[])
     spec = ProviderSpec(name="one", backend=path, options={"script": nothing, "title": nothing}, place="a test")
     assert registry.build(spec).max_output_tokens == 1000
-    assert start._limits(settings_with(spec)) == begin_turns.Promise(output_tokens=1000)
+    assert start._limits(settings_with(spec)) == begin_turns.Reservation(output_tokens=1000)
     both = start._limits(settings_with(spec, scripted_spec(nothing, "scripted")))
-    assert both == begin_turns.Promise(output_tokens=start.USUAL_OUTPUT_TOKENS, is_kept=False)
+    assert both == begin_turns.Reservation(output_tokens=start.USUAL_OUTPUT_TOKENS, is_kept=False)
 
 
 def test_a_provider_that_cannot_be_made_costs_nothing(user: Any, settings: Any) -> None:

@@ -25,8 +25,8 @@ from waldur_chat.models import Budget, Message, Thread, Turn
 from waldur_chat.providers.base import Provider
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import leases
-from waldur_chat.store.turns.begin import Promise, Told
-from waldur_chat.store.turns.leases import Alive
+from waldur_chat.store.turns.begin import Reservation, SystemPromptText
+from waldur_chat.store.turns.leases import LeaseUpdate
 
 pytestmark = pytest.mark.django_db
 ASKED = (Said(role="user", text="Hello"),)
@@ -77,35 +77,41 @@ def test_an_edited_question_does_not_count_again(alice: Person) -> None:
 
 
 def test_the_first_words_name_a_new_conversation(alice: Person) -> None:
-    begin(alice.user, promise=Promise(first_words="Cats"))
+    begin(alice.user, promise=Reservation(first_words="Cats"))
     assert Thread.objects.get().name == "Cats"
 
 
 @pytest.mark.parametrize("fields", [{"name": "Dogs"}, {"is_named": True}])
 def test_the_first_words_replace_no_name(alice: Person, fields: dict[str, Any]) -> None:
     thread = thread_of(alice.user, **fields)
-    begin(alice.user, thread=thread.uuid, promise=Promise(first_words="Cats"))
+    begin(alice.user, thread=thread.uuid, promise=Reservation(first_words="Cats"))
     assert Thread.objects.get().name == thread.name
 
 
 def test_a_title_is_a_turn_beside_the_answers(alice: Person) -> None:
-    begun = begin(alice.user, promise=Promise(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_tokens=10))
     assert Turn.objects.get(uuid=begun.title_turn).purpose == "title"
 
 
 @pytest.mark.parametrize("fields", [{"name": "Dogs"}, {"is_named": True}])
 def test_a_conversation_with_a_name_gets_no_title(alice: Person, fields: dict[str, Any]) -> None:
     thread = thread_of(alice.user, **fields)
-    assert begin(alice.user, thread=thread.uuid, promise=Promise(title_tokens=10)).title_turn == ""
+    assert begin(alice.user, thread=thread.uuid, promise=Reservation(title_tokens=10)).title_turn == ""
 
 
 def test_an_opening_gets_no_title(alice: Person) -> None:
-    assert begin(alice.user, None, promise=Promise(title_tokens=10)).title_turn == ""
+    assert begin(alice.user, None, promise=Reservation(title_tokens=10)).title_turn == ""
 
 
 def test_the_system_prompt_comes_first(alice: Person) -> None:
     begun = begin_turns.begin(
-        alice.user, Question(text="Hello"), conf.load(), Promise(), [], Told(text="Be kind."), begin_turns.Request()
+        alice.user,
+        Question(text="Hello"),
+        conf.load(),
+        Reservation(),
+        [],
+        SystemPromptText(text="Be kind."),
+        begin_turns.Request(),
     )
     assert [message.role for message in begun.messages] == ["system", "user"]
 
@@ -115,12 +121,12 @@ def test_an_answer_is_ended_where_no_provider_keeps_to_its_limit(
     alice: Person, settings: Any, is_kept: bool, limit: int | None
 ) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
-    assert begin(alice.user, promise=Promise(output_tokens=50, is_kept=is_kept)).max_output_tokens == limit
+    assert begin(alice.user, promise=Reservation(output_tokens=50, is_kept=is_kept)).max_output_tokens == limit
 
 
 def test_each_turn_holds_its_own_worst_case(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
-    begun = begin(alice.user, "Hello", promise=Promise(output_tokens=50, title_tokens=10))
+    begun = begin(alice.user, "Hello", promise=Reservation(output_tokens=50, title_tokens=10))
     held = len("Hello") + begin_turns.MESSAGE_TOKENS + 50
     assert (row_of(begun).reserved, Turn.objects.get(uuid=begun.title_turn).reserved) == (held, 10)
     assert Budget.objects.get(user=alice.user).reserved == held + 10
@@ -160,25 +166,25 @@ def test_a_conversation_that_is_deleted_meanwhile_is_not_found(alice: Person, mo
 
 
 def test_a_turn_without_a_conversation_leaves_no_message(alice: Person) -> None:
-    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Reservation(), [])
     assert (begun.is_title, row_of(begun).thread, Message.objects.count()) == (False, None, 0)
 
 
 def test_a_turn_that_names_a_conversation_is_its_title(alice: Person) -> None:
     thread = thread_of(alice.user)
-    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread.uuid)
+    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Reservation(), [], thread.uuid)
     end(begun, "Cats")
     assert (begun.is_title, Thread.objects.get().name, Message.objects.count()) == (True, "Cats", 0)
 
 
 def test_only_ones_own_conversation_can_be_named(alice: Person, bob: Person) -> None:
     with pytest.raises(ThreadNotFound):
-        begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Promise(), [], thread_of(bob.user).uuid)
+        begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Reservation(), [], thread_of(bob.user).uuid)
 
 
 def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user))
-    leases.renew({turn.uuid.hex: Alive(model="m", usage=Usage(input_tokens=5, output_tokens=6))})
+    leases.renew({turn.uuid.hex: LeaseUpdate(model="m", usage=Usage(input_tokens=5, output_tokens=6))})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.output_tokens, turn.model) == (5, 6, "m")
     assert turn.expires > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS / 2)
@@ -186,7 +192,7 @@ def test_a_turn_is_renewed_with_what_it_used(alice: Person) -> None:
 
 def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), input_tokens=5)
-    leases.renew({turn.uuid.hex: Alive()})
+    leases.renew({turn.uuid.hex: LeaseUpdate()})
     turn.refresh_from_db()
     assert (turn.input_tokens, turn.expires > timezone.now()) == (5, True)
 
@@ -195,20 +201,20 @@ def test_a_turn_that_has_used_nothing_yet_is_renewed_as_it_is(alice: Person) -> 
 def test_renewing_many_asks_once_for_each_model(alice: Person, count: int, django_assert_num_queries: Any) -> None:
     models = {turn_in(thread_of(alice.user)).uuid.hex: model for model in ("m", "n" * 300) for _ in range(count)}
     with django_assert_num_queries(2):
-        leases.renew({turn: Alive(model=model) for turn, model in models.items()})
+        leases.renew({turn: LeaseUpdate(model=model) for turn, model in models.items()})
     assert {turn.model for turn in Turn.objects.all()} == {"m", "n" * 200}
 
 
 def test_what_a_turn_asked_stays_known_when_it_is_not_told_again(alice: Person) -> None:
     turn = turn_in(thread_of(alice.user), model="m")
-    leases.renew({turn.uuid.hex: Alive()})
+    leases.renew({turn.uuid.hex: LeaseUpdate()})
     turn.refresh_from_db()
     assert turn.model == "m"
 
 
 def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
     turn = turn_in(None, ended=timezone.now())
-    leases.renew({turn.uuid.hex: Alive(usage=Usage(input_tokens=5, output_tokens=6)), uuid4().hex: Alive()})
+    leases.renew({turn.uuid.hex: LeaseUpdate(usage=Usage(input_tokens=5, output_tokens=6)), uuid4().hex: LeaseUpdate()})
     turn.refresh_from_db()
     assert turn.input_tokens == 0
 

@@ -20,7 +20,7 @@ from waldur_chat.store import sql
 from waldur_chat.store.budgets import accounts
 from waldur_chat.store.budgets.periods import first_days
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Promise
+from waldur_chat.store.turns.begin import Reservation
 
 pytestmark = pytest.mark.django_db
 PERIODS = ("daily", "weekly", "monthly")
@@ -122,7 +122,7 @@ def test_the_sites_account_may_have_a_limit_of_its_own(alice: Person) -> None:
 @pytest.mark.parametrize("text", ["", "Some words"])
 def test_what_was_held_is_given_back_whatever_the_end(alice: Person, settings: Any, status: str, text: str) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 1000}
-    begun = begin(alice.user, promise=Promise(output_tokens=50))
+    begun = begin(alice.user, promise=Reservation(output_tokens=50))
     assert set(Budget.objects.values_list("reserved", flat=True)) == {50 + 16 + 5}
     end(begun, text, status, usage=finish.NOTHING)
     assert set(Budget.objects.values_list("reserved", flat=True)) == {0}

@@ -16,23 +16,23 @@ from tests.integration.asked import USED, begin, row_of, standing
 from tests.integration.rest import Person, message_of
 from tests.integration.stored import thread_of
 from waldur_chat import conf
-from waldur_chat.events import Stored
+from waldur_chat.events import StoredMessages
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.store import locks, sql
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Begun, Promise
-from waldur_chat.store.turns.finish import Ending
+from waldur_chat.store.turns.begin import Reservation, StartedTurn
+from waldur_chat.store.turns.finish import TurnOutcome
 
 pytestmark = pytest.mark.django_db
 
 
-def ending(text: str = "An answer", model: str = "m", **fields: Any) -> Ending:
-    return Ending(**{"status": "finished", "text": text, "model": model, "usage": USED, **fields})
+def ending(text: str = "An answer", model: str = "m", **fields: Any) -> TurnOutcome:
+    return TurnOutcome(**{"status": "finished", "text": text, "model": model, "usage": USED, **fields})
 
 
-def end(*begun: Begun) -> list[Stored | None]:
+def end(*begun: StartedTurn) -> list[StoredMessages | None]:
     return finish.end_all([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
 
 
@@ -45,7 +45,7 @@ def test_each_has_its_answer(alice: Person, bob: Person) -> None:
     stored = end(*begun)
     for number, (one, place) in enumerate(zip(begun, stored, strict=True)):
         answer = row_of(one).answer
-        assert (answer.text, place) == (f"Answer {number}", Stored(answer=answer.uuid.hex))
+        assert (answer.text, place) == (f"Answer {number}", StoredMessages(answer=answer.uuid.hex))
         thread = Thread.objects.get(uuid=one.thread)
         assert (standing(thread), thread.message_count) == (["Hello", f"Answer {number}"], 2)
         assert (thread.total_tokens, thread.models_used) == (7, "m")
@@ -63,14 +63,14 @@ def test_what_they_used_is_summed_up_by_user_and_model(alice: Person, bob: Perso
 
 def test_what_was_held_is_let_go(alice: Person, bob: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10_000, "SITE_TOKENS_DAILY": 10_000}
-    begun = [begin(person.user, promise=Promise(output_tokens=10)) for person in (alice, bob, bob)]
+    begun = [begin(person.user, promise=Reservation(output_tokens=10)) for person in (alice, bob, bob)]
     assert sum(Budget.objects.values_list("reserved", flat=True))
     end(*begun)
     assert set(Budget.objects.values_list("reserved", flat=True)) == {0}
 
 
 def test_an_answer_and_the_title_of_its_conversation(alice: Person) -> None:
-    begun = begin(alice.user, promise=Promise(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_tokens=10))
     finish.end_all([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.total_tokens, thread.title_output_tokens, thread.message_count) == ("Cats", 14, 4, 2)
@@ -83,7 +83,7 @@ def test_all_kinds_at_once(alice: Person, bob: Person) -> None:
     edited = begin(alice.user, "c", thread=old.uuid, mode="edit", edited=message_of(old, 0).uuid)
     gone, lonely, silent = (
         begin(alice.user),
-        begin_turns.begin_unstored(bob.user, (), conf.load(), Promise(), []),
+        begin_turns.begin_unstored(bob.user, (), conf.load(), Reservation(), []),
         begin(alice.user),
     )
     deletion.delete(Thread.objects.get(uuid=gone.thread))
@@ -111,14 +111,14 @@ def test_some_of_deleted_users(alice: Person, bob: Person) -> None:
 def test_one_that_is_given_twice_ends_once(alice: Person) -> None:
     begun = begin(alice.user)
     first, second = end(begun, begun)
-    assert first == second == Stored(answer=Message.objects.get(role="assistant").uuid.hex)
+    assert first == second == StoredMessages(answer=Message.objects.get(role="assistant").uuid.hex)
     assert lines() == [("alice", "m", 1, 3, 4)]
 
 
 def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = begin(alice.user), begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    one, other = begin(alice.user), begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     stale = [(row_of(begun), True) for begun in (one, other)]
     finish.end(other.turn, ending())
     monkeypatch.setattr(locks, "turns", lambda turns: stale)

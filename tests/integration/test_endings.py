@@ -18,7 +18,7 @@ from waldur_chat.store import locks
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish, leases
-from waldur_chat.store.turns.begin import Begun, Promise
+from waldur_chat.store.turns.begin import Reservation, StartedTurn
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def used(tokens: int) -> dict[str, Any]:
     return {"usage": Usage(input_tokens=tokens, output_tokens=tokens)}
 
 
-def abandon(begun: Begun, tokens: int = 0) -> None:
+def abandon(begun: StartedTurn, tokens: int = 0) -> None:
     """Take its process for dead, which last told of so many tokens."""
     gone = timezone.now() - timedelta(seconds=1)
     Turn.objects.filter(uuid=begun.turn).update(expires=gone, input_tokens=tokens, output_tokens=tokens)
@@ -108,7 +108,7 @@ def test_a_turn_ends_once(alice: Person, thread: Thread) -> None:
 def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     stale = row_of(begun)
     end(begun)
     monkeypatch.setattr(locks, "turns", lambda turns: [(stale, False)])
@@ -117,7 +117,7 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
 
 
 def test_an_unknown_turn_has_no_end() -> None:
-    assert finish.end("0" * 32, finish.Ending(status="finished")) is None
+    assert finish.end("0" * 32, finish.TurnOutcome(status="finished")) is None
 
 
 def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread, caplog: Any) -> None:
@@ -130,7 +130,7 @@ def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread,
 
 def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> None:
     begun = begin(alice.user)
-    leases.renew({begun.turn: leases.Alive(model="m")})
+    leases.renew({begun.turn: leases.LeaseUpdate(model="m")})
     abandon(begun, 5)
     assert (DayOfUsage.objects.get().model, charged(), row_of(begun).model) == ("m", 10, "m")
 
@@ -197,8 +197,8 @@ def test_a_turn_whose_user_was_deleted_is_charged_to_nobody(alice: Person, threa
 
 
 def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
-    begun = begin(alice.user, promise=Promise(title_tokens=10))
-    finish.end(begun.title_turn, finish.Ending(status="finished", text="Cats", model="m", **used(2)))
+    begun = begin(alice.user, promise=Reservation(title_tokens=10))
+    finish.end(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats", model="m", **used(2)))
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens, thread.total_tokens) == (
         "Cats",
@@ -211,9 +211,9 @@ def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
 
 @pytest.mark.parametrize("fields", [{"name": "Mine"}, {"is_named": True}])
 def test_a_title_replaces_no_name(alice: Person, fields: dict[str, Any]) -> None:
-    begun = begin(alice.user, promise=Promise(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_tokens=10))
     Thread.objects.filter(uuid=begun.thread).update(**fields)
-    finish.end(begun.title_turn, finish.Ending(status="finished", text="Cats"))
+    finish.end(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats"))
     assert Thread.objects.get(uuid=begun.thread).name != "Cats"
 
 
@@ -223,6 +223,6 @@ def test_a_turn_that_used_nothing_is_not_in_the_ledger(alice: Person) -> None:
 
 
 def test_what_is_not_stored_is_charged_and_forgotten(alice: Person) -> None:
-    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Promise(), [])
+    begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     assert end(begun) is None
     assert (charged(), Turn.objects.count(), Thread.objects.count()) == (7, 0, 0)

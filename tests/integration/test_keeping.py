@@ -20,7 +20,7 @@ from waldur_chat.runtime import loop as background_loop
 from waldur_chat.store.turns import finish, leases
 from waldur_chat.testing import scripted
 from waldur_chat.turns import recorder
-from waldur_chat.turns.heartbeat import watch_of_process
+from waldur_chat.turns.heartbeat import heartbeat_of_process
 
 QUESTION = "What is a VPC?"
 
@@ -49,7 +49,7 @@ def test_question_and_answer_are_stored_before_the_end_is_told(user: Any) -> Non
     question, answer = Message.objects.order_by("sequence_index")
     assert (question.role, question.text, answer.role, answer.text) == ("user", QUESTION, "assistant", "Hello")
     assert end == Finished(
-        reason="stop", usage=USAGE, stored=recorder.Stored(question=question.uuid.hex, answer=answer.uuid.hex)
+        reason="stop", usage=USAGE, stored=recorder.StoredMessages(question=question.uuid.hex, answer=answer.uuid.hex)
     )
 
 
@@ -125,7 +125,7 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
     until(lambda: Turn.objects.get().uuid.hex in renewed)
     assert (Turn.objects.get().status, act.call_count) == ("running", 2)
     away.set()
-    watching = watch_of_process()
+    watching = heartbeat_of_process()
     until(lambda: watching._fails)
     away.clear()
     until(lambda: Message.objects.filter(role="assistant").exists())
@@ -136,7 +136,7 @@ def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.M
     act = failing(100, monkeypatch, DataError)
     assert asked("Hello", user=user).stored is None
     until(lambda: act.call_count == 4)
-    until(lambda: Turn.objects.get().uuid.hex not in watch_of_process()._turns)
+    until(lambda: Turn.objects.get().uuid.hex not in heartbeat_of_process()._turns)
     assert act.call_count == 4
 
 

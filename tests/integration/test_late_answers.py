@@ -16,14 +16,14 @@ from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
 from waldur_chat.store.turns import finish, partials
-from waldur_chat.store.turns.finish import Ending
-from waldur_chat.store.turns.partials import Written
+from waldur_chat.store.turns.finish import TurnOutcome
+from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
 
 USAGE = Usage(input_tokens=70, output_tokens=50)
-LATE = Ending(status="finished", text="Late", model="m", usage=USAGE)
+LATE = TurnOutcome(status="finished", text="Late", model="m", usage=USAGE)
 
 
 def abandoned(user: Any, **question: Any) -> str:
@@ -68,7 +68,7 @@ def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
 
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    partials.write([Written(row=of(turn).pk, position=0, text="La")])
+    partials.write([PartialOutput(row=of(turn).pk, position=0, text="La")])
     finish.end_abandoned()
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
     finish.end(turn, LATE)
@@ -79,7 +79,7 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    partials.write([Written(row=of(turn).pk, position=0, text="La" * 400)])
+    partials.write([PartialOutput(row=of(turn).pk, position=0, text="La" * 400)])
     finish.end_abandoned()
     charged = of(turn).output_tokens
     assert charged > 50

@@ -26,7 +26,7 @@ from waldur_chat.models import Turn
 from waldur_chat.runtime import loop as background_loop
 from waldur_chat.store.turns import replays
 from waldur_chat.testing import Script, scripted
-from waldur_chat.turns.resume import Viewing
+from waldur_chat.turns.resume import TurnSubscription
 
 BODY = {"path": "/api/chat/stream/", "data": {"input": "Hi"}, "content_type": JSON}
 
@@ -166,7 +166,7 @@ class TestStored:
         settings.WALDUR_CHAT = {"STORAGE": True}
         with scripted("Hello"):
             chat.invoke("Hi", user=user)
-        Viewing(replays.of_user(user, Turn.objects.get().uuid)).drop()
+        TurnSubscription(replays.of_user(user, Turn.objects.get().uuid)).drop()
         assert Turn.objects.get().status == "finished"
 
     def test_it_is_stopped_at_once_where_the_site_wants_that(self, settings: Any, authorization: Any) -> None:
@@ -184,12 +184,12 @@ class TestStored:
         with scripted("Hel", 2.5, "lo"):
             turn = begin(user, "Hi")
             turn.close()
-            view = Viewing(replays.of_user(user, Turn.objects.get().uuid))
+            view = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
             view.start(background_loop.loop())
             assert view.take_blocking(10)
             time.sleep(1.2)
             view.close()
-            other = Viewing(replays.of_user(user, Turn.objects.get().uuid))
+            other = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
             other.start(background_loop.loop())
             while not (events := other.take_blocking(10)) or not chat.ended(events):
                 pass

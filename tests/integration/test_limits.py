@@ -12,7 +12,7 @@ from rest_framework.settings import api_settings
 
 from tests.integration.conftest import Caller
 from waldur_chat.api.exceptions import complete
-from waldur_chat.engine.limiter import gate_of_process
+from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.errors import TooManyTurns
 from waldur_chat.testing import scripted
 
@@ -118,12 +118,12 @@ def test_too_many_turns_of_a_user_are_his_own_fault(
 ) -> None:
     settings.WALDUR_CHAT = {"TURNS_PER_USER": 1}
     rates(chat_invoke="9/minute", chat_stream="9/minute")
-    gate_of_process()._turns_of[str(user.pk)] += 1
+    limiter_of_process()._turns_of[str(user.pk)] += 1
     try:
         with scripted("Hello") as provider:
             reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
     finally:
-        del gate_of_process()._turns_of[str(user.pk)]
+        del limiter_of_process()._turns_of[str(user.pk)]
     assert (reply.status, reply.headers["Retry-After"]) == (429, "5")
     assert reply.json == {"detail": TooManyTurns.sentence, "code": "too_many_turns", "retry_after": 5}
     assert reply.headers["RateLimit"].endswith(', "turns";r=0;t=5')
@@ -134,12 +134,12 @@ def test_too_many_turns_of_a_user_are_his_own_fault(
 @pytest.mark.parametrize("operation", ["invoke", "stream"])
 def test_a_full_process_is_ours(call: Caller, settings: Any, operation: str) -> None:
     settings.WALDUR_CHAT = {"TURNS_PER_PROCESS": 1, "QUEUE_LENGTH": 0}
-    gate_of_process()._running += 1
+    limiter_of_process()._running += 1
     try:
         with scripted("Hello") as provider:
             reply = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
     finally:
-        gate_of_process()._running -= 1
+        limiter_of_process()._running -= 1
     assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, "chat_busy", "5")
     assert not provider.opened
 

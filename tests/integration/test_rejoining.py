@@ -23,11 +23,11 @@ from waldur_chat.models import Message, Piece, Thread
 from waldur_chat.models import Turn as Row
 from waldur_chat.runtime import loop as background_loop
 from waldur_chat.store.turns import finish, partials, replays
-from waldur_chat.store.turns.finish import Ending
-from waldur_chat.store.turns.partials import Written
+from waldur_chat.store.turns.finish import TurnOutcome
+from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, notifier
-from waldur_chat.turns.resume import Viewing
+from waldur_chat.turns.resume import TurnSubscription
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -51,7 +51,7 @@ def ids(reply: Reply) -> list[str]:
     return re.findall(r"^id: (.*)$", reply.body.decode(), re.MULTILINE)
 
 
-def told(viewing: Viewing) -> list[Event]:
+def told(viewing: TurnSubscription) -> list[Event]:
     """All that a view tells, on the loop of this process."""
     viewing.start(background_loop.loop())
     events: list[Event] = []
@@ -186,7 +186,7 @@ class TestHere:
     def test_any_number_may_read(self, user: Any) -> None:
         with scripted("Hel", 0.3, "lo"):
             turn = begin(user, "Hi")
-            views = [Viewing(replays.of_user(user, Row.objects.get().uuid)) for _ in range(5)]
+            views = [TurnSubscription(replays.of_user(user, Row.objects.get().uuid)) for _ in range(5)]
             for view in views:
                 view.start(background_loop.loop())
             assert [words(told(view)) for view in views] == ["Hello"] * 5
@@ -197,7 +197,7 @@ class TestHere:
             turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
             turn.start(background_loop.loop())
             until(lambda: running_turns.find(turn.id))
-            view = Viewing(replays.of_user(user, Row.objects.get().uuid))
+            view = TurnSubscription(replays.of_user(user, Row.objects.get().uuid))
             assert isinstance(told(view)[-1], Failed)
             assert isinstance(turn, Turn)
             finish(turn)
@@ -207,72 +207,75 @@ class TestElsewhere:
     """The turn runs in another process, of which only the database is seen."""
 
     def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
-        partials.write([Written(row=elsewhere.pk, position=0, text="Hel")])
-        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop.loop())
         assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
         partials.write(
-            [Written(row=elsewhere.pk, position=3, text="lo,"), Written(row=elsewhere.pk, position=6, text=" ")]
+            [
+                PartialOutput(row=elsewhere.pk, position=3, text="lo,"),
+                PartialOutput(row=elsewhere.pk, position=6, text=" "),
+            ]
         )
         assert words(view.take_blocking(10)) == "lo, "
-        finish.end(elsewhere.uuid.hex, Ending(status="finished", reason="stop", text="Hello, you"))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", reason="stop", text="Hello, you"))
         assert [type(event) for event in told(view)] == [Delta, Finished]
         assert not Piece.objects.exists()
 
     def test_what_a_reader_has_is_not_told_again(self, user: Any, elsewhere: Row) -> None:
-        partials.write([Written(row=elsewhere.pk, position=0, text="Hello")])
-        view = Viewing(replays.of_user(user, elsewhere.uuid), 3)
+        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hello")])
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid), 3)
         view.start(background_loop.loop())
         assert words(view.take_blocking(10)) == "lo"
         assert view.had() == "Hel"
-        finish.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert isinstance(told(view)[-1], Finished)
 
     def test_readers_share_one_log(self, user: Any, elsewhere: Row) -> None:
-        views = [Viewing(replays.of_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
+        views = [TurnSubscription(replays.of_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
         for view in views:
             view.start(background_loop.loop())
             view.take_blocking(0)
         assert len({id(view._reader.log) for view in views if view._reader}) == 1
-        finish.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert [words(told(view)) for view in views] == ["Hello", "ello", "llo"]
 
     def test_when_its_process_dies_it_is_interrupted_and_keeps_what_was_written(
         self, user: Any, elsewhere: Row
     ) -> None:
-        partials.write([Written(row=elsewhere.pk, position=0, text="Hel")])
+        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         Row.objects.update(expires=elsewhere.started)
-        events = told(Viewing(replays.of_user(user, elsewhere.uuid)))
+        events = told(TurnSubscription(replays.of_user(user, elsewhere.uuid)))
         assert words(events) == "Hel"
         assert isinstance(events[-1], Failed)
         assert events[-1].error.code == "interrupted"
         assert Message.objects.get(role="assistant").text == "Hel"
 
     def test_when_its_conversation_is_deleted_it_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
-        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop.loop())
         view.take_blocking(0)
         Row.objects.update(thread=None)
         assert isinstance(told(view)[-1], Failed)
 
     def test_a_cancelled_one_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
-        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop.loop())
         view.take_blocking(0)
-        finish.end(elsewhere.uuid.hex, Ending(status="cancelled"))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="cancelled"))
         assert [type(event) for event in told(view)] == [Cancelled]
 
     def test_a_server_that_stops_sends_its_readers_elsewhere(
         self, call: Caller, elsewhere: Row, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr(running_turns, "server_is_stopping", lambda: True)
-        partials.write([Written(row=elsewhere.pk, position=0, text="Hel")])
+        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         reply = events_of(call, elsewhere.uuid)
         assert reply.status == 200
         assert b"event: e" not in reply.body
 
     def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
-        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop.loop())
         view.wind_down(0.0)
         with pytest.raises(ServerStopping):
@@ -294,29 +297,31 @@ class TestElsewhere:
         return calls
 
     def test_a_database_that_fails_is_asked_again(self, elsewhere: Row, looks: list[None], caplog: Any) -> None:
-        finish.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
-        view = Viewing(replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2")))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        view = TurnSubscription(
+            replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2"))
+        )
         assert words(told(view)) == "Hello"
         assert "Turns of other processes could not be followed: ValueError" in caplog.messages
 
     def test_when_it_is_back_nobody_is_taken_for_dead_at_once(
         self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(follower, "_follower", follower.Follower())
+        monkeypatch.setattr(follower, "_follower", follower.RemoteTurnFollower())
         monkeypatch.setattr(follower, "ABANDONED_SECONDS", 60.0)
         Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
-        view = Viewing(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop.loop())
         view.take_blocking(0)
         until(lambda: len(looks) > 5)
         elsewhere.refresh_from_db()
         assert elsewhere.status == "running"
-        finish.end(elsewhere.uuid.hex, Ending(status="finished", text="Hello"))
+        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert words(told(view)) == "Hello"
 
 
 def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished: Row) -> None:
-    view = Viewing(replays.of_user(user, finished.uuid))
+    view = TurnSubscription(replays.of_user(user, finished.uuid))
     view.close()
     view.start(background_loop.loop())
     view.close()
@@ -343,9 +348,9 @@ def test_turns_and_pieces_have_names(elsewhere: Row) -> None:
 
 
 def test_what_is_missing_in_between_is_waited_for(elsewhere: Row) -> None:
-    partials.write([Written(row=elsewhere.pk, position=3, text="lo")])
+    partials.write([PartialOutput(row=elsewhere.pk, position=3, text="lo")])
     assert partials.after({elsewhere.pk: 0}) == {}
-    partials.write([Written(row=elsewhere.pk, position=0, text="Hell")])
+    partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hell")])
     assert partials.after({elsewhere.pk: 0})[elsewhere.pk].text == "Hello"
     assert partials.text_of(elsewhere) == "Hello"
 
@@ -353,7 +358,7 @@ def test_what_is_missing_in_between_is_waited_for(elsewhere: Row) -> None:
 def test_many_turns_are_written_and_read_at_once(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partials, "ROWS_PER_QUERY", 3)
     rows = [turn_in(None, user=user) for _ in range(10)]
-    partials.write([Written(row=row.pk, position=0, text=str(row.pk)) for row in rows])
+    partials.write([PartialOutput(row=row.pk, position=0, text=str(row.pk)) for row in rows])
     assert {row: one.text for row, one in partials.after({row.pk: 0 for row in rows}).items()} == {
         row.pk: str(row.pk) for row in rows
     }

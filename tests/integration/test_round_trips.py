@@ -14,7 +14,7 @@ from waldur_chat.events import Usage
 from waldur_chat.messages import Question
 from waldur_chat.store import sql
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.finish import Ending
+from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.turns import start
 
 USED = Usage(input_tokens=3, output_tokens=4)
@@ -25,7 +25,7 @@ def turn(user: Any) -> tuple[int, int]:
     with CaptureQueriesContext(connection) as beginning:
         begun = start.begin(Question(text="Hi"), conf.load(), user)
     with CaptureQueriesContext(connection) as end:
-        assert finish.end(begun.turn, Ending(status="finished", text="Hello", model="m", usage=USED))
+        assert finish.end(begun.turn, TurnOutcome(status="finished", text="Hello", model="m", usage=USED))
     return len(beginning), len(end)
 
 

@@ -334,7 +334,7 @@ def test_the_repr_of_no_object_tells_a_secret(call: Caller, configure: Any) -> N
         "ProviderSpec",
         "Prompt",
         "Turn",
-        "Leased",
+        "PooledProvider",
         "ChatViewSet",
     }
     assert Looking.telling == set()

@@ -20,13 +20,13 @@ from waldur_chat.models import Message, Piece, Turn
 from waldur_chat.runtime import loop as background_loop
 from waldur_chat.runtime import supervised_thread, worker
 from waldur_chat.store.turns import finish, partials, replays
-from waldur_chat.store.turns.finish import Ending
+from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, heartbeat, reaper, recorder
-from waldur_chat.turns.follower import Follower
-from waldur_chat.turns.heartbeat import Watch, Watched
-from waldur_chat.turns.reaper import Clearing
-from waldur_chat.turns.resume import Viewing
+from waldur_chat.turns.follower import RemoteTurnFollower
+from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
+from waldur_chat.turns.reaper import Reaper
+from waldur_chat.turns.resume import TurnSubscription
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -92,16 +92,16 @@ def test_what_running_turns_say_is_written_by_another_thread(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
-    one, log, row = Watch(), Log(), turn_in(thread_of(user), user=user)
+    one, log, row = Heartbeat(), Log(), turn_in(thread_of(user), user=user)
     begun = lost(partials, "write")
     log.add(Delta(text="Hello"))
     record = SimpleNamespace(model="m")
     turn: Any = SimpleNamespace(id=row.uuid.hex, used=lambda: None, record=record)
-    one.add(row.uuid.hex, Watched(turn=turn, log=log, row=row.pk))
+    one.add(row.uuid.hex, TrackedTurn(turn=turn, log=log, row=row.pk))
     assert begun.wait(10)
     one.discard(row.uuid.hex)
     one.finish_flush()
-    one.add(row.uuid.hex, Watched(turn=turn, log=log, row=row.pk))
+    one.add(row.uuid.hex, TrackedTurn(turn=turn, log=log, row=row.pk))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
     until(lambda: not one._steady.runs)
@@ -113,13 +113,13 @@ def test_readers_are_told_by_another_thread_and_only_once(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
-    monkeypatch.setattr(follower, "_follower", Follower())
-    view = Viewing(replays.of_user(user, row.uuid))
+    monkeypatch.setattr(follower, "_follower", RemoteTurnFollower())
+    view = TurnSubscription(replays.of_user(user, row.uuid))
     begun = lost(replays, "of_rows", fails=fails)
     view.start(background_loop.loop())
     view.take_blocking(0)
     assert begun.wait(10)
-    finish.end(row.uuid.hex, Ending(status="finished", text="Hello"))
+    finish.end(row.uuid.hex, TurnOutcome(status="finished", text="Hello"))
     events = list(view.take_blocking(10))
     while not chat.ended(events):
         events += view.take_blocking(10)
@@ -131,7 +131,7 @@ def test_readers_are_told_by_another_thread_and_only_once(
 
 def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     turn_in(None)
-    clearing = Clearing()
+    clearing = Reaper()
     begun = lost(finish, "end_abandoned")
     clearing.look()
     assert begun.wait(10)

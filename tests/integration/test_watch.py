@@ -22,8 +22,8 @@ from waldur_chat.models import Piece, Turn
 from waldur_chat.store.turns import finish, leases, partials
 from waldur_chat.testing import scripted
 from waldur_chat.turns import heartbeat, reaper
-from waldur_chat.turns.heartbeat import Watch, Watched, watch_of_process
-from waldur_chat.turns.reaper import clearing_of_process
+from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn, heartbeat_of_process
+from waldur_chat.turns.reaper import reaper_of_process
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def watching(user: Any, quick: None) -> Any:
     """A watch of one stored turn, which has used something."""
-    one = Watch()
+    one = Heartbeat()
     row = turn_in(thread_of(user), user=user)
     one.add(row.uuid.hex, running(row))
     yield SimpleNamespace(watch=one, row=row)
@@ -48,7 +48,7 @@ def watching(user: Any, quick: None) -> Any:
 def running(row: Turn, log: Log | None = None) -> Any:
     """What a watch needs of a turn."""
     turn = SimpleNamespace(id=row.uuid.hex, used=lambda: USAGE, record=SimpleNamespace(model="m"))
-    return Watched(turn=turn, log=log, row=row.pk)
+    return TrackedTurn(turn=turn, log=log, row=row.pk)
 
 
 def lives(row: Turn) -> bool:
@@ -126,10 +126,10 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
 
 
 def test_a_forked_process_ends_turns_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = clearing_of_process()
+    before = reaper_of_process()
     monkeypatch.setattr(reaper, "_clearing", before)
     reaper._forget()
-    assert clearing_of_process() is not before
+    assert reaper_of_process() is not before
 
 
 def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,20 +175,20 @@ def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
 
 def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     row = turn_in(thread_of(user), user=user)
-    finish.end(row.uuid.hex, finish.Ending(status="finished"))
-    leases.renew({row.uuid.hex: leases.Alive(usage=USAGE)})
+    finish.end(row.uuid.hex, finish.TurnOutcome(status="finished"))
+    leases.renew({row.uuid.hex: leases.LeaseUpdate(usage=USAGE)})
     assert Turn.objects.get().output_tokens == 0
 
 
 def test_a_forked_process_has_a_watch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = watch_of_process()
-    monkeypatch.setattr(heartbeat, "_watch", before)
+    before = heartbeat_of_process()
+    monkeypatch.setattr(heartbeat, "_heartbeat", before)
     heartbeat._forget()
-    assert watch_of_process() is not before
+    assert heartbeat_of_process() is not before
 
 
 def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
-    one, log = Watch(), Log()
+    one, log = Heartbeat(), Log()
     row = turn_in(thread_of(user), user=user)
     log.add(Delta(text="Hel"))
     one.add(row.uuid.hex, running(row, log))
@@ -203,7 +203,7 @@ def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
 
 
 def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, log, calls = Watch(), Log(), []
+    one, log, calls = Heartbeat(), Log(), []
     row = turn_in(thread_of(user), user=user)
     log.add(Delta(text="Hello"))
     write = partials.write

@@ -8,7 +8,7 @@ import pytest
 
 from waldur_chat import chat
 from waldur_chat.engine.turn import Turn
-from waldur_chat.events import Event, Stored
+from waldur_chat.events import Event, StoredMessages
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Message, Thread
 from waldur_chat.runtime import loop as background_loop
@@ -44,10 +44,10 @@ def finish(turn: Turn) -> list[Event]:
     return events
 
 
-def stored(events: list[Event]) -> Stored:
+def stored(events: list[Event]) -> StoredMessages:
     """Where the turn of these events is stored."""
     found = getattr(events[-1], "stored", None)
-    assert isinstance(found, Stored)
+    assert isinstance(found, StoredMessages)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tests.fake.service import Service, Stats
 from waldur_chat.conf import ProviderSpec, Settings
-from waldur_chat.engine.keeping import Keeper
+from waldur_chat.engine.keeping import Recorder
 from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent
 from waldur_chat.messages import Message, Prompt
@@ -107,9 +107,9 @@ def begin_with(*chain: ProviderSpec, **settings: Any) -> Turn:
     return turn
 
 
-def turn_of(script: Script, keeper: Keeper | None = None) -> Turn:
+def turn_of(script: Script, recorder: Recorder | None = None) -> Turn:
     """A turn that has not begun."""
-    return Turn(settings_with(scripted_spec(script)), PROMPT, keeper=keeper)
+    return Turn(settings_with(scripted_spec(script)), PROMPT, recorder=recorder)
 
 
 def settings_with(*chain: ProviderSpec, **settings: Any) -> Settings:

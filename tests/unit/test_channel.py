@@ -146,7 +146,7 @@ def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
 def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta | Cancelled) -> None:
     async def main() -> None:
         channel = Channel()
-        channel.be_patient()
+        channel.want_whole()
         waiting = asyncio.ensure_future(channel.wait())
         await turns_of_the_loop()
         channel.add(Delta(text=HALF))

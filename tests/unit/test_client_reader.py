@@ -15,7 +15,7 @@ from waldur_chat.client.errors import BrokenStream, ChatError, Lost, Unreachable
 from waldur_chat.client.patience import Limits
 from waldur_chat.client.reader import Reader
 from waldur_chat.client.requests import Request, Requests
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 LIMITS = Limits()
 REQUESTS = Requests("https://chat.example.com/api/", "secret", "chat", LIMITS)
@@ -23,7 +23,7 @@ TEXT = ["Grüße", " 🙂\n", "\r\ndata: x\n\n", "\u2028", "end"]
 THOUGHTS = ["Hm. ", "Well."]
 USAGE = Usage(input_tokens=3, output_tokens=4)
 ENDS = {
-    "finished": Finished(reason="stop", usage=USAGE, stored=Stored(question="q", answer="a")),
+    "finished": Finished(reason="stop", usage=USAGE, stored=StoredMessages(question="q", answer="a")),
     "failed": events.Failed(error=errors.ProviderSilent(), usage=None),
     "cancelled": Cancelled(usage=None),
 }

@@ -8,7 +8,18 @@ import pytest
 
 from waldur_chat.conf import STREAM_FORMATS
 from waldur_chat.errors import ProviderFailed
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Terminal, Usage
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    Reasoning,
+    Started,
+    StoredMessages,
+    Terminal,
+    Usage,
+)
 from waldur_chat.wire.base import dump, stored_fields, usage_fields
 from waldur_chat.wire.encoders import ENCODERS
 
@@ -81,12 +92,12 @@ def test_usage_has_the_names_of_both_eras() -> None:
     ("stored", "fields"),
     [
         (None, {}),
-        (Stored(), {}),
-        (Stored(question="q"), {"user_message_uuid": "q"}),
-        (Stored(question="q", answer="a"), {"user_message_uuid": "q", "assistant_message_uuid": "a"}),
+        (StoredMessages(), {}),
+        (StoredMessages(question="q"), {"user_message_uuid": "q"}),
+        (StoredMessages(question="q", answer="a"), {"user_message_uuid": "q", "assistant_message_uuid": "a"}),
     ],
 )
-def test_only_messages_that_are_stored_are_named(stored: Stored | None, fields: dict[str, str]) -> None:
+def test_only_messages_that_are_stored_are_named(stored: StoredMessages | None, fields: dict[str, str]) -> None:
     assert stored_fields(stored) == fields
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.aio import run, until
 from waldur_chat.conf import Settings
-from waldur_chat.engine.limiter import Gate, _forget, gate_of_process
+from waldur_chat.engine.limiter import ConcurrencyLimiter, _forget, limiter_of_process
 from waldur_chat.errors import ChatBusy, TooManyTurns
 
 
@@ -21,20 +21,20 @@ def settings(**values: object) -> Settings:
 
 
 @asynccontextmanager
-async def full(gate: Gate, user_id: str = "") -> AsyncIterator[None]:
+async def full(gate: ConcurrencyLimiter, user_id: str = "") -> AsyncIterator[None]:
     """Two turns run."""
     async with gate.enter(user_id, settings()), gate.enter(user_id, settings()):
         yield
 
 
-async def enter(gate: Gate, user_id: str = "", **values: object) -> None:
+async def enter(gate: ConcurrencyLimiter, user_id: str = "", **values: object) -> None:
     async with gate.enter(user_id, settings(**values)):
         pass
 
 
 def test_who_finds_room_enters_and_leaves() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         for _ in range(3):
             async with full(gate):
                 pass
@@ -44,7 +44,7 @@ def test_who_finds_room_enters_and_leaves() -> None:
 
 def test_who_finds_no_room_waits_until_somebody_leaves() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             waiting = asyncio.create_task(enter(gate))
             await asyncio.sleep(0.01)
@@ -56,7 +56,7 @@ def test_who_finds_no_room_waits_until_somebody_leaves() -> None:
 
 def test_who_comes_first_is_let_in_first() -> None:
     async def main() -> None:
-        gate, order = Gate(), []
+        gate, order = ConcurrencyLimiter(), []
 
         async def wait(number: int) -> None:
             async with gate.enter("", settings(queue_length=9)):
@@ -73,7 +73,7 @@ def test_who_comes_first_is_let_in_first() -> None:
 
 def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             waiting = asyncio.create_task(enter(gate))
             await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
 
 def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             for _ in range(3):
                 with pytest.raises(ChatBusy):
@@ -101,7 +101,7 @@ def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
 
 def test_who_is_stopped_while_waiting_leaves_the_queue() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             waiting = asyncio.create_task(enter(gate))
             await asyncio.sleep(0.01)
@@ -115,7 +115,7 @@ def test_who_is_stopped_while_waiting_leaves_the_queue() -> None:
 
 def test_who_is_stopped_at_the_moment_he_is_called_leaves_the_place_to_the_next() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             waiting = [asyncio.create_task(enter(gate, queue_length=9)) for _ in range(2)]
             await asyncio.sleep(0.01)
@@ -129,7 +129,7 @@ def test_who_is_stopped_at_the_moment_he_is_called_leaves_the_place_to_the_next(
 
 def test_a_user_has_his_own_limit() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate, user_id="7"):
             with pytest.raises(TooManyTurns):
                 gate.check("7", settings(turns_per_user=2, turns_per_process=None))
@@ -143,7 +143,7 @@ def test_a_user_has_his_own_limit() -> None:
 
 def test_nobody_in_particular_has_no_limit_of_his_own() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with full(gate):
             gate.check("", settings(turns_per_user=1, turns_per_process=None))
 
@@ -152,7 +152,7 @@ def test_nobody_in_particular_has_no_limit_of_his_own() -> None:
 
 def test_whoever_waits_for_something_else_waits_in_the_same_queue() -> None:
     async def main() -> None:
-        gate = Gate()
+        gate = ConcurrencyLimiter()
         async with gate.queued(settings()):
             with pytest.raises(ChatBusy):
                 async with gate.queued(settings()):
@@ -167,7 +167,7 @@ def test_whoever_waits_for_something_else_waits_in_the_same_queue() -> None:
 
 
 def test_turns_of_other_loops_count_and_call_each_other() -> None:
-    gate = Gate()
+    gate = ConcurrencyLimiter()
     release, entered = threading.Event(), threading.Event()
 
     async def hold() -> None:
@@ -190,7 +190,7 @@ def test_turns_of_other_loops_count_and_call_each_other() -> None:
 
 
 def test_a_waiter_whose_loop_has_gone_does_not_keep_the_place() -> None:
-    gate = Gate()
+    gate = ConcurrencyLimiter()
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -217,16 +217,16 @@ def _steps(loop: asyncio.AbstractEventLoop, condition: Callable[[], bool]) -> No
 
 
 def test_a_new_process_has_a_new_gate() -> None:
-    before = gate_of_process()
+    before = limiter_of_process()
     _forget()
-    assert gate_of_process() is not before
+    assert limiter_of_process() is not before
 
 
 def test_a_forked_child_has_a_gate_of_its_own() -> None:
-    before = gate_of_process()
+    before = limiter_of_process()
     reading, writing = os.pipe()
     if not (child := os.fork()):
-        os.write(writing, b"1" if gate_of_process() is not before else b"0")
+        os.write(writing, b"1" if limiter_of_process() is not before else b"0")
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reading, 1) == b"1"

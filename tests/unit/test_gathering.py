@@ -143,16 +143,16 @@ def test_who_leaves_while_tokens_gather_hangs_up(at_once: None, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("is_patient", "silence", "whole"), [(True, 30.0, True), (False, 30.0, False), (True, 0.5, False)]
+    ("wants_whole", "silence", "whole"), [(True, 30.0, True), (False, 30.0, False), (True, 0.5, False)]
 )
-def test_a_turn_says_what_its_reader_wants(is_patient: bool, silence: float, whole: bool) -> None:
+def test_a_turn_says_what_its_reader_wants(wants_whole: bool, silence: float, whole: bool) -> None:
     Asking.found = []
 
     async def main() -> None:
         spec = ProviderSpec(name="default", backend=f"{__name__}.Asking", options={}, place="a test")
         turn = Turn(settings_with(spec, silence_seconds=silence), PROMPT)
-        if is_patient:
-            turn.be_patient()
+        if wants_whole:
+            turn.want_whole()
         turn.start(asyncio.get_running_loop())
         await everything(turn)
 

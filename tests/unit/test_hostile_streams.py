@@ -15,7 +15,7 @@ from tests.unit.recorded import Outcome, Reader, outcome, spelled, stream
 from tests.unit.test_langserve_events import STREAMS
 from tests.unit.test_openai_chunks import DIALECTS
 from waldur_chat.engine.failover import _until_text
-from waldur_chat.engine.usage import Tally
+from waldur_chat.engine.usage import UsageCounter
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
 from waldur_chat.providers.langserve_events import LangServeReader
@@ -195,7 +195,7 @@ def test_what_a_service_reports_before_its_first_word_is_not_kept_for_ever() -> 
         yield Delta(text="Hello")
 
     async def first() -> list[ProviderEvent]:
-        return await _until_text(stream(), Tally(PROMPT))
+        return await _until_text(stream(), UsageCounter(PROMPT))
 
     last = [Stopped(reason="9999"), Usage(input_tokens=1, output_tokens=9999), Delta(text="Hello")]
     assert run(first()) == last

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run
-from waldur_chat.engine.event_log import FRESH_PIECES, Growing, Log, LogReader
+from waldur_chat.engine.event_log import FRESH_PIECES, Log, LogReader, TextBuffer
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")
@@ -25,7 +25,7 @@ def log_of(*events: Event) -> Log:
 
 @given(st.lists(st.text(min_size=1, max_size=4), max_size=3 * FRESH_PIECES), st.integers(0, 300))
 def test_a_growing_text_is_all_that_was_added(pieces: list[str], position: int) -> None:
-    text = Growing()
+    text = TextBuffer()
     for piece in pieces:
         text.add(piece)
     assert text.length == len("".join(pieces))
@@ -33,7 +33,7 @@ def test_a_growing_text_is_all_that_was_added(pieces: list[str], position: int) 
 
 
 def test_a_long_text_is_kept_in_few_pieces() -> None:
-    text = Growing()
+    text = TextBuffer()
     for _ in range(100_000):
         text.add("word ")
     merged, _, fresh = text._pieces
@@ -100,7 +100,7 @@ def test_a_patient_reader_is_woken_by_the_end() -> None:
     async def main() -> None:
         log = Log()
         patient, other = LogReader(log), LogReader(log)
-        patient.be_patient()
+        patient.want_whole()
         waits = [asyncio.ensure_future(reader.wait()) for reader in (patient, other)]
         await asyncio.sleep(0)
         log.add(Delta(text="a"))

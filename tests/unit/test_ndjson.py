@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.test_encoders import EVENTS, USAGE
 from waldur_chat.errors import ProviderBusy, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages
 from waldur_chat.wire.ndjson import NDJSONEncoder
 
 
@@ -26,7 +26,7 @@ from waldur_chat.wire.ndjson import NDJSONEncoder
             {"m": {"finish_reason": "stop", "input_tokens": 7, "output_tokens": 5}},
         ),
         (
-            Finished(reason="stop", usage=None, stored=Stored(question="q", answer="a")),
+            Finished(reason="stop", usage=None, stored=StoredMessages(question="q", answer="a")),
             {"m": {"user_message_uuid": "q", "assistant_message_uuid": "a", "finish_reason": "stop"}},
         ),
         (Failed(error=ProviderBusy("429"), usage=None), {"e": ProviderBusy.sentence, "code": "provider_busy"}),
@@ -79,7 +79,7 @@ def test_what_was_said_of_a_block_comes_before_the_error(end: Event) -> None:
 
 
 def test_where_a_broken_answer_is_stored_is_told_after_the_error() -> None:
-    lines = shown(Failed(error=ProviderBusy(), usage=None, stored=Stored(answer="a"))).splitlines()
+    lines = shown(Failed(error=ProviderBusy(), usage=None, stored=StoredMessages(answer="a"))).splitlines()
     assert [json.loads(line).get("m") for line in lines] == [None, {"assistant_message_uuid": "a"}]
 
 

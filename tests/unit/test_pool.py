@@ -12,7 +12,7 @@ import pytest
 from tests.unit.aio import run, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import provider_pool
-from waldur_chat.engine.provider_pool import Leased
+from waldur_chat.engine.provider_pool import PooledProvider
 from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
@@ -52,7 +52,7 @@ def spec(name: str = "default", **options: object) -> ProviderSpec:
 
 
 @asynccontextmanager
-async def lease(one: ProviderSpec) -> AsyncIterator[Leased]:
+async def lease(one: ProviderSpec) -> AsyncIterator[PooledProvider]:
     leased = await provider_pool.acquire(one)
     try:
         yield leased
@@ -172,10 +172,10 @@ def test_nothing_of_a_loop_stays_when_it_is_over() -> None:
 def test_a_loop_that_was_closed_in_haste_is_forgotten_later() -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_ask_once())
-    keeper = provider_pool._pools[loop]._keeper
+    recorder = provider_pool._pools[loop]._recorder
     loop.close()
-    keeper._log_destroy_pending = False
-    del keeper
+    recorder._log_destroy_pending = False
+    del recorder
     asyncio.run(_ask_once())
     assert loop not in provider_pool._pools
 

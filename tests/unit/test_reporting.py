@@ -59,13 +59,13 @@ class Kept:
     max_output_tokens = None
 
     def start(self, turn: Turn) -> None:
-        """See Keeper.start()."""
+        """See Recorder.start()."""
 
     def answer(self, turn: Turn) -> None:
-        """See Keeper.answer()."""
+        """See Recorder.answer()."""
 
     async def end(self, turn: Turn, terminal: Terminal) -> None:
-        """See Keeper.end()."""
+        """See Recorder.end()."""
 
 
 def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -75,7 +75,7 @@ def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> 
         threads.append(turn.thread)
 
     async def main() -> None:
-        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, keeper=Kept())
+        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, recorder=Kept())
         turn.start(asyncio.get_running_loop())
         await everything(turn)
         await until(lambda: len(threads) == 2)

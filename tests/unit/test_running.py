@@ -103,17 +103,17 @@ def test_a_server_that_can_waits_for_a_turn_that_nobody_reads(server: Server, is
     vars(server)["server_state"] = SimpleNamespace(tasks=held)
 
     async def main() -> None:
-        keeper = FakeKeeper(takes=0.1)
-        turn = turn_of(Script(steps=["a", 0.1, "b"]), keeper)
+        recorder = FakeKeeper(takes=0.1)
+        turn = turn_of(Script(steps=["a", 0.1, "b"]), recorder)
         turn.start(asyncio.get_running_loop())
         await turn.first()
         if is_being_kept:
-            await until(lambda: "end" in keeper.told)
+            await until(lambda: "end" in recorder.told)
         assert not held, "its reader is waited for"
         turn.close()
         await until(lambda: held)
         await until(lambda: not held)
-        assert [text for text, _ in keeper.kept] == ["ab"]
+        assert [text for text, _ in recorder.kept] == ["ab"]
 
     run(main())
 
@@ -130,13 +130,13 @@ def test_a_process_that_has_stopped_waits_for_the_turns_of_its_background_loop(s
     server.alive = False
     one = background_loop._Background()
     atexit.unregister(one.stop)
-    keeper = FakeKeeper()
-    turn = turn_of(Script(steps=["a", 0.3, "b"]), keeper)
+    recorder = FakeKeeper()
+    turn = turn_of(Script(steps=["a", 0.3, "b"]), recorder)
     turn.start(one.loop)
     asyncio.run_coroutine_threadsafe(turn.first(), one.loop).result(10)
     turn.close()
     one.stop()
-    assert [text for text, _ in keeper.kept] == ["ab"]
+    assert [text for text, _ in recorder.kept] == ["ab"]
 
 
 def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
@@ -165,6 +165,6 @@ def test_a_forked_process_has_none_of_its_parents(monkeypatch: pytest.MonkeyPatc
     loop = asyncio.new_event_loop()
     loop.close()
     monkeypatch.setattr(running_turns, "_loops", {loop: {}})
-    monkeypatch.setattr(running_turns, "_viewers", {loop: set()})
+    monkeypatch.setattr(running_turns, "_subscriptions", {loop: set()})
     running_turns._forget()
-    assert (running_turns._loops, running_turns._viewers) == ({}, {})
+    assert (running_turns._loops, running_turns._subscriptions) == ({}, {})

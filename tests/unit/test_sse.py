@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.test_encoders import EVENTS, USAGE
 from waldur_chat.errors import ProviderBusy, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages
 from waldur_chat.wire.sse import SSEEncoder
 from waldur_chat.wire.sse_decoder import ServerSentEvent, SSEDecoder
 
-STORED = Stored(question="q", answer="a")
+STORED = StoredMessages(question="q", answer="a")
 
 
 def encode(*events: Event) -> bytes:

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from waldur_chat.runtime import supervised_thread
-from waldur_chat.runtime.supervised_thread import MOST_LEFT_BEHIND, Steady, Stint
+from waldur_chat.runtime.supervised_thread import MOST_BLOCKED, Run, SupervisedThread
 
 
 class Acts:
@@ -23,16 +23,16 @@ class Acts:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.late: list[object] = []
         self.ended = threading.Semaphore(0)
-        self.steady = Steady("waldur-chat-test", self._run, patience=0.05)
-        self.steady.go()
+        self.thread = SupervisedThread("waldur-chat-test", self._run, timeout=0.05)
+        self.thread.go()
 
     def put(self, act: Any) -> None:
         """Let the thread do this; where it takes too long, it is noted."""
         self.queue.put(act)
 
-    def _run(self, stint: Stint) -> None:
-        while not stint.is_over and (act := self.queue.get()):
-            with stint.at_work(lambda: self.late.append(act)):
+    def _run(self, run: Run) -> None:
+        while not run.is_over and (act := self.queue.get()):
+            with run.operation(lambda: self.late.append(act)):
                 act()
         self.ended.release()
 
@@ -54,7 +54,7 @@ class Hanging:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(supervised_thread, "_lookout", supervised_thread._Lookout())
+    monkeypatch.setattr(supervised_thread, "_watchdog", supervised_thread._Watchdog())
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_what_is_done_in_time_is_done_by_one_thread(acts: Acts) -> None:
     for _ in range(3):
         acts.put(lambda: threads.put(threading.get_ident()))
     assert len({threads.get(timeout=10) for _ in range(3)}) == 1
-    acts.steady.go()
+    acts.thread.go()
     assert acts.late == []
 
 
@@ -89,7 +89,7 @@ def test_where_one_stands_still_another_goes_on(acts: Acts, caplog: pytest.LogCa
 
 
 def test_only_few_are_left_behind(acts: Acts) -> None:
-    hanging = [Hanging() for _ in range(MOST_LEFT_BEHIND + 2)]
+    hanging = [Hanging() for _ in range(MOST_BLOCKED + 2)]
     for one in hanging:
         acts.put(one)
     assert hanging[-2].begun.wait(10)
@@ -99,7 +99,7 @@ def test_only_few_are_left_behind(acts: Acts) -> None:
     assert hanging[-1].begun.wait(10), "there is room again"
     for one in hanging:
         one.go.set()
-    for _ in range(MOST_LEFT_BEHIND + 1):
+    for _ in range(MOST_BLOCKED + 1):
         assert acts.ended.acquire(timeout=10)
 
 
@@ -135,16 +135,16 @@ def test_without_a_lookout_what_is_done_goes_on(acts: Acts, monkeypatch: pytest.
 def test_who_was_left_behind_does_nothing_that_another_does() -> None:
     release, told = threading.Event(), []
 
-    def look(stint: Stint) -> None:
-        with stint.at_work():
+    def look(run: Run) -> None:
+        with run.operation():
             if not told:
                 told.append(None)
                 release.wait(10)
-        with stint.exclusively() as is_mine:
+        with run.if_current() as is_mine:
             told.append(is_mine)
         release.wait(10)
 
-    one = Steady("waldur-chat-test", look, patience=0.05)
+    one = SupervisedThread("waldur-chat-test", look, timeout=0.05)
     one.go()
     _until(lambda: told == [None, True])
     release.set()
@@ -153,15 +153,15 @@ def test_who_was_left_behind_does_nothing_that_another_does() -> None:
 
 
 def test_a_thread_that_left_is_followed_by_another() -> None:
-    stints: SimpleQueue[Stint] = SimpleQueue()
+    stints: SimpleQueue[Run] = SimpleQueue()
     release = threading.Event()
 
-    def leave(stint: Stint) -> None:
-        stint.leave()
-        stints.put(stint)
+    def leave(run: Run) -> None:
+        run.leave()
+        stints.put(run)
         release.wait(10)
 
-    one = Steady("waldur-chat-test", leave, patience=60)
+    one = SupervisedThread("waldur-chat-test", leave, timeout=60)
     one.go()
     first = stints.get(timeout=10)
     assert first.is_over
@@ -172,9 +172,9 @@ def test_a_thread_that_left_is_followed_by_another() -> None:
 
 
 def test_a_forked_process_has_a_lookout_of_its_own() -> None:
-    before = supervised_thread._lookout
+    before = supervised_thread._watchdog
     supervised_thread._forget()
-    assert supervised_thread._lookout is not before
+    assert supervised_thread._watchdog is not before
 
 
 def _until(condition: Any) -> None:

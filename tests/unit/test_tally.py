@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.aio import PROMPT
-from waldur_chat.engine.usage import Tally, estimated_tokens, size_of
+from waldur_chat.engine.usage import UsageCounter, estimated_tokens, size_of
 from waldur_chat.events import Usage
 
 
@@ -18,100 +18,100 @@ def guessed(read: int, written: int) -> Usage:
 
 
 def test_nothing_is_used_before_somebody_is_asked() -> None:
-    assert Tally(PROMPT).total() is None
+    assert UsageCounter(PROMPT).total() is None
 
 
 def test_a_prompt_that_was_sent_is_guessed() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     assert tally.total() == guessed(6, 0)
 
 
 def test_four_bytes_make_a_token() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
-    tally.hear("12345")
-    tally.hear("жж")
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
+    tally.add_output("12345")
+    tally.add_output("жж")
     assert tally.total() == guessed(6, 3)
 
 
 def test_half_a_character_counts_too() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
-    tally.hear("\ud83d")
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
+    tally.add_output("\ud83d")
     assert tally.total() == guessed(6, 1)
 
 
 def test_the_last_report_counts() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 1))
     tally.report(reported(7, 5))
     assert tally.total() == reported(7, 5)
 
 
 def test_what_was_written_after_the_last_report_is_guessed() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 5))
-    tally.hear("12345678")
+    tally.add_output("12345678")
     assert tally.total() == guessed(7, 7)
 
 
 def test_who_has_said_everything_has_reported_everything() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 5))
-    tally.hear("12345678")
+    tally.add_output("12345678")
     assert tally.total(complete=True) == reported(7, 5)
 
 
 def test_an_attempt_that_failed_before_it_answered_has_used_what_it_reported() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
-    tally.fail()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
+    tally.discard_attempt()
     assert tally.total() is None
-    tally.ask()
+    tally.start_attempt()
     tally.report(reported(7, 0))
-    tally.fail()
+    tally.discard_attempt()
     assert tally.total() == reported(7, 0)
 
 
 def test_attempts_add_up() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 0))
-    tally.fail()
-    tally.ask()
+    tally.discard_attempt()
+    tally.start_attempt()
     tally.report(reported(7, 5))
     assert tally.total() == reported(14, 5)
 
 
 def test_a_sum_with_a_guess_is_a_guess() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 0))
-    tally.fail()
-    tally.ask()
+    tally.discard_attempt()
+    tally.start_attempt()
     assert tally.total() == guessed(13, 0)
 
 
 def test_an_answer_that_is_written_has_what_was_reported_and_a_guess() -> None:
-    tally = Tally(PROMPT)
+    tally = UsageCounter(PROMPT)
     assert tally.output_tokens == 0
-    tally.ask()
-    tally.hear("12345")
+    tally.start_attempt()
+    tally.add_output("12345")
     assert tally.output_tokens == 2
     tally.report(reported(7, 5))
-    tally.hear("12345")
+    tally.add_output("12345")
     assert tally.output_tokens == 7
 
 
 def test_another_attempt_writes_another_answer() -> None:
-    tally = Tally(PROMPT)
-    tally.ask()
+    tally = UsageCounter(PROMPT)
+    tally.start_attempt()
     tally.report(reported(7, 5))
-    tally.ask()
+    tally.start_attempt()
     assert tally.output_tokens == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.unit.aio import PROMPT, begin, begin_with, everything, run, scripted_spec, settings_with, turn_of, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine.channel import CAPACITY
-from waldur_chat.engine.keeping import Keeper
+from waldur_chat.engine.keeping import Recorder
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     AnswerTooLong,
@@ -38,7 +38,7 @@ from waldur_chat.events import (
     Reasoning,
     Started,
     Stopped,
-    Stored,
+    StoredMessages,
     Terminal,
     Usage,
 )
@@ -401,13 +401,13 @@ def test_a_turn_for_which_there_is_no_room_says_so() -> None:
 
 def test_a_turn_runs_within_its_seats_and_ends_after_it_gave_them_back() -> None:
     @asynccontextmanager
-    async def seats(turn: Turn) -> AsyncIterator[None]:
+    async def slots(turn: Turn) -> AsyncIterator[None]:
         told.append("taken")
         yield
         told.append(turn.record.status)
 
     async def main() -> None:
-        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, seats=seats)
+        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, slots=slots)
         turn.start(asyncio.get_running_loop())
         await everything(turn)
         assert told == ["taken", "running"]
@@ -434,18 +434,18 @@ class FakeKeeper:
     def answer(self, turn: Turn) -> None:
         self.told.append("answer")
 
-    async def end(self, turn: Turn, terminal: Terminal) -> Stored | None:
+    async def end(self, turn: Turn, terminal: Terminal) -> StoredMessages | None:
         self.told.append("end")
         await asyncio.sleep(self._takes)
         self.kept.append((turn.text, terminal))
-        return Stored(question="2" * 32, answer="3" * 32)
+        return StoredMessages(question="2" * 32, answer="3" * 32)
 
 
-def kept(keeper: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
+def kept(recorder: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
     """What a turn tells that somebody keeps."""
 
     async def main() -> list[Event]:
-        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, keeper=keeper)
+        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, recorder=recorder)
         turn.start(asyncio.get_running_loop())
         return await everything(turn)
 
@@ -453,8 +453,8 @@ def kept(keeper: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
 
 
 def test_a_turn_that_was_not_started_is_left_without_a_word() -> None:
-    turn = Turn(settings_with(scripted_spec(Script(steps=()))), PROMPT, keeper=FakeKeeper())
-    assert turn.had() == ""
+    turn = Turn(settings_with(scripted_spec(Script(steps=()))), PROMPT, recorder=FakeKeeper())
+    assert turn.text_before_position() == ""
     turn.close()
     assert turn.text == ""
 
@@ -464,43 +464,43 @@ def test_a_turn_that_is_kept_has_the_ids_that_its_keeper_knows() -> None:
 
 
 def test_a_keeper_is_told_when_a_turn_begins_and_is_answered_and_ends() -> None:
-    keeper = FakeKeeper()
-    kept(keeper, "a", "b")
-    assert keeper.told == ["start", "answer", "end"]
+    recorder = FakeKeeper()
+    kept(recorder, "a", "b")
+    assert recorder.told == ["start", "answer", "end"]
 
 
 def test_a_keeper_of_a_turn_that_fails_before_it_answers_is_told_of_no_answer() -> None:
-    keeper = FakeKeeper()
-    kept(keeper, ProviderBusy())
-    assert keeper.told == ["start", "end"]
+    recorder = FakeKeeper()
+    kept(recorder, ProviderBusy())
+    assert recorder.told == ["start", "end"]
 
 
 def test_the_reader_is_told_of_the_end_when_it_is_kept_and_where() -> None:
-    keeper = FakeKeeper(takes=0.05)
-    last = kept(keeper, "a", "b", USAGE)[-1]
-    assert keeper.kept == [("ab", Finished(reason="stop", usage=USAGE))]
-    assert last == Finished(reason="stop", usage=USAGE, stored=Stored(question="2" * 32, answer="3" * 32))
+    recorder = FakeKeeper(takes=0.05)
+    last = kept(recorder, "a", "b", USAGE)[-1]
+    assert recorder.kept == [("ab", Finished(reason="stop", usage=USAGE))]
+    assert last == Finished(reason="stop", usage=USAGE, stored=StoredMessages(question="2" * 32, answer="3" * 32))
 
 
 def test_reasoning_is_not_kept() -> None:
-    keeper = FakeKeeper()
-    kept(keeper, Reasoning(text="Hm."), "a")
-    assert keeper.kept[0][0] == "a"
+    recorder = FakeKeeper()
+    kept(recorder, Reasoning(text="Hm."), "a")
+    assert recorder.kept[0][0] == "a"
 
 
 def test_what_was_said_before_a_failure_is_kept() -> None:
-    keeper = FakeKeeper()
-    kept(keeper, "a", ProviderBusy())
-    text, terminal = keeper.kept[0]
+    recorder = FakeKeeper()
+    kept(recorder, "a", ProviderBusy())
+    text, terminal = recorder.kept[0]
     assert text == "a"
     assert isinstance(terminal, Failed)
 
 
 def test_an_answer_that_reaches_what_was_promised_is_ended() -> None:
-    keeper = FakeKeeper(max_output_tokens=2)
-    assert [one for one in kept(keeper, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
+    recorder = FakeKeeper(max_output_tokens=2)
+    assert [one for one in kept(recorder, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
         Delta(text="x" * 4 + "y" * 4),
-        Finished(reason="length", usage=guessed(2), stored=Stored(question="2" * 32, answer="3" * 32)),
+        Finished(reason="length", usage=guessed(2), stored=StoredMessages(question="2" * 32, answer="3" * 32)),
     ]
 
 
@@ -598,7 +598,7 @@ def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     assert script.opened == 0
 
 
-@pytest.mark.parametrize("keeper", [FakeKeeper, lambda: None], ids=["kept", "not kept"])
+@pytest.mark.parametrize("recorder", [FakeKeeper, lambda: None], ids=["kept", "not kept"])
 @pytest.mark.parametrize(
     ("steps", "settings", "cancel"),
     [
@@ -614,10 +614,10 @@ def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     ids=["answered", "refused", "broken", "cancelled", "cancelled at first", "silent", "slow", "long"],
 )
 def test_a_turn_that_has_ended_does_not_wait_for_the_collector(
-    steps: tuple[Step, ...], settings: dict[str, Any], cancel: bool, keeper: Callable[[], Keeper | None]
+    steps: tuple[Step, ...], settings: dict[str, Any], cancel: bool, recorder: Callable[[], Recorder | None]
 ) -> None:
     async def ended() -> str:
-        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, keeper=keeper())
+        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, recorder=recorder())
         turn.start(asyncio.get_running_loop())
         if cancel:
             await asyncio.sleep(0.02)

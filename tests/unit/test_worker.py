@@ -88,14 +88,14 @@ def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.Monke
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
         before = fresh.do(time.sleep, 0.02)
-        futures = [fresh.do_together(stand_still, number) for number in (1, 2)]
+        futures = [fresh.submit_batched(stand_still, number) for number in (1, 2)]
         after = fresh.do(threading.current_thread)
         for late in futures:
             with pytest.raises(OperationalError, match="No answer in time"):
                 await late
         other = await after
         await before
-        assert await fresh.do_together(stand_still, 3) == 3
+        assert await fresh.submit_batched(stand_still, 3) == 3
         release.set()
         assert await fresh.do(threading.current_thread) is other
 
@@ -156,7 +156,7 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
         before = fresh.do(release.wait)
-        futures = [fresh.do_together(double, number) for number in range(MOST_TOGETHER + 2)]
+        futures = [fresh.submit_batched(double, number) for number in range(MOST_TOGETHER + 2)]
         after = fresh.do(lambda: len(taken))
         futures[1].cancel()
         release.set()
@@ -165,7 +165,7 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
         assert await asyncio.gather(*futures[2:]) == list(range(4, 2 * MOST_TOGETHER + 4, 2))
         assert taken == [list(range(MOST_TOGETHER)), [MOST_TOGETHER, MOST_TOGETHER + 1]]
         assert await after == 2
-        assert await fresh.do_together(double, 7) == 14
+        assert await fresh.submit_batched(double, 7) == 14
 
     run(main())
 
@@ -180,7 +180,7 @@ def test_what_fails_together_is_done_one_by_one() -> None:
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
         fresh.do(release.wait)
-        futures = [fresh.do_together(invert, number) for number in (1, 0, 2)]
+        futures = [fresh.submit_batched(invert, number) for number in (1, 0, 2)]
         release.set()
         one, failed, half = await asyncio.gather(*futures, return_exceptions=True)
         assert (one, type(failed), half) == (1.0, ZeroDivisionError, 0.5)
@@ -198,7 +198,7 @@ def test_those_of_several_loops_are_done_together() -> None:
         return numbers
 
     async def ask(number: int) -> int:
-        future = fresh.do_together(count, number)
+        future = fresh.submit_batched(count, number)
         asked.wait(10)
         return await future
 

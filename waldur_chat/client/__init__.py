@@ -22,7 +22,7 @@ from waldur_chat.client.answers import Answer, Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, Unreachable
 from waldur_chat.client.patience import Limits
 from waldur_chat.client.sync import Client, Stream
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 __all__ = [
     "Answer",
@@ -39,7 +39,7 @@ __all__ = [
     "Limits",
     "Reasoning",
     "Started",
-    "Stored",
+    "StoredMessages",
     "Stream",
     "Unreachable",
     "Usage",

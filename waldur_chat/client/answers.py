@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waldur_chat.client.errors import ChatError
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class Failed:
 
     error: ChatError
     usage: Usage | None
-    stored: Stored | None = None
+    stored: StoredMessages | None = None
 
 
 Event = Started | Delta | Reasoning | Finished | Failed | Cancelled
@@ -33,7 +33,7 @@ class Answer:
     turn: str
     thread: str
     usage: Usage | None
-    stored: Stored | None
+    stored: StoredMessages | None
 
     def __str__(self) -> str:
         return self.text

@@ -12,7 +12,7 @@ from typing import Any
 from waldur_chat.client.answers import Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError
 from waldur_chat.errors import kind_of_code
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 
 def event_of(name: str, data: bytes) -> Event | None:
@@ -81,9 +81,9 @@ def _usage(payload: Any) -> Usage | None:
     )
 
 
-def _stored(payload: Any) -> Stored | None:
+def _stored(payload: Any) -> StoredMessages | None:
     question, answer = payload.get("user_message_uuid", ""), payload.get("assistant_message_uuid", "")
-    return Stored(question=question, answer=answer) if question or answer else None
+    return StoredMessages(question=question, answer=answer) if question or answer else None
 
 
 def _problems(fields: Mapping[str, Any]) -> str:

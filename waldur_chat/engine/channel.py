@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from waldur_chat.engine.wakeup import NOTHING, Waiter
+from waldur_chat.engine.wakeup import ALREADY_SET, Wakeup
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
 
 CAPACITY = 32 * 1024
@@ -22,9 +22,9 @@ class Channel:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._size = 0
-        self._reader = Waiter()
-        self._writer = Waiter()
-        self.is_patient = False
+        self._reader = Wakeup()
+        self._writer = Wakeup()
+        self.wants_whole = False
         """Whether the reader wants the whole."""
         self.is_full = False
         """Whether the reader is so far behind that the writer must wait."""
@@ -35,7 +35,7 @@ class Channel:
         if isinstance(event, (Delta, Reasoning)):
             self._size += len(event.text) + EVENT_COST
             self.is_full = self._size >= CAPACITY
-        if not self.is_patient or self.is_full:
+        if not self.wants_whole or self.is_full:
             self._reader.wake()
 
     async def drained(self) -> None:
@@ -45,17 +45,17 @@ class Channel:
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event, full or not."""
-        self.is_patient = False
+        self.wants_whole = False
         self.add(terminal)
         self._reader.close()
 
-    def be_patient(self) -> None:
+    def want_whole(self) -> None:
         """The reader wants the whole: it is woken at the end, and where the writer would have to wait for it."""
-        self.is_patient = True
+        self.wants_whole = True
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""
-        return NOTHING if self._events else self._reader.wait(timeout)
+        return ALREADY_SET if self._events else self._reader.wait(timeout)
 
     def peek(self) -> Event:
         """The oldest event that was not taken yet; there must be one."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from waldur_chat.engine.wakeup import NOTHING, Waiter
+from waldur_chat.engine.wakeup import ALREADY_SET, Wakeup
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
 FRESH_PIECES = 32
 
 
-class Growing:
+class TextBuffer:
     """A text that grows. One thread adds, any thread reads.
 
     What comes is kept as it came, a few pieces of it, and then merged with what came before as that doubles: so there
@@ -62,17 +62,17 @@ class Log:
 
     def __init__(self) -> None:
         self.started: Started | None = None
-        self.text = Growing()
+        self.text = TextBuffer()
         self.events = 0
         """How many were added."""
         self.newest = (-1, Delta(text=""))
         """The last piece of the text, and the position of a reader who misses nothing else: most readers do not."""
-        self.reasoning = Growing()
+        self.reasoning = TextBuffer()
         self.terminal: Terminal | None = None
         self.readers = 0
-        self.waiting: set[Waiter] = set()
+        self.waiters: set[Wakeup] = set()
         """Those that are woken by each event."""
-        self.waiting_for_end: set[Waiter] = set()
+        self.waiters_for_end: set[Wakeup] = set()
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event."""
@@ -91,15 +91,15 @@ class Log:
                 self.reasoning.add(text)
             case _:
                 self.terminal = event
-                for waiter in self.waiting_for_end:
-                    waiter.wake()
-        for waiter in self.waiting:
-            waiter.wake()
+                for wakeup in self.waiters_for_end:
+                    wakeup.wake()
+        for wakeup in self.waiters:
+            wakeup.wake()
 
     def wake(self) -> None:
         """Let everybody look who waits."""
-        for waiter in self.waiting | self.waiting_for_end:
-            waiter.wake()
+        for wakeup in self.waiters | self.waiters_for_end:
+            wakeup.wake()
 
 
 class LogReader:
@@ -112,23 +112,23 @@ class LogReader:
         self._is_told_of_start = False
         self._has_ended = False
         self._has_left = False
-        self.is_patient = False
+        self.wants_whole = False
         """See Channel.is_patient."""
         self._seen = -1
         """How many events there were when it took the last: without a further one there is no news."""
-        self._waiter = Waiter()
+        self._wakeup = Wakeup()
         log.readers += 1
 
-    def be_patient(self) -> None:
-        """See Channel.be_patient()."""
-        self.is_patient = True
+    def want_whole(self) -> None:
+        """See Channel.want_whole()."""
+        self.wants_whole = True
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""
         if self.log.events != self._seen and self._has_news():
-            return NOTHING
-        (self.log.waiting_for_end if self.is_patient else self.log.waiting).add(self._waiter)
-        return self._waiter.wait(timeout)
+            return ALREADY_SET
+        (self.log.waiters_for_end if self.wants_whole else self.log.waiters).add(self._wakeup)
+        return self._wakeup.wait(timeout)
 
     def peek(self) -> Event:
         """The first event that was not taken yet; there must be one."""
@@ -147,14 +147,14 @@ class LogReader:
         self._position = max(self._position, log.text.length)
         self._has_ended = log.terminal is not None
         if self._has_ended:
-            self._waiter.close()
+            self._wakeup.close()
         return events
 
     def close(self) -> None:
         """The reader has gone."""
-        self._waiter.close()
-        self.log.waiting.discard(self._waiter)
-        self.log.waiting_for_end.discard(self._waiter)
+        self._wakeup.close()
+        self.log.waiters.discard(self._wakeup)
+        self.log.waiters_for_end.discard(self._wakeup)
         self.log.readers -= not self._has_left
         self._has_left = True
 

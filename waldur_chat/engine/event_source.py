@@ -35,7 +35,7 @@ class Source(Protocol):
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
 
-    def be_patient(self) -> None:
+    def want_whole(self) -> None:
         """The reader, who has started it, wants the whole: let him wait for its end rather than for each event."""
 
     async def take(self, timeout: float | None = None) -> list[Event]:
@@ -47,7 +47,7 @@ class Source(Protocol):
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
         """See take(); for threads other than that of the event loop."""
 
-    def had(self) -> str:
+    def text_before_position(self) -> str:
         """The text that the reader has already."""
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from waldur_chat.conf import ProviderSpec, Settings
-from waldur_chat.engine.provider_pool import Leased, acquire
-from waldur_chat.engine.usage import Tally
+from waldur_chat.engine.provider_pool import PooledProvider, acquire
+from waldur_chat.engine.usage import UsageCounter
 from waldur_chat.errors import (
     ChatError,
     ChatNotConfigured,
@@ -43,21 +43,21 @@ class Answering:
 
     first: Sequence[ProviderEvent]
     rest: AsyncGenerator[ProviderEvent, None]
-    leased: Leased
+    pooled: PooledProvider
 
     async def aclose(self) -> None:
         """Close the stream, and give back the provider."""
-        await _give_back(self.leased, self.rest)
+        await _give_back(self.pooled, self.rest)
 
 
 class Attempts:
     """The attempts of one turn. They are counted in its record and its tally."""
 
-    def __init__(self, settings: Settings, prompt: Prompt, record: TurnRecord, tally: Tally) -> None:
+    def __init__(self, settings: Settings, prompt: Prompt, record: TurnRecord, counter: UsageCounter) -> None:
         self._settings = settings
         self._prompt = prompt
         self._record = record
-        self._tally = tally
+        self._counter = counter
 
     async def begin(self) -> Answering:
         """Ask until somebody answers. Raises the error of the last attempt."""
@@ -95,24 +95,24 @@ class Attempts:
             return answering
         except ChatError as error:
             code = error.code
-            self._tally.fail()
+            self._counter.discard_attempt()
             logger.info("Turn %s: %s failed: %s: %s", self._record.turn, spec.name, code, error)
             raise
         finally:
             self._record.attempts.append(Attempt(provider=spec.name, code=code))
 
     async def _open(self, spec: ProviderSpec, seconds: float) -> Answering:
-        leased, stream = await acquire(spec), None
+        pooled, stream = await acquire(spec), None
         try:
-            self._record.provider, self._record.model = spec.name, leased.provider.model
-            with leased.guarded(self._settings):
-                self._tally.ask()
-                stream = leased.provider.stream(self._prompt)
-                first = await _first(stream, seconds, self._tally)
+            self._record.provider, self._record.model = spec.name, pooled.provider.model
+            with pooled.guarded(self._settings):
+                self._counter.start_attempt()
+                stream = pooled.provider.stream(self._prompt)
+                first = await _first(stream, seconds, self._counter)
         except BaseException:
-            await _give_back(leased, stream)
+            await _give_back(pooled, stream)
             raise
-        return Answering(first=first, rest=stream, leased=leased)
+        return Answering(first=first, rest=stream, pooled=pooled)
 
 
 def failure(error: Exception) -> ProviderFailed:
@@ -126,12 +126,14 @@ def failure(error: Exception) -> ProviderFailed:
     return ProviderFailed(f"It raised {type(error).__name__}.")
 
 
-async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, tally: Tally) -> list[ProviderEvent]:
+async def _first(
+    stream: AsyncGenerator[ProviderEvent, None], seconds: float, counter: UsageCounter
+) -> list[ProviderEvent]:
     """Everything up to the first event with text, or to the end. Raises `ProviderTooSlow`.
 
     It runs in a task of its own, so that the time limit cannot be taken for a cancellation of the turn.
     """
-    task = asyncio.create_task(_until_text(stream, tally))
+    task = asyncio.create_task(_until_text(stream, counter))
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
@@ -147,23 +149,23 @@ async def _first(stream: AsyncGenerator[ProviderEvent, None], seconds: float, ta
             await asyncio.wait({task}, timeout=CLOSING_SECONDS)
 
 
-async def _give_back(leased: Leased, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
+async def _give_back(pooled: PooledProvider, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
     """Close the stream, unless it was left to itself while it closes; then its provider may be closed, too."""
     try:
         if stream is not None and not getattr(stream, "ag_running", False):
             await stream.aclose()
     finally:
-        await leased.release()
+        await pooled.release()
 
 
-async def _until_text(stream: AsyncGenerator[ProviderEvent, None], tally: Tally) -> list[ProviderEvent]:
+async def _until_text(stream: AsyncGenerator[ProviderEvent, None], counter: UsageCounter) -> list[ProviderEvent]:
     """Of each sort of event the last: before there is text, a later one replaces an earlier, however many come."""
     events: dict[type[ProviderEvent], ProviderEvent] = {}
     async for event in stream:
         events.pop(type(event), None)
         events[type(event)] = event
         if isinstance(event, Usage):
-            tally.report(event)
+            counter.report(event)
         if isinstance(event, (Delta, Reasoning)) and event.text:
             break
     return list(events.values())

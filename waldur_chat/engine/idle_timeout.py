@@ -8,7 +8,7 @@ from collections.abc import Callable
 from waldur_chat.engine.channel import Channel
 
 
-class Silence:
+class IdleTimeout:
     """Tells when nothing was heard for too long; not while words wait for the reader. Used on its event loop.
 
     A timer for each word would cost more than the word, so who hears something sets `heard_at`, a time of the loop,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from waldur_chat.events import Stored, Terminal
+from waldur_chat.events import StoredMessages, Terminal
 
 if TYPE_CHECKING:
     from waldur_chat.engine.turn import Turn
 
 
-class Keeper(Protocol):
+class Recorder(Protocol):
     """Keeps one turn. Its methods are called on the turn's event loop, in this order.
 
     `turn` is the id that the turn has already, `thread` that of its conversation, empty where it has none.
@@ -27,5 +27,5 @@ class Keeper(Protocol):
     def answer(self, turn: Turn) -> None:
         """The provider begins to answer."""
 
-    async def end(self, turn: Turn, terminal: Terminal) -> Stored | None:
+    async def end(self, turn: Turn, terminal: Terminal) -> StoredMessages | None:
         """The turn ends so; its reader is told afterwards. Tells where it is stored, None where that failed."""

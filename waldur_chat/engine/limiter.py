@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager, suppress
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatBusy, TooManyTurns
 
-COME_AGAIN_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """What `Retry-After` says; how long the running answers take nobody knows."""
 
 
-class _Place:
+class _QueueTicket:
     """One turn's place: in the queue until it is called."""
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class _Place:
         await asyncio.wait({self._call}, timeout=seconds)
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # A turn whose loop has gone leaves when it is collected, at any time.
         self._running = 0
         self._turns_of: Counter[str] = Counter()
-        self._queue: deque[_Place] = deque()
+        self._queue: deque[_QueueTicket] = deque()
         self._waiting_elsewhere = 0
 
     def check(self, user_id: str, settings: Settings) -> None:
@@ -99,9 +99,9 @@ class Gate:
         limit = settings.turns_per_process
         return limit is None or (self._running < limit and not self._queue)
 
-    def _take_place(self, user_id: str, settings: Settings) -> _Place:
+    def _take_place(self, user_id: str, settings: Settings) -> _QueueTicket:
         self._turns_of[user_id] += 1
-        place = _Place()
+        place = _QueueTicket()
         if self._has_room(settings):
             self._running += 1
             place.called = True
@@ -109,7 +109,7 @@ class Gate:
             self._queue.append(place)
         return place
 
-    def _give_up(self, place: _Place, user_id: str) -> None:
+    def _give_up(self, place: _QueueTicket, user_id: str) -> None:
         self._turns_of[user_id] -= 1
         if not self._turns_of[user_id]:
             del self._turns_of[user_id]
@@ -125,18 +125,18 @@ class Gate:
 
 def busy(words: str) -> ChatBusy:
     """The refusal of somebody for whom there is no room."""
-    return ChatBusy(f"{words}.", retry_after=COME_AGAIN_SECONDS)
+    return ChatBusy(f"{words}.", retry_after=RETRY_AFTER_SECONDS)
 
 
 def too_many(user_id: str) -> TooManyTurns:
     """The refusal of a user who has enough turns."""
-    return TooManyTurns(f"User {user_id} has enough turns.", retry_after=COME_AGAIN_SECONDS)
+    return TooManyTurns(f"User {user_id} has enough turns.", retry_after=RETRY_AFTER_SECONDS)
 
 
-_gate = Gate()
+_gate = ConcurrencyLimiter()
 
 
-def gate_of_process() -> Gate:
+def limiter_of_process() -> ConcurrencyLimiter:
     """The one gate of this process."""
     return _gate
 
@@ -144,7 +144,7 @@ def gate_of_process() -> Gate:
 def _forget() -> None:
     """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
     global _gate
-    _gate = Gate()
+    _gate = ConcurrencyLimiter()
 
 
 os.register_at_fork(after_in_child=_forget)

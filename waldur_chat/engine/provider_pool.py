@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class Leased:
+class PooledProvider:
     """A provider that turns share, and the breaker that watches it. New settings mean a new one of both."""
 
     pool: _Pool
@@ -57,24 +57,24 @@ class _Pool:
     """The providers of one loop, by name."""
 
     def __init__(self) -> None:
-        self._providers: dict[str, Leased] = {}
-        self._keeper = asyncio.get_running_loop().create_task(self._close_with_the_loop())
+        self._providers: dict[str, PooledProvider] = {}
+        self._closer = asyncio.get_running_loop().create_task(self._close_with_the_loop())
 
-    def acquire(self, spec: ProviderSpec) -> tuple[Leased, Leased | None]:
+    def acquire(self, spec: ProviderSpec) -> tuple[PooledProvider, PooledProvider | None]:
         """What the settings name, counted as used, and what it took the place of."""
         superseded = self._providers.get(spec.name)
         if superseded is None or superseded.spec != spec:
-            leased = self._providers[spec.name] = Leased(pool=self, spec=spec, provider=_build(spec))
+            pooled = self._providers[spec.name] = PooledProvider(pool=self, spec=spec, provider=_build(spec))
         else:
-            leased, superseded = superseded, None
-        leased.turns += 1
-        return leased, superseded
+            pooled, superseded = superseded, None
+        pooled.turns += 1
+        return pooled, superseded
 
-    async def close_unused(self, leased: Leased) -> None:
+    async def close_unused(self, pooled: PooledProvider) -> None:
         """Close a provider that nobody uses any more; the turn that notices it does not suffer when that fails."""
-        if not leased.turns and self._providers.get(leased.spec.name) is not leased:
+        if not pooled.turns and self._providers.get(pooled.spec.name) is not pooled:
             try:
-                await leased.provider.aclose()
+                await pooled.provider.aclose()
             except Exception as error:
                 logger.warning("A provider could not be closed: %s", type(error).__name__)
 
@@ -83,7 +83,7 @@ class _Pool:
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
-            closing = [leased.provider.aclose() for leased in self._providers.values()]
+            closing = [pooled.provider.aclose() for pooled in self._providers.values()]
             await asyncio.gather(*closing, return_exceptions=True)
             _pools.pop(asyncio.get_running_loop(), None)  # The task of this pool holds the loop: nothing else frees it.
             raise
@@ -92,19 +92,19 @@ class _Pool:
 _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 
-async def acquire(spec: ProviderSpec) -> Leased:
+async def acquire(spec: ProviderSpec) -> PooledProvider:
     """The provider of these settings, for one attempt and what becomes of it; then it must be released.
 
     Raises `ChatNotConfigured` where they do not work.
     """
-    leased, superseded = _pool_of_loop().acquire(spec)
+    pooled, superseded = _pool_of_loop().acquire(spec)
     if superseded:
         try:
-            await leased.pool.close_unused(superseded)
+            await pooled.pool.close_unused(superseded)
         except BaseException:
-            await leased.release()
+            await pooled.release()
             raise
-    return leased
+    return pooled
 
 
 def _pool_of_loop() -> _Pool:

@@ -18,13 +18,13 @@ from waldur_chat.engine.event_log import Log
 LOOK_SECONDS = 0.1
 
 
-class Ending(Protocol):
+class SupportsShutdown(Protocol):
     """What has to end when the server stops."""
 
     def wind_down(self, stopping_for: float) -> None: ...
 
 
-class Running(Ending, Protocol):
+class Running(SupportsShutdown, Protocol):
     """What is needed of a turn."""
 
     id: str
@@ -37,11 +37,11 @@ class Running(Ending, Protocol):
 
     def cancel(self) -> None: ...
 
-    def be_left(self) -> None: ...
+    def reader_left(self) -> None: ...
 
 
 _loops: dict[asyncio.AbstractEventLoop, dict[str, Running]] = {}
-_viewers: dict[asyncio.AbstractEventLoop, set[Ending]] = {}
+_subscriptions: dict[asyncio.AbstractEventLoop, set[SupportsShutdown]] = {}
 _stopping_since: float | None = None
 
 
@@ -56,15 +56,15 @@ def discard(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
     _loops.get(loop, {}).pop(turn.id, None)
 
 
-def add_viewer(viewer: Ending, loop: asyncio.AbstractEventLoop) -> None:
+def add_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
     """Somebody on the loop, which is running, begins to read a turn of another process."""
     _look_after(loop)
-    _viewers[loop].add(viewer)
+    _subscriptions[loop].add(subscription)
 
 
-def discard_viewer(viewer: Ending, loop: asyncio.AbstractEventLoop) -> None:
+def discard_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
     """He has left."""
-    _viewers.get(loop, set()).discard(viewer)
+    _subscriptions.get(loop, set()).discard(subscription)
 
 
 def cancel(turn_id: str) -> bool:
@@ -110,19 +110,19 @@ def _server() -> object:
 def _look_after(loop: asyncio.AbstractEventLoop) -> None:
     if loop not in _loops:
         _forget_closed_loops()
-        _loops[loop], _viewers[loop] = {}, set()
+        _loops[loop], _subscriptions[loop] = {}, set()
         loop.call_later(LOOK_SECONDS, _look, loop)
 
 
 def _look(loop: asyncio.AbstractEventLoop) -> None:
     """Tell those on this loop when the server stops; look again as long as there are any."""
     global _stopping_since
-    if not _loops[loop] and not _viewers[loop]:
-        del _loops[loop], _viewers[loop]
+    if not _loops[loop] and not _subscriptions[loop]:
+        del _loops[loop], _subscriptions[loop]
         return
     if server_is_stopping():
         _stopping_since = _stopping_since or time.monotonic()
-        for one in (*_loops[loop].values(), *_viewers[loop]):
+        for one in (*_loops[loop].values(), *_subscriptions[loop]):
             one.wind_down(time.monotonic() - _stopping_since)
     loop.call_later(LOOK_SECONDS, _look, loop)
 
@@ -132,13 +132,13 @@ def _forget_closed_loops() -> None:
     for loop in list(_loops):
         if loop.is_closed():
             _loops.pop(loop, None)
-            _viewers.pop(loop, None)
+            _subscriptions.pop(loop, None)
 
 
 def _forget() -> None:
     """Called in a forked child: the parent's turns and their readers are not here."""
     _loops.clear()
-    _viewers.clear()
+    _subscriptions.clear()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -18,10 +18,10 @@ from waldur_chat.engine import reporting, running_turns
 from waldur_chat.engine.channel import Channel
 from waldur_chat.engine.event_log import Log, LogReader
 from waldur_chat.engine.failover import Attempts, failure
-from waldur_chat.engine.idle_timeout import Silence
-from waldur_chat.engine.keeping import Keeper
-from waldur_chat.engine.limiter import gate_of_process
-from waldur_chat.engine.usage import Tally
+from waldur_chat.engine.idle_timeout import IdleTimeout
+from waldur_chat.engine.keeping import Recorder
+from waldur_chat.engine.limiter import limiter_of_process
+from waldur_chat.engine.usage import UsageCounter
 from waldur_chat.engine.utf16 import SurrogateJoiner
 from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
 from waldur_chat.events import (
@@ -51,7 +51,7 @@ CLOSING_SECONDS = 1.0
 SHORTEST_SILENCE = 1.0
 """What gathers before it is read is heard a little later: not where that could be taken for silence, in seconds."""
 
-Seats = Callable[["Turn"], AbstractAsyncContextManager[None]]
+Slots = Callable[["Turn"], AbstractAsyncContextManager[None]]
 
 
 class Turn:
@@ -67,20 +67,20 @@ class Turn:
         "_began_at",
         "_channel",
         "_closing_timer",
+        "_counter",
+        "_idle_timeout",
         "_joiner",
-        "_keeper",
-        "_keeping",
         "_leaving_timer",
         "_length",
         "_loop",
         "_reason",
-        "_seats",
+        "_recorder",
+        "_recording",
         "_shutdown_timer",
-        "_silence",
         "_sink",
+        "_slots",
         "_source",
         "_stopping",
-        "_tally",
         "_task",
         "_terminal",
         "id",
@@ -95,25 +95,25 @@ class Turn:
         settings: Settings,
         prompt: Prompt,
         caller: Caller | None = None,
-        seats: Seats | None = None,
-        keeper: Keeper | None = None,
+        slots: Slots | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         caller = caller or Caller()
-        self.id = keeper.turn if keeper else uuid4().hex
+        self.id = recorder.turn if recorder else uuid4().hex
         self.position = 0
         self.settings = settings
         self.record = TurnRecord(
             turn=self.id,
             user_id=caller.user_id,
-            thread=keeper.thread if keeper else "",
+            thread=recorder.thread if recorder else "",
             request_id=caller.request_id,
         )
-        self._seats = seats
-        self._keeper = keeper
-        self._keeping: asyncio.Task[None] | None = None
-        self._tally = Tally(prompt)
-        self._attempts = Attempts(settings, prompt, self.record, self._tally)
-        self.log = Log() if keeper else None
+        self._slots = slots
+        self._recorder = recorder
+        self._recording: asyncio.Task[None] | None = None
+        self._counter = UsageCounter(prompt)
+        self._attempts = Attempts(settings, prompt, self.record, self._counter)
+        self.log = Log() if recorder else None
         self._channel = Channel()  # A log takes everything, and this is never full then.
         self._sink: Log | Channel = self.log or self._channel
         self._source: LogReader | Channel = LogReader(self.log) if self.log else self._channel
@@ -124,7 +124,7 @@ class Turn:
         self._terminal: Terminal | None = None
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
-        self._silence: Silence | None = None
+        self._idle_timeout: IdleTimeout | None = None
         self._stopping: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -150,7 +150,7 @@ class Turn:
         """See Source.ends_with_reader. Nobody can come back to a turn that has no conversation."""
         return not self.thread
 
-    def had(self) -> str:
+    def text_before_position(self) -> str:
         """See Source.had(). The first reader has nothing."""
         return ""
 
@@ -164,7 +164,7 @@ class Turn:
 
     def drop(self) -> None:
         """See Source.drop(). What was written of it must have its end, like that of a turn whose reader leaves."""
-        if self._keeper:
+        if self._recorder:
             self.start(background_loop.loop())
             self.close()
 
@@ -179,15 +179,15 @@ class Turn:
             case _:
                 return event
 
-    def be_patient(self) -> None:
-        """See Source.be_patient()."""
-        self._source.be_patient()
+    def want_whole(self) -> None:
+        """See Source.want_whole()."""
+        self._source.want_whole()
 
     async def take(self, timeout: float | None = None) -> list[Event]:
         """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
         await self._source.wait(timeout)
-        if self._channel.is_full and self._silence:  # The provider could say nothing until now.
-            self._silence.heard_at = self._running_loop.time()
+        if self._channel.is_full and self._idle_timeout:  # The provider could say nothing until now.
+            self._idle_timeout.heard_at = self._running_loop.time()
         return self._source.take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
@@ -205,9 +205,9 @@ class Turn:
         """The first reader has gone."""
         assert isinstance(self._source, LogReader)  # See ends_with_reader.
         self._source.close()
-        self.be_left()
+        self.reader_left()
 
-    def be_left(self) -> None:
+    def reader_left(self) -> None:
         """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
         seconds = self.settings.finish_seconds
         self._hold_if_left()
@@ -216,7 +216,7 @@ class Turn:
 
     def _hold_if_left(self) -> None:
         """Let the server wait, as it would for a reader: nobody else keeps it until the turn has ended and is kept."""
-        for task in (self._task, self._keeping):
+        for task in (self._task, self._recording):
             if task and not task.done() and not self._is_read():
                 running_turns.hold(task)
 
@@ -240,7 +240,7 @@ class Turn:
 
     def used(self) -> Usage | None:
         """The tokens used so far, guessed where the provider has not told yet."""
-        return self._tally.total()
+        return self._counter.total()
 
     @property
     def age(self) -> float:
@@ -267,11 +267,11 @@ class Turn:
     async def _run(self) -> None:
         running_turns.add(self, self._running_loop)
         reporting.begin(self.record)
-        if self._keeper:
-            self._keeper.start(self)
+        if self._recorder:
+            self._recorder.start(self)
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
-            async with gate_of_process().enter(self.record.user_id, self.settings), self._held_seats():
+            async with limiter_of_process().enter(self.record.user_id, self.settings), self._held_slots():
                 self._settle(await self._answer())
         except ChatError as error:
             self._settle(self._failed(error))
@@ -284,38 +284,40 @@ class Turn:
             for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
                 if timer:
                     timer.cancel()
-            if self._silence:
-                self._silence.stop()
-                self._silence = None  # It points back: the turn would wait for the collector.
+            if self._idle_timeout:
+                self._idle_timeout.stop()
+                self._idle_timeout = None  # It points back: the turn would wait for the collector.
             self._settle(self._cancelled())
-            self._tell_when_kept()
+            self._tell_when_recorded()
 
-    def _held_seats(self) -> AbstractAsyncContextManager[None]:
-        return self._seats(self) if self._seats else nullcontext()
+    def _held_slots(self) -> AbstractAsyncContextManager[None]:
+        return self._slots(self) if self._slots else nullcontext()
 
     async def _answer(self) -> Finished:
         """Pass on what the provider says, until it has said everything."""
         clock = self._running_loop.time
         async with aclosing(await self._attempts.begin()) as answering:
-            silence = Silence(self._running_loop, self.settings.silence_seconds, self._channel, self._stop_silent)
-            self._silence = silence
-            wants_whole.set(self._source.is_patient and self.settings.silence_seconds > SHORTEST_SILENCE)
+            idle_timeout = IdleTimeout(
+                self._running_loop, self.settings.silence_seconds, self._channel, self._stop_idle
+            )
+            self._idle_timeout = idle_timeout
+            wants_whole.set(self._source.wants_whole and self.settings.silence_seconds > SHORTEST_SILENCE)
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)
-            silence.heard_at = clock()
+            idle_timeout.heard_at = clock()
             async for event in answering.rest:
                 if self._channel.is_full:
                     await self._channel.drained()
                 self._pass_on(event)
-                silence.heard_at = clock()
+                idle_timeout.heard_at = clock()
         self._put(Delta(text=self._joiner.flush()))
         if self.record.first_event_seconds is None:
             self._begin_answer()
         return self._finished()
 
     def _finished(self) -> Finished:
-        return Finished(reason=self._reason or "stop", usage=self._tally.total(complete=True))
+        return Finished(reason=self._reason or "stop", usage=self._counter.total(complete=True))
 
     def _pass_on(self, event: ProviderEvent) -> None:
         match event:
@@ -325,11 +327,11 @@ class Turn:
             case Reasoning():
                 self._put(event)
             case Usage():
-                self._tally.report(event)
+                self._counter.report(event)
             case Stopped(reason=reason):
-                assert self._silence is not None  # Who speaks is listened to.
+                assert self._idle_timeout is not None  # Who speaks is listened to.
                 self._reason = reason
-                self._silence.shorten(TRAILING_SECONDS)
+                self._idle_timeout.shorten(TRAILING_SECONDS)
 
     def _put(self, event: Delta | Reasoning) -> None:
         if self._terminal is not None:  # It was told to stop, and went on.
@@ -340,25 +342,25 @@ class Turn:
             self._length += len(event.text)
             if self._length > self.settings.answer_max_length:
                 raise AnswerTooLong
-            self._tally.hear(event.text)
+            self._counter.add_output(event.text)
             if self.record.first_event_seconds is None:
                 self._begin_answer()
             self._sink.add(event)
-            if self._keeper and self._keeper.max_output_tokens is not None:
-                self._keep_within_promise(self._keeper.max_output_tokens)
+            if self._recorder and self._recorder.max_output_tokens is not None:
+                self._keep_within_promise(self._recorder.max_output_tokens)
 
     def _begin_answer(self) -> None:
         self.record.first_event_seconds = self.age
-        if self._keeper:
-            self._keeper.answer(self)
+        if self._recorder:
+            self._recorder.answer(self)
         self._sink.add(Started(turn=self.id, thread=self.record.thread))
 
     def _keep_within_promise(self, promised: int) -> None:
         """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
-        if self._tally.output_tokens >= promised:
-            self._stop(Finished(reason="length", usage=self._tally.total()))
+        if self._counter.output_tokens >= promised:
+            self._stop(Finished(reason="length", usage=self._counter.total()))
 
-    def _stop_silent(self) -> None:
+    def _stop_idle(self) -> None:
         """The provider says nothing. One that has said why it stopped has said everything."""
         self._stop(self._finished() if self._reason else self._failed(ProviderSilent()))
 
@@ -367,33 +369,33 @@ class Turn:
             self._stop(self._failed(error))
 
     def _cancelled(self) -> Cancelled:
-        return Cancelled(usage=self._tally.total())
+        return Cancelled(usage=self._counter.total())
 
     def _failed(self, error: ChatError) -> Failed:
         """The end that an error means. It leaves behind how it came about: those frames hold keys and prompts."""
         error.__cause__ = error.__context__ = error.__traceback__ = None
-        return Failed(error=error, usage=self._tally.total())
+        return Failed(error=error, usage=self._counter.total())
 
     def _settle(self, terminal: Terminal) -> None:
         """How the turn ends is known; what comes first counts. Its reader waits while all is closed, but not long."""
         if self._terminal is None:
             self._terminal = terminal
-            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_kept)
-            if self._keeper:
-                self._keeping = self._running_loop.create_task(self._keep(self._keeper, terminal))
+            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_recorded)
+            if self._recorder:
+                self._recording = self._running_loop.create_task(self._record_end(self._recorder, terminal))
                 self._hold_if_left()
 
-    async def _keep(self, keeper: Keeper, terminal: Terminal) -> None:
+    async def _record_end(self, recorder: Recorder, terminal: Terminal) -> None:
         """Keep what the turn leaves behind, while its provider is being closed."""
-        self._terminal = replace(terminal, stored=await keeper.end(self, terminal))
+        self._terminal = replace(terminal, stored=await recorder.end(self, terminal))
 
-    def _tell_when_kept(self) -> None:
+    def _tell_when_recorded(self) -> None:
         assert self._closing_timer is not None
         self._closing_timer.cancel()
-        if self._keeping is None or self._keeping.done():
+        if self._recording is None or self._recording.done():
             self._tell()
         else:
-            self._keeping.add_done_callback(lambda _: self._tell())
+            self._recording.add_done_callback(lambda _: self._tell())
 
     def _tell(self) -> None:
         """Tell how the turn ended: its reader and the log."""

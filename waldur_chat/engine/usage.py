@@ -9,53 +9,60 @@ BYTES_PER_TOKEN = 4
 """Of UTF-8: right within a third for most models and languages."""
 
 
-class Tally:
+class UsageCounter:
     """The usage of a turn. The reports of one attempt replace each other, those of several add up."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
-        self._asked = False
-        self._before: Usage | None = None
+        self._is_attempted = False
+        self._earlier_attempts: Usage | None = None
         self._reported: Usage | None = None
-        self._heard = 0
+        self._unreported_bytes = 0
 
-    def ask(self) -> None:
+    def start_attempt(self) -> None:
         """An attempt begins. What an earlier one did not report, it did not charge: it failed before it answered."""
-        self._before, self._reported, self._heard, self._asked = _sum(self._before, self._reported), None, 0, True
+        self._earlier_attempts, self._reported, self._unreported_bytes, self._is_attempted = (
+            _sum(self._earlier_attempts, self._reported),
+            None,
+            0,
+            True,
+        )
 
-    def fail(self) -> None:
+    def discard_attempt(self) -> None:
         """The attempt has failed before it answered."""
-        self._asked = False
+        self._is_attempted = False
 
     def report(self, usage: Usage) -> None:
         """The provider says what was used so far."""
-        self._reported, self._heard = usage, 0
+        self._reported, self._unreported_bytes = usage, 0
 
-    def hear(self, text: str) -> None:
+    def add_output(self, text: str) -> None:
         """The provider has written this since its last report."""
-        self._heard += len(text) if text.isascii() else size_of(text)  # As it does; this is called for each word.
+        self._unreported_bytes += (
+            len(text) if text.isascii() else size_of(text)
+        )  # As it does; this is called for each word.
 
     @property
     def output_tokens(self) -> int:
         """The tokens of this attempt's answer so far; a guess from the last report on."""
-        return (self._reported.output_tokens if self._reported else 0) + _tokens(self._heard)
+        return (self._reported.output_tokens if self._reported else 0) + _tokens(self._unreported_bytes)
 
     def total(self, *, complete: bool = False) -> Usage | None:
         """What was used so far; None where nothing was, as far as is known.
 
         A provider that has said everything, and reported at any time, has reported all.
         """
-        is_known = not self._asked or (complete and self._reported is not None)
-        return _sum(self._before, self._reported if is_known else self._with_the_unreported())
+        is_known = not self._is_attempted or (complete and self._reported is not None)
+        return _sum(self._earlier_attempts, self._reported if is_known else self._with_the_unreported())
 
     def _with_the_unreported(self) -> Usage:
-        if self._reported is not None and not self._heard:
+        if self._reported is not None and not self._unreported_bytes:
             return self._reported
         asked = sum(size_of(message.text) for message in self._prompt.messages)
         known = self._reported or Usage(input_tokens=_tokens(asked), output_tokens=0)
         return Usage(
             input_tokens=known.input_tokens,
-            output_tokens=known.output_tokens + _tokens(self._heard),
+            output_tokens=known.output_tokens + _tokens(self._unreported_bytes),
             estimated=True,
         )
 

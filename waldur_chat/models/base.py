@@ -20,12 +20,12 @@ class DefaultDatabaseManager(models.Manager[M]):
     def get_queryset(self) -> models.QuerySet[M]:
         """See Manager.get_queryset()."""
         row = self._hints.get("instance", getattr(self, "instance", None))  # That of a reverse manager.
-        using = self._db or (row._state.db if isinstance(row, Stored) else None) or DEFAULT_DB_ALIAS
+        using = self._db or (row._state.db if isinstance(row, DefaultDatabaseModel) else None) or DEFAULT_DB_ALIAS
         found: models.QuerySet[M] = super().get_queryset().using(using)
         return found
 
 
-class Stored(models.Model):
+class DefaultDatabaseModel(models.Model):
     """A table of the default database."""
 
     objects = DefaultDatabaseManager()

@@ -7,7 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 
 UNLIMITED = -1
 
@@ -22,7 +22,7 @@ def limit() -> models.BigIntegerField[int | None, int | None]:
     )
 
 
-class Budget(Stored):
+class Budget(DefaultDatabaseModel):
     """The account of one user, or of the site (which has none), with limits of its own where it has any.
 
     The tokens of a period are those since its first day; a new period begins at 0. `reserved` is held for turns that
@@ -47,7 +47,7 @@ class Budget(Stored):
         return str(_("The site")) if self.is_site else str(self.user)
 
 
-class DayOfUsage(Stored):
+class DayOfUsage(DefaultDatabaseModel):
     """What one user used of one model on one day, titles included: the ledger. It stays when conversations go."""
 
     day = models.DateField()
@@ -58,7 +58,7 @@ class DayOfUsage(Stored):
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [
             models.UniqueConstraint(fields=("day", "user", "model"), name="waldur_chat_usage_is_counted_once")
         ]

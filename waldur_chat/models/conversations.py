@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 
 NAME_MAX_LENGTH = 150
 NEW_CHAT = "New chat"
@@ -25,7 +25,7 @@ class Severity(models.TextChoices):
     CRITICAL = "critical"
 
 
-class Session(Stored):
+class Session(DefaultDatabaseModel):
     """All conversations of one user."""
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -37,7 +37,7 @@ class Session(Stored):
         return self.uuid.hex
 
 
-class Thread(Stored):
+class Thread(DefaultDatabaseModel):
     """One conversation. `modified` is its last use.
 
     What lists show, filter and order by is kept here and changes with the messages, so that no list has to add them
@@ -65,7 +65,7 @@ class Thread(Stored):
     created = models.DateTimeField(default=timezone.now, editable=False)
     modified = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         indexes = [
             models.Index(fields=("session", "created", "id"), name="waldur_chat_thread_of_session"),
             models.Index(fields=("session", "modified", "id"), name="waldur_chat_thread_last_used"),
@@ -81,7 +81,7 @@ class Thread(Stored):
         return self.name
 
 
-class Message(Stored):
+class Message(DefaultDatabaseModel):
     """What one side said. A version that was replaced stays, and has the `sequence_index` of those that replace it.
 
     A guard's judgement is in the last five fields; they are empty until there are guards.
@@ -134,7 +134,7 @@ class Message(Stored):
     pii_categories: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
     action_taken = models.CharField(max_length=6, choices=Action.choices, default=Action.ALLOW)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=("thread", "sequence_index"),

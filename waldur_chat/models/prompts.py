@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 
 
-class SystemPrompt(Stored):
+class SystemPrompt(DefaultDatabaseModel):
     """Instructions by name, as they are now; at most one is active."""
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -22,7 +22,7 @@ class SystemPrompt(Stored):
     created = models.DateTimeField(default=timezone.now, editable=False)
     modified = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=("is_active",), condition=models.Q(is_active=True), name="waldur_chat_one_prompt_is_active"
@@ -33,7 +33,7 @@ class SystemPrompt(Stored):
         return self.name
 
 
-class SystemPromptVersion(Stored):
+class SystemPromptVersion(DefaultDatabaseModel):
     """The instructions as they were from `created` on, and who wrote them. Turns name the version they were told."""
 
     prompt = models.ForeignKey(SystemPrompt, on_delete=models.CASCADE, related_name="versions")
@@ -42,7 +42,7 @@ class SystemPromptVersion(Stored):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created = models.DateTimeField(default=timezone.now, editable=False)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [
             models.UniqueConstraint(fields=("prompt", "number"), name="waldur_chat_prompt_version_is_numbered")
         ]

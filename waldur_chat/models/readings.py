@@ -6,10 +6,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 
 
-class Reading(Stored):
+class Reading(DefaultDatabaseModel):
     """Somebody of staff or support has read a conversation of somebody else. It holds no words."""
 
     reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

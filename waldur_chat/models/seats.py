@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 
 
-class Seat(Stored):
+class Seat(DefaultDatabaseModel):
     """A running turn's place among those that all processes share: the `number`th of its scope, a user or the site.
 
     A process that dies leaves its seats behind; they count until they expire, when their turns would be over.
@@ -18,7 +18,7 @@ class Seat(Stored):
     turn = models.CharField(max_length=32, db_index=True)
     expires = models.DateTimeField(db_index=True)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [models.UniqueConstraint(fields=("scope", "number"), name="waldur_chat_seat_has_one_turn")]
 
     def __str__(self) -> str:

@@ -8,12 +8,12 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from waldur_chat.models.base import Stored
+from waldur_chat.models.base import DefaultDatabaseModel
 from waldur_chat.models.conversations import Message, Thread
 from waldur_chat.models.prompts import SystemPromptVersion
 
 
-class Turn(Stored):
+class Turn(DefaultDatabaseModel):
     """One request to a model: for an answer, or beside it for the title of its thread. It holds no words.
 
     While it runs, its process moves `expires` on, and its budget holds `reserved` tokens for it. One that has expired
@@ -65,7 +65,7 @@ class Turn(Stored):
     output_tokens = models.PositiveIntegerField(default=0)
     is_estimated = models.BooleanField(default=False)
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=("thread",),
@@ -82,7 +82,7 @@ class Turn(Stored):
         return self.uuid.hex
 
 
-class Piece(Stored):
+class Piece(DefaultDatabaseModel):
     """What a running turn has written from `position` on, for readers in other processes, and should its own die.
 
     The pieces of a turn go when its answer is stored.
@@ -92,7 +92,7 @@ class Piece(Stored):
     position = models.PositiveIntegerField()
     text = models.TextField()
 
-    class Meta(Stored.Meta):
+    class Meta(DefaultDatabaseModel.Meta):
         indexes = [models.Index(fields=("turn", "position"), name="waldur_chat_piece_of_turn")]
 
     def __str__(self) -> str:

@@ -19,123 +19,123 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 
-MOST_LEFT_BEHIND = 3
+MOST_BLOCKED = 3
 """How many threads of a kind may stand still: each has a connection, and where all do, one more helps nobody."""
 
 
-class Stint:
+class Run:
     """The time of one thread at what it does. Used in that thread."""
 
-    def __init__(self, steady: Steady) -> None:
+    def __init__(self, thread: SupervisedThread) -> None:
         self.is_over = False
         """Whether another thread has its place, or nobody."""
-        self._steady = steady
+        self._thread = thread
 
     @contextmanager
-    def at_work(self, late: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def operation(self, late: Callable[[], None] = lambda: None) -> Iterator[None]:
         """What is done in this context should not take long. When it does, `late` is called, in another thread."""
-        lookout = _lookout
-        shift = _Shift(stint=self, late=late, seconds=self._steady.patience)
-        lookout.add(shift)
+        watchdog = _watchdog
+        operation = _Operation(run=self, late=late, seconds=self._thread.timeout)
+        watchdog.add(operation)
         try:
             yield
         finally:
-            lookout.discard(shift)
+            watchdog.discard(operation)
 
     @contextmanager
-    def exclusively(self) -> Iterator[bool]:
+    def if_current(self) -> Iterator[bool]:
         """No other thread takes its place in this context. Gives whether none has."""
-        with self._steady.lock:
+        with self._thread.lock:
             yield not self.is_over
 
     def leave(self) -> None:
         """Nobody does it any more, until somebody is asked to."""
-        self._steady.leave(self)
+        self._thread.leave(self)
 
-    def relieve(self) -> None:
+    def replace(self) -> None:
         """Let another thread go on. Called by the lookout."""
-        self._steady.relieve(self)
+        self._thread.replace(self)
 
 
-class Steady:
+class SupervisedThread:
     """Lets one thread do something, which looks whether its stint is over. Used from any thread.
 
     `patience` is how many seconds what it is at may take, until another thread has its place.
     """
 
-    def __init__(self, name: str, do: Callable[[Stint], None], patience: float) -> None:
-        self.patience = patience
+    def __init__(self, name: str, do: Callable[[Run], None], timeout: float) -> None:
+        self.timeout = timeout
         self.lock = threading.RLock()
         self._name, self._do = name, do
-        self._stint: Stint | None = None
-        self._left_behind: set[Stint] = set()
+        self._current_run: Run | None = None
+        self._blocked: set[Run] = set()
 
     @property
     def runs(self) -> bool:
         """Whether there is such a thread."""
-        return self._stint is not None
+        return self._current_run is not None
 
     def go(self) -> None:
         """Start a thread, unless there is one."""
         with self.lock:
-            if self._stint is None:
+            if self._current_run is None:
                 self._start()
 
-    def leave(self, stint: Stint) -> None:
-        """See Stint.leave()."""
+    def leave(self, run: Run) -> None:
+        """See Run.leave()."""
         with self.lock:
-            stint.is_over = True
-            self._left_behind.discard(stint)
-            if self._stint is stint:
-                self._stint = None
+            run.is_over = True
+            self._blocked.discard(run)
+            if self._current_run is run:
+                self._current_run = None
 
-    def relieve(self, stint: Stint) -> None:
+    def replace(self, run: Run) -> None:
         """Let another thread go on in the place of this one, unless too many stand still."""
         with self.lock:
-            if self._stint is not stint or len(self._left_behind) == MOST_LEFT_BEHIND:
+            if self._current_run is not run or len(self._blocked) == MOST_BLOCKED:
                 return
-            stint.is_over = True  # Before the other begins: it must not take what that is to do.
+            run.is_over = True  # Before the other begins: it must not take what that is to do.
             try:
                 self._start()
             except RuntimeError:  # No thread can be started now.
-                stint.is_over = False
+                run.is_over = False
                 return
-            self._left_behind.add(stint)
-        logger.error("%s has stood still for %g seconds: another thread goes on.", self._name, self.patience)
+            self._blocked.add(run)
+        logger.error("%s has stood still for %g seconds: another thread goes on.", self._name, self.timeout)
 
     def _start(self) -> None:
-        stint = Stint(self)
-        threading.Thread(target=self._run, args=(stint,), name=self._name, daemon=True).start()
-        self._stint = stint
+        run = Run(self)
+        threading.Thread(target=self._run, args=(run,), name=self._name, daemon=True).start()
+        self._current_run = run
 
-    def _run(self, stint: Stint) -> None:
+    def _run(self, run: Run) -> None:
         try:
-            self._do(stint)
+            self._do(run)
         finally:
-            self.leave(stint)
+            self.leave(run)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Shift:
+class _Operation:
     """Something that is being done."""
 
-    stint: Stint
+    run: Run
     late: Callable[[], None]
     seconds: float
     since: float = field(default_factory=time.monotonic)
 
 
-class _Lookout:
+class _Watchdog:
     """Looks for what takes too long, in a thread of its own, which asks nobody and so cannot stand still."""
 
     def __init__(self) -> None:
-        self._shifts: set[_Shift] = set()
+        self._operations: set[_Operation] = set()
         self._is_busy = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, shift: _Shift) -> None:
-        self._shifts.add(shift)
+    def add(self, operation: _Operation) -> None:
+        self._operations.add(operation)
         self._is_busy.set()
         with self._lock, suppress(RuntimeError):  # Without it what is done goes on all the same.
             if self._thread is None:
@@ -143,29 +143,29 @@ class _Lookout:
                 thread.start()
                 self._thread = thread
 
-    def discard(self, shift: _Shift) -> None:
-        self._shifts.discard(shift)
+    def discard(self, operation: _Operation) -> None:
+        self._operations.discard(operation)
 
     def _run(self) -> None:
         while True:
             self._is_busy.wait()
             self._is_busy.clear()
             time.sleep(LOOK_SECONDS)
-            for shift in list(self._shifts):
+            for operation in list(self._operations):
                 self._is_busy.set()
-                if time.monotonic() > shift.since + shift.seconds and not shift.stint.is_over:
-                    shift.since = time.monotonic()  # It is told again when that much more time has passed.
-                    shift.late()
-                    shift.stint.relieve()
+                if time.monotonic() > operation.since + operation.seconds and not operation.run.is_over:
+                    operation.since = time.monotonic()  # It is told again when that much more time has passed.
+                    operation.late()
+                    operation.run.replace()
 
 
-_lookout = _Lookout()
+_watchdog = _Watchdog()
 
 
 def _forget() -> None:
     """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
-    global _lookout
-    _lookout = _Lookout()
+    global _watchdog
+    _watchdog = _Watchdog()
 
 
 os.register_at_fork(after_in_child=_forget)

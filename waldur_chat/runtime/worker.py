@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 from django.db import Error, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 
 Item = TypeVar("Item")
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 6.0
+TIMEOUT_SECONDS = 6.0
 """How long an act may take, until who asked for it is told that it failed, and another thread goes on with the next."""
 
 DRAIN_SECONDS = 5.0
@@ -47,7 +47,7 @@ class Worker:
         self._name = name
         atexit.register(self.drain)  # Before the background loop does: what its turns leave behind is asked for last.
         self._process = 0
-        self._acts: SimpleQueue[Callable[[Stint], None]] = SimpleQueue()
+        self._acts: SimpleQueue[Callable[[Run], None]] = SimpleQueue()
         self._waiting: deque[_Asked] = deque()
 
     def do(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
@@ -56,7 +56,7 @@ class Worker:
         self._ready().put(partial(_do, lambda items: [act(*args) for args in items], [asked]))
         return asked.future
 
-    def do_together(self, act: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
+    def submit_batched(self, act: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
         """Ask for an act that gives something for each of the items that wait by then; a worker has one such act.
 
         Where it fails with several, it is done anew with each alone.
@@ -64,14 +64,14 @@ class Worker:
         asked = _Asked(item)
         acts, waiting = self._ready(), self._waiting
         waiting.append(asked)
-        acts.put(lambda stint: _do(act, _taken(waiting), stint))
+        acts.put(lambda run: _do(act, _taken(waiting), run))
         return asked.future
 
-    def _ready(self) -> SimpleQueue[Callable[[Stint], None]]:
+    def _ready(self) -> SimpleQueue[Callable[[Run], None]]:
         """What the thread, which runs from now on, goes through."""
         if self._process != os.getpid():  # Who comes second in the same moment starts another thread, which is as good.
             self._process, self._acts, self._waiting = os.getpid(), SimpleQueue(), deque()
-            Steady(self._name, partial(self._run, self._acts), PATIENCE_SECONDS).go()
+            SupervisedThread(self._name, partial(self._run, self._acts), TIMEOUT_SECONDS).go()
         return self._acts
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> None:
@@ -82,14 +82,14 @@ class Worker:
             done.wait(seconds)
 
     @staticmethod
-    def _run(acts: SimpleQueue[Callable[[Stint], None]], stint: Stint) -> None:
-        while not stint.is_over:
-            acts.get()(stint)
+    def _run(acts: SimpleQueue[Callable[[Run], None]], run: Run) -> None:
+        while not run.is_over:
+            acts.get()(run)
             with suppress(Empty):
-                while not stint.is_over:
+                while not run.is_over:
                     if acts.empty():
                         _close(_is_pooled)
-                    acts.get(timeout=LINGER_SECONDS)(stint)
+                    acts.get(timeout=LINGER_SECONDS)(run)
             _close(_is_open)
 
 
@@ -117,20 +117,20 @@ def _taken(waiting: deque[_Asked]) -> list[_Asked]:
     return taken
 
 
-def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked], stint: Stint) -> None:
+def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked], run: Run) -> None:
     """Do an act with the items of all who asked, if there are any, and tell them."""
     if not asked:  # They were taken before.
         return
     outcomes: Sequence[object]
     try:
-        with stint.at_work(partial(_tell_all, asked, [_Failed(OperationalError("No answer in time."))] * len(asked))):
+        with run.operation(partial(_tell_all, asked, [_Failed(OperationalError("No answer in time."))] * len(asked))):
             _close(_is_broken)  # Its database may have gone away since.
             outcomes = act([one.item for one in asked])
     except Exception as error:
         outcomes = [_Failed(error)]
     if len(outcomes) < len(asked):  # It failed with several. Those of a stint that is over were told so.
-        for one in asked if not stint.is_over else []:
-            _do(act, [one], stint)
+        for one in asked if not run.is_over else []:
+            _do(act, [one], run)
         return
     _tell_all(asked, outcomes)
 

@@ -19,11 +19,11 @@ from django.db import connections
 from waldur_chat.engine.event_log import Log
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Delta, Failed, Finished, Terminal
-from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import partials, replays
 from waldur_chat.store.turns.replays import Replay
-from waldur_chat.turns.notifier import Bell
-from waldur_chat.turns.reaper import clearing_of_process
+from waldur_chat.turns.notifier import ChangeNotifier
+from waldur_chat.turns.reaper import reaper_of_process
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ LONGEST_SECONDS = 0.25
 PAUSE_SECONDS = 0.02
 """How long it waits in any case: many who write must not keep it busy."""
 
-PATIENCE_SECONDS = 6.0
+TIMEOUT_SECONDS = 6.0
 """How long it waits for the store, until another thread asks anew."""
 
 ABANDONED_SECONDS = 2.0
@@ -42,7 +42,7 @@ ABANDONED_SECONDS = 2.0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Followed:
+class RemoteTurn:
     """A turn of another process, and its log on one event loop."""
 
     replay: Replay
@@ -74,13 +74,13 @@ class Followed:
             self.log.add(terminal)
 
 
-class Follower:
+class RemoteTurnFollower:
     """The followed turns of one process. Used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._followed: dict[tuple[str, int], Followed] = {}
-        self._steady = Steady("waldur-chat-follow", self._run, PATIENCE_SECONDS)
+        self._followed: dict[tuple[str, int], RemoteTurn] = {}
+        self._thread = SupervisedThread("waldur-chat-follow", self._run, TIMEOUT_SECONDS)
         self._looked_for_abandoned = 0.0
 
     def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> Log:
@@ -88,18 +88,18 @@ class Follower:
         with self._lock:
             found = self._followed.get((replay.turn, id(loop)))
             if found is None:
-                found = self._followed[replay.turn, id(loop)] = Followed(replay=replay, loop=loop)
+                found = self._followed[replay.turn, id(loop)] = RemoteTurn(replay=replay, loop=loop)
             found.wanted = time.monotonic()
-            self._steady.go()
+            self._thread.go()
         return found.log
 
-    def _run(self, stint: Stint) -> None:
+    def _run(self, run: Run) -> None:
         pause = SHORTEST_SECONDS
-        bell = Bell()
-        while followed := self._still_followed(stint):
+        bell = ChangeNotifier()
+        while followed := self._still_followed(run):
             try:
-                with stint.at_work():
-                    is_news = self._look(followed, stint)
+                with run.operation():
+                    is_news = self._look(followed, run)
                     pause = SHORTEST_SECONDS if is_news else min(2 * pause, LONGEST_SECONDS)
                     time.sleep(PAUSE_SECONDS)
                     bell.wait(pause)
@@ -110,17 +110,17 @@ class Follower:
                 time.sleep(LONGEST_SECONDS)
         bell.close()
 
-    def _still_followed(self, stint: Stint) -> list[Followed]:
+    def _still_followed(self, run: Run) -> list[RemoteTurn]:
         """The turns that have readers and no end; without any, the thread ends, as one does whose place was taken."""
         with self._lock:
             for key, one in list(self._followed.items()):
                 if one.is_over():
                     del self._followed[key]
             if not self._followed:
-                stint.leave()
-            return [] if stint.is_over else list(self._followed.values())
+                run.leave()
+            return [] if run.is_over else list(self._followed.values())
 
-    def _look(self, followed: list[Followed], stint: Stint) -> bool:
+    def _look(self, followed: list[RemoteTurn], run: Run) -> bool:
         """Pass on what is new. Those that have ended are asked for first: all they wrote is in their answer."""
         rows = [one.replay.row for one in followed]
         ended = {replay.row: replay for replay in replays.of_rows(rows)}
@@ -129,7 +129,7 @@ class Follower:
             if (row := one.replay.row) not in ended:
                 positions[row] = min(one.position, positions.get(row, one.position))
         news = partials.after(positions)
-        with stint.exclusively() as is_mine:
+        with run.if_current() as is_mine:
             if not is_mine:
                 return False
             for one in followed:
@@ -140,20 +140,20 @@ class Follower:
         self._end_abandoned(followed)
         return bool(ended or news)
 
-    def _end_abandoned(self, followed: list[Followed]) -> None:
+    def _end_abandoned(self, followed: list[RemoteTurn]) -> None:
         if time.monotonic() > self._looked_for_abandoned + ABANDONED_SECONDS:
             self._looked_for_abandoned = time.monotonic()
-            clearing_of_process().look()
+            reaper_of_process().look()
             gone = replays.gone([one.replay.row for one in followed])
             for one in followed:
                 if one.replay.row in gone and not one.has_ended:
                     one.tell("", Failed(error=TurnInterrupted(), usage=None))
 
 
-_follower = Follower()
+_follower = RemoteTurnFollower()
 
 
-def follower_of_process() -> Follower:
+def follower_of_process() -> RemoteTurnFollower:
     """The one follower of this process."""
     return _follower
 
@@ -161,7 +161,7 @@ def follower_of_process() -> Follower:
 def _forget() -> None:
     """Called in a forked child: the parent's readers are not here, and its lock may be held for ever."""
     global _follower
-    _follower = Follower()
+    _follower = RemoteTurnFollower()
 
 
 os.register_at_fork(after_in_child=_forget)

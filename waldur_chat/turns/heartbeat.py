@@ -18,17 +18,17 @@ from django.db import connections
 from waldur_chat.engine import running_turns
 from waldur_chat.engine.event_log import Log
 from waldur_chat.engine.turn import Turn
-from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import leases, partials
-from waldur_chat.store.turns.partials import Written
-from waldur_chat.turns.reaper import clearing_of_process
+from waldur_chat.store.turns.partials import PartialOutput
+from waldur_chat.turns.reaper import reaper_of_process
 
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
 LOOK_SECONDS = 0.5
 RENEW_SECONDS = 1.5
-PATIENCE_SECONDS = leases.LEASE_SECONDS / 2
+TIMEOUT_SECONDS = leases.LEASE_SECONDS / 2
 """How long a round may take, until another thread goes on: soon enough to say in time that ours live."""
 
 LINGER_SECONDS = 600.0
@@ -36,7 +36,7 @@ LINGER_SECONDS = 600.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Watched:
+class TrackedTurn:
     """A turn; its row, and how much of it was written. Without a log nothing is: its title's turn, or its end waits."""
 
     turn: Turn
@@ -44,26 +44,26 @@ class Watched:
     row: int
     flushed: int = 0
 
-    def news(self) -> Written | None:
+    def news(self) -> PartialOutput | None:
         """What is to be written."""
         text = self.log.text.since(self.flushed) if self.log else ""
-        return Written(row=self.row, position=self.flushed, text=text) if text else None
+        return PartialOutput(row=self.row, position=self.flushed, text=text) if text else None
 
-    def alive(self, turn_id: str) -> leases.Alive:
+    def alive(self, turn_id: str) -> leases.LeaseUpdate:
         """What is known of the turn; nothing is of one that looks for a title."""
         if turn_id != self.turn.id:
-            return leases.Alive()
-        return leases.Alive(model=self.turn.record.model, usage=self.turn.used() if self.log is None else None)
+            return leases.LeaseUpdate()
+        return leases.LeaseUpdate(model=self.turn.record.model, usage=self.turn.used() if self.log is None else None)
 
 
-class Watch:
+class Heartbeat:
     """The turns of one process. Used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
-        self._steady = Steady("waldur-chat-watch", self._run, PATIENCE_SECONDS)
-        self._turns: dict[str, Watched] = {}
+        self._thread = SupervisedThread("waldur-chat-watch", self._run, TIMEOUT_SECONDS)
+        self._turns: dict[str, TrackedTurn] = {}
         self._last_turn = 0.0
         self._renewed = 0.0
         self._fails = False
@@ -71,12 +71,12 @@ class Watch:
         """When the database, which had failed, was there again; by the monotonic clock."""
         self._due: dict[str, float] = {}
 
-    def add(self, turn_id: str, watched: Watched) -> None:
+    def add(self, turn_id: str, tracked: TrackedTurn) -> None:
         """A turn begins; `turn_id` is its own, or that of its title."""
         with self._lock:
-            self._turns[turn_id] = watched
+            self._turns[turn_id] = tracked
             self._last_turn = time.monotonic()
-            self._steady.go()
+            self._thread.go()
 
     def discard(self, turn_id: str) -> None:
         """A turn has ended: nothing of it is written any more, once `finish_flush()` has returned."""
@@ -93,12 +93,12 @@ class Watch:
         """What is being written may never be; should it be written after all, nobody reads it."""
         self._flushing = threading.Lock()
 
-    def _run(self, stint: Stint) -> None:
+    def _run(self, run: Run) -> None:
         time.sleep(FLUSH_SECONDS)
-        while self._goes_on(stint):
+        while self._goes_on(run):
             has_written, next_at = False, time.monotonic() + FLUSH_SECONDS
             try:
-                with stint.at_work(self._give_up_flushing):
+                with run.operation(self._give_up_flushing):
                     has_written = self._flush()
                     self._look_after()
             except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
@@ -110,13 +110,13 @@ class Watch:
             time.sleep(max(0.0, next_at - time.monotonic()))
         connections.close_all()
 
-    def _goes_on(self, stint: Stint) -> bool:
+    def _goes_on(self, run: Run) -> bool:
         with self._lock:
             if self._turns:
                 self._last_turn = time.monotonic()
             elif time.monotonic() > self._last_turn + LINGER_SECONDS:
-                stint.leave()
-            return not stint.is_over
+                run.leave()
+            return not run.is_over
 
     def _flush(self) -> bool:
         """Write what is new of all turns; tell whether there was anything."""
@@ -139,14 +139,14 @@ class Watch:
         if self._is_due("renew", RENEW_SECONDS):
             self._renew(ours)
 
-    def _renew(self, ours: dict[str, Watched]) -> None:
+    def _renew(self, ours: dict[str, TrackedTurn]) -> None:
         """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
         leases.renew({turn_id: one.alive(turn_id) for turn_id, one in ours.items()})
         now = time.monotonic()
         if self._fails:
             self._fails, self.back_at = False, now
         if now < self._renewed + leases.LEASE_SECONDS / 2:
-            clearing_of_process().look()
+            reaper_of_process().look()
         self._renewed = now
 
     def _is_due(self, what: str, seconds: float) -> bool:
@@ -157,18 +157,18 @@ class Watch:
         return True
 
 
-_watch = Watch()
+_heartbeat = Heartbeat()
 
 
-def watch_of_process() -> Watch:
+def heartbeat_of_process() -> Heartbeat:
     """The one watch of this process."""
-    return _watch
+    return _heartbeat
 
 
 def _forget() -> None:
     """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
-    global _watch
-    _watch = Watch()
+    global _heartbeat
+    _heartbeat = Heartbeat()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -15,7 +15,7 @@ RINGING_SECONDS = 1.0
 """How long it waits at most where PostgreSQL rings: a pooler between may swallow that."""
 
 
-class Bell:
+class ChangeNotifier:
     """Listens on this thread's connection of the database. Used in one thread."""
 
     def __init__(self) -> None:

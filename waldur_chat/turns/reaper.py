@@ -7,30 +7,30 @@ import os
 
 from django.db import connections
 
-from waldur_chat.runtime.supervised_thread import Steady, Stint
+from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import finish
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """There may be hundreds of them."""
 
 
-class Clearing:
+class Reaper:
     """Of one process. Used from any thread."""
 
     def __init__(self) -> None:
-        self._steady = Steady("waldur-chat-abandoned", _clear, PATIENCE_SECONDS)
+        self._thread = SupervisedThread("waldur-chat-abandoned", _clear, TIMEOUT_SECONDS)
 
     def look(self) -> None:
         """Begin to end them where there are any, unless that is being done."""
-        if not self._steady.runs and finish.are_abandoned():
-            self._steady.go()
+        if not self._thread.runs and finish.are_abandoned():
+            self._thread.go()
 
 
-def _clear(stint: Stint) -> None:
+def _clear(run: Run) -> None:
     try:
-        with stint.at_work():
+        with run.operation():
             finish.end_abandoned()
     except Exception as error:  # Whatever it is, somebody looks again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
@@ -38,10 +38,10 @@ def _clear(stint: Stint) -> None:
         connections.close_all()
 
 
-_clearing = Clearing()
+_clearing = Reaper()
 
 
-def clearing_of_process() -> Clearing:
+def reaper_of_process() -> Reaper:
     """The one of this process."""
     return _clearing
 
@@ -49,7 +49,7 @@ def clearing_of_process() -> Clearing:
 def _forget() -> None:
     """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
     global _clearing
-    _clearing = Clearing()
+    _clearing = Reaper()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -15,13 +15,13 @@ from django.db import DataError, Error, IntegrityError
 
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import TurnCancelled
-from waldur_chat.events import Cancelled, Failed, Finished, Stored, Terminal
+from waldur_chat.events import Cancelled, Failed, Finished, StoredMessages, Terminal
 from waldur_chat.runtime.worker import Worker
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Begun
-from waldur_chat.store.turns.finish import NOTHING, Ending
+from waldur_chat.store.turns.begin import StartedTurn
+from waldur_chat.store.turns.finish import NOTHING, TurnOutcome
 from waldur_chat.turns import titles
-from waldur_chat.turns.heartbeat import Watch, Watched, watch_of_process
+from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn, heartbeat_of_process
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ TRIES = 2
 _worker = Worker("waldur-chat-turns")
 
 
-class TurnKeeper:
+class TurnRecorder:
     """Keeps one turn, and finds the title of its conversation beside it where that is wanted."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: StartedTurn) -> None:
         self.turn = begun.turn
         self.thread = begun.thread
         self.max_output_tokens = begun.max_output_tokens
@@ -53,21 +53,21 @@ class TurnKeeper:
         self._titling: asyncio.Task[None] | None = None
 
     def start(self, turn: Turn) -> None:
-        """See Keeper.start()."""
+        """See Recorder.start()."""
         log = turn.log if self.thread else None
-        watch_of_process().add(self.turn, Watched(turn=turn, log=log, row=self._begun.row))
+        heartbeat_of_process().add(self.turn, TrackedTurn(turn=turn, log=log, row=self._begun.row))
         if self._begun.title_turn:
-            watch_of_process().add(self._begun.title_turn, Watched(turn=turn, log=None, row=0))
+            heartbeat_of_process().add(self._begun.title_turn, TrackedTurn(turn=turn, log=None, row=0))
 
     def answer(self, turn: Turn) -> None:
-        """See Keeper.answer(). Only now a title is asked for: of a model that answers."""
+        """See Recorder.answer(). Only now a title is asked for: of a model that answers."""
         if self._begun.title_turn:
             self._titling = _go_on(self._find_title(turn))
 
-    async def end(self, turn: Turn, terminal: Terminal) -> Stored | None:
-        """See Keeper.end()."""
-        watch_of_process().discard(self.turn)
-        ending = Ending(
+    async def end(self, turn: Turn, terminal: Terminal) -> StoredMessages | None:
+        """See Recorder.end()."""
+        heartbeat_of_process().discard(self.turn)
+        ending = TurnOutcome(
             status=_status(terminal),
             code=_code(terminal),
             reason=terminal.reason if isinstance(terminal, Finished) else "",
@@ -89,15 +89,15 @@ class TurnKeeper:
             await self._end_title(turn, replace(title, text=title.text or titles.first_words(question)))
 
     async def _end_title(self, turn: Turn, title: titles.Title) -> None:
-        watch_of_process().discard(self._begun.title_turn)
-        ending = Ending(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
+        heartbeat_of_process().discard(self._begun.title_turn)
+        ending = TurnOutcome(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
         await _within(KEEPING_SECONDS, _stored(self._begun.title_turn, ending, turn))
 
 
 _kept: set[asyncio.Task[Any]] = set()  # A task that nobody holds may be collected while it runs.
 
 
-async def _stored(turn_id: str, ending: Ending, turn: Turn) -> Stored | None:
+async def _stored(turn_id: str, ending: TurnOutcome, turn: Turn) -> StoredMessages | None:
     """Store the end of a turn, or of the one that looks for its title.
 
     A database that keeps failing is tried again later, when the reader has been told.
@@ -106,17 +106,17 @@ async def _stored(turn_id: str, ending: Ending, turn: Turn) -> Stored | None:
         await asyncio.sleep(pause)
         with suppress(Error):
             return await _attempt(turn_id, ending)
-    _go_on(_store_later(turn_id, ending, Watched(turn=turn, log=None, row=0)))
+    _go_on(_store_later(turn_id, ending, TrackedTurn(turn=turn, log=None, row=0)))
     return None
 
 
-async def _store_later(turn_id: str, ending: Ending, watched: Watched) -> None:
+async def _store_later(turn_id: str, ending: TurnOutcome, tracked: TrackedTurn) -> None:
     """Meanwhile it counts as running: nobody takes it for dead, nor asks something else in its conversation."""
-    watch = watch_of_process()
-    watch.add(turn_id, watched)
+    heartbeat = heartbeat_of_process()
+    heartbeat.add(turn_id, tracked)
     try:
         for number, pause in enumerate(PAUSES[TRIES - 1 :]):
-            await _pause(pause, watch)
+            await _pause(pause, heartbeat)
             try:
                 await _attempt(turn_id, ending)
                 return
@@ -126,35 +126,35 @@ async def _store_later(turn_id: str, ending: Ending, watched: Watched) -> None:
             except Error:
                 pass
     except asyncio.CancelledError:  # The process ends; what its workers are asked for they may still do.
-        _worker.do_together(_end_all, (turn_id, ending))
+        _worker.submit_batched(_end_all, (turn_id, ending))
         raise
     finally:
-        watch.discard(turn_id)
+        heartbeat.discard(turn_id)
 
 
-async def _pause(seconds: float, watch: Watch) -> None:
+async def _pause(seconds: float, heartbeat: Heartbeat) -> None:
     """Wait, but not longer than the database is away."""
     began, step = time.monotonic(), min(seconds, LOOK_SECONDS)
     for _ in range(ceil(seconds / step)):
         await asyncio.sleep(step)
-        if watch.back_at > began:
+        if heartbeat.back_at > began:
             return
 
 
-async def _attempt(turn_id: str, ending: Ending) -> Stored | None:
+async def _attempt(turn_id: str, ending: TurnOutcome) -> StoredMessages | None:
     try:
-        return await _worker.do_together(_end_all, (turn_id, ending))
+        return await _worker.submit_batched(_end_all, (turn_id, ending))
     except Error as error:
         logger.error("The end of turn %s could not be stored: %s", turn_id, type(error).__name__)
         raise
 
 
-def _end_all(those: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
-    watch_of_process().finish_flush()  # What is written of a turn goes with its end; nothing may come after it.
+def _end_all(those: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
+    heartbeat_of_process().finish_flush()  # What is written of a turn goes with its end; nothing may come after it.
     return finish.end_all(those)
 
 
-async def _within(seconds: float, storing: Coroutine[Any, Any, Stored | None]) -> Stored | None:
+async def _within(seconds: float, storing: Coroutine[Any, Any, StoredMessages | None]) -> StoredMessages | None:
     """What it gives, or None when it takes too long: then it goes on all the same."""
     task = _go_on(storing)
     await asyncio.wait({task}, timeout=seconds)

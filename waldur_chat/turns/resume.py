@@ -16,7 +16,7 @@ from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns.follower import follower_of_process
 
 
-class Viewing:
+class TurnSubscription:
     """One reader of a turn, who has `position` characters of it already."""
 
     ends_with_reader = False
@@ -30,7 +30,7 @@ class Viewing:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: running_turns.Running | None = None
         self._is_sent_away = False
-        self._is_patient = False
+        self._wants_whole = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to read, on this loop."""
@@ -50,9 +50,9 @@ class Viewing:
             case _:
                 return event
 
-    def be_patient(self) -> None:
-        """See Source.be_patient()."""
-        self._is_patient = True
+    def want_whole(self) -> None:
+        """See Source.want_whole()."""
+        self._wants_whole = True
 
     async def take(self, timeout: float | None = None) -> list[Event]:
         """See Source.take()."""
@@ -63,7 +63,7 @@ class Viewing:
         assert self._loop
         return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
 
-    def had(self) -> str:
+    def text_before_position(self) -> str:
         """See Source.had()."""
         assert self._reader
         return self._reader.log.text.since(0)[: self.position]
@@ -91,16 +91,16 @@ class Viewing:
     def _begin(self) -> LogReader:
         assert self._loop
         reader = LogReader(self._log(self._loop), self.position)
-        if self._is_patient:
-            reader.be_patient()
+        if self._wants_whole:
+            reader.want_whole()
         return reader
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
-        running_turns.discard_viewer(self, loop)
+        running_turns.discard_subscription(self, loop)
         if self._reader:
             self._reader.close()
         if self._turn:
-            self._turn.be_left()
+            self._turn.reader_left()
 
     def _log(self, loop: asyncio.AbstractEventLoop) -> Log:
         turn = running_turns.find(self.id)
@@ -108,7 +108,7 @@ class Viewing:
             self._turn = turn
             return turn.log
         if self._replay.terminal is None:
-            running_turns.add_viewer(self, loop)
+            running_turns.add_subscription(self, loop)
             return follower_of_process().follow(self._replay, loop)
         log = Log()
         if self._replay.text or not isinstance(self._replay.terminal, (Failed, Cancelled)):

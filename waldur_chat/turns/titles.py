@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from waldur_chat import registry
 from waldur_chat.conf import Settings
 from waldur_chat.engine.failover import Attempts
-from waldur_chat.engine.usage import Tally, size_of
+from waldur_chat.engine.usage import UsageCounter, size_of
 from waldur_chat.engine.utf16 import SurrogateJoiner
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Usage
 from waldur_chat.messages import Message, Prompt
@@ -96,8 +96,8 @@ class _Asking:
 
     def __init__(self, prompt: Prompt, settings: Settings) -> None:
         self._record = TurnRecord(turn="", request_id=prompt.request_id, user_id="")
-        self._tally = Tally(prompt)
-        self._attempts = Attempts(settings, prompt, self._record, self._tally)
+        self._counter = UsageCounter(prompt)
+        self._attempts = Attempts(settings, prompt, self._record, self._counter)
         self._pieces: list[str] = []
         self._is_whole = False
 
@@ -109,7 +109,7 @@ class _Asking:
                     self._take(event)
                 async for event in answering.rest:
                     self._take(event)
-                    if self._tally.output_tokens > OUTPUT_TOKENS:
+                    if self._counter.output_tokens > OUTPUT_TOKENS:
                         return
                 self._is_whole = True
         except Exception as error:  # A conversation without a title is none the worse.
@@ -119,14 +119,14 @@ class _Asking:
         """What came of it."""
         joiner = SurrogateJoiner()
         text = joiner.feed("".join(self._pieces)) + joiner.flush() if self._is_whole else ""
-        return Title(text=cleaned(text), model=self._record.model, usage=self._tally.total(complete=self._is_whole))
+        return Title(text=cleaned(text), model=self._record.model, usage=self._counter.total(complete=self._is_whole))
 
     def _take(self, event: ProviderEvent) -> None:
         match event:
             case Delta(text=text):
                 self._pieces.append(text)
-                self._tally.hear(text)
+                self._counter.add_output(text)
             case Reasoning(text=text):
-                self._tally.hear(text)
+                self._counter.add_output(text)
             case Usage():
-                self._tally.report(event)
+                self._counter.report(event)

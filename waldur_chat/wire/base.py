@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii
 from typing import ClassVar
 
 from waldur_chat.errors import ChatError
-from waldur_chat.events import Event, Stored, Usage
+from waldur_chat.events import Event, StoredMessages, Usage
 
 # ASCII only, so that no reader that splits at U+0085, U+2028 or U+2029 can cut a payload in two.
 _compact = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
@@ -44,7 +44,7 @@ class Encoder(ABC):
         """
 
 
-def stored_fields(stored: Stored | None) -> dict[str, str]:
+def stored_fields(stored: StoredMessages | None) -> dict[str, str]:
     """The ids of the messages that the turn left behind; empty where there are none."""
     if stored is None:
         return {}

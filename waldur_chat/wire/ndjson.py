@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages, Usage
 from waldur_chat.wire.base import Encoder, dump, stored_fields, usage_fields
 from waldur_chat.wire.blocks import Announced, BlockParser, Markdown, Piece, Whole
 
@@ -46,7 +46,7 @@ class NDJSONEncoder(Encoder):
             case Cancelled(usage=usage, stored=stored):
                 return self._problem(TurnCancelled(), usage, stored)
 
-    def _problem(self, error: ChatError, usage: Usage | None, stored: Stored | None) -> bytes:
+    def _problem(self, error: ChatError, usage: Usage | None, stored: StoredMessages | None) -> bytes:
         words = _line({"e": self.sentence(error), "code": error.code, **usage_fields(usage)})
         ids = stored_fields(stored)
         return _lines(self._blocks.finish()) + words + (_meta(ids) if ids else b"")

@@ -8,7 +8,7 @@ The id of an event is the number of characters of the answer that a reader has w
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, Stored, Usage
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages, Usage
 from waldur_chat.wire.base import Encoder, dump, quoted, stored_fields, usage_fields
 
 END = b"end"
@@ -43,7 +43,7 @@ class SSEEncoder(Encoder):
             case Cancelled(usage=usage, stored=stored):
                 return _named(END, b"cancelled", self._problem(TurnCancelled(), usage, stored))
 
-    def _problem(self, error: ChatError, usage: Usage | None, stored: Stored | None) -> dict[str, object]:
+    def _problem(self, error: ChatError, usage: Usage | None, stored: StoredMessages | None) -> dict[str, object]:
         words = {"detail": self.sentence(error), "code": error.code, "retryable": error.retryable}
         return {**words, **_metadata(usage), **stored_fields(stored)}
 

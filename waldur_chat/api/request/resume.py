@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from waldur_chat.api.serializers.fields import uuid_from
 from waldur_chat.errors import TurnNotFound
 from waldur_chat.store.turns import replays
-from waldur_chat.turns.resume import Viewing
+from waldur_chat.turns.resume import TurnSubscription
 from waldur_chat.wire.sse import END
 
 KEY_HEADER = "Idempotency-Key"
@@ -28,12 +28,12 @@ def position(request: Request) -> int | None:
     return int(given)
 
 
-def view(user: Any, uuid: str, position: int | None) -> Viewing:
+def view(user: Any, uuid: str, position: int | None) -> TurnSubscription:
     """The view of this user's turn. Raises `TurnNotFound`."""
     wanted = uuid_from(uuid)
     if wanted is None:
         raise TurnNotFound
-    return Viewing(replays.of_user(user, wanted), position or 0)
+    return TurnSubscription(replays.of_user(user, wanted), position or 0)
 
 
 def has_everything(position: int | None) -> bool:

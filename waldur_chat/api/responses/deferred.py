@@ -28,7 +28,7 @@ from waldur_chat.api.responses.disconnect import has_hung_up
 from waldur_chat.api.responses.stream_body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
-from waldur_chat.engine.event_log import Growing
+from waldur_chat.engine.event_log import TextBuffer
 from waldur_chat.engine.event_source import Source
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
@@ -41,7 +41,7 @@ PROMPT_SECONDS = 0.05
 T = TypeVar("T")
 
 
-class Outcome(ABC, Generic[T]):
+class ResponseMode(ABC, Generic[T]):
     """What a request wants of its turn."""
 
     @abstractmethod
@@ -53,13 +53,13 @@ class Outcome(ABC, Generic[T]):
         """The response, in the colour of the server that carries the request."""
 
 
-class WholeAnswer(Outcome[Answer]):
+class JsonAnswer(ResponseMode[Answer]):
     """The answer as one JSON string, when it is complete."""
 
     async def reach(self, source: Source) -> Answer:
-        """See Outcome.reach()."""
-        text = Growing()
-        source.be_patient()
+        """See ResponseMode.reach()."""
+        text = TextBuffer()
+        source.want_whole()
         while True:
             events = await source.take()
             text.add("".join(event.text for event in events if isinstance(event, Delta)))
@@ -67,11 +67,11 @@ class WholeAnswer(Outcome[Answer]):
                 return collect([Delta(text=text.since(0)), events[-1]])
 
     def respond(self, request: HttpRequest, source: Source, reached: Answer) -> HttpResponseBase:
-        """See Outcome.respond()."""
+        """See ResponseMode.respond()."""
         return Response(reached.text)
 
 
-class Stream(Outcome[None]):
+class EventStream(ResponseMode[None]):
     """The answer as it is written, from its first event on."""
 
     def __init__(self, encoder: type[Encoder], settings: Settings) -> None:
@@ -79,11 +79,11 @@ class Stream(Outcome[None]):
         self._settings = settings
 
     async def reach(self, source: Source) -> None:
-        """See Outcome.reach()."""
+        """See ResponseMode.reach()."""
         await source.first()
 
     def respond(self, request: HttpRequest, source: Source, reached: None) -> HttpResponseBase:
-        """See Outcome.respond()."""
+        """See ResponseMode.respond()."""
         body: AsyncBody | SyncBody
         if isinstance(request, ASGIRequest):
             body = AsyncBody(source, self._encoder, self._settings)
@@ -92,14 +92,14 @@ class Stream(Outcome[None]):
         return StreamResponse(body)
 
 
-class Rejoined(Stream):
+class ResumedStream(EventStream):
     """An answer that somebody has come back to: there is a turn, so the response begins at once."""
 
     async def reach(self, source: Source) -> None:
-        """See Outcome.reach()."""
+        """See ResponseMode.reach()."""
 
 
-class PendingResponse(HttpResponse, Generic[T]):
+class DeferredResponse(HttpResponse, Generic[T]):
     """Rendered in the thread of a WSGI request; the turn runs on the background loop."""
 
     # What middleware expects of a response that is rendered later.
@@ -107,11 +107,11 @@ class PendingResponse(HttpResponse, Generic[T]):
     template_name = None
     _is_dropped = False
 
-    def __init__(self, view: APIView, source: Source, outcome: Outcome[T]) -> None:
+    def __init__(self, view: APIView, source: Source, mode: ResponseMode[T]) -> None:
         super().__init__()
         self.view = view
         self.source = source
-        self.outcome = outcome
+        self.mode = mode
         self.holds_connections = not give_back_connections(keeps=executor.kept() is not None)
         self._is_dropped = True  # Unless somebody renders it.
 
@@ -134,7 +134,7 @@ class PendingResponse(HttpResponse, Generic[T]):
 
     def respond(self, reached: T) -> HttpResponseBase:
         """The response to a turn that answers."""
-        return self._finalized(self.outcome.respond(self.view.request._request, self.source, reached))
+        return self._finalized(self.mode.respond(self.view.request._request, self.source, reached))
 
     def refuse(self, error: ChatError) -> HttpResponseBase:
         """The response to a turn that failed before it answered, as the host's exception handler makes it."""
@@ -147,7 +147,7 @@ class PendingResponse(HttpResponse, Generic[T]):
     def _wait(self) -> T:
         loop = background_loop.loop()
         self._start(loop)
-        reaching = asyncio.run_coroutine_threadsafe(self.outcome.reach(self.source), loop)
+        reaching = asyncio.run_coroutine_threadsafe(self.mode.reach(self.source), loop)
         try:
             while not futures.wait([reaching], timeout=POLL_SECONDS).done:
                 if has_hung_up(self.view.request._request.META):
@@ -163,11 +163,11 @@ class PendingResponse(HttpResponse, Generic[T]):
         return finalized.render() if isinstance(finalized, Response) else finalized
 
 
-class AsyncPendingResponse(PendingResponse[T]):
+class AsyncDeferredResponse(DeferredResponse[T]):
     """Rendered on the event loop of an ASGI server, where the turn runs too."""
 
     async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django takes both colours.
-        """See PendingResponse.render()."""
+        """See DeferredResponse.render()."""
         loop = asyncio.get_running_loop()
         self._start(loop)
         own = executor.kept()
@@ -187,13 +187,13 @@ class AsyncPendingResponse(PendingResponse[T]):
         """Wait for what decides the status. A thread that is kept for later requests is given back meanwhile."""
         timer = loop.call_later(PROMPT_SECONDS, own.rest)
         try:
-            return await self.outcome.reach(self.source)
+            return await self.mode.reach(self.source)
         finally:
             timer.cancel()
 
     async def _reach(self, loop: asyncio.AbstractEventLoop) -> T:
         """The same for another thread: to give that back, one has to wait for it."""
-        reaching = loop.create_task(self.outcome.reach(self.source))
+        reaching = loop.create_task(self.mode.reach(self.source))
         reaching.add_done_callback(_look_at)
         try:
             if not (await asyncio.wait({reaching}, timeout=PROMPT_SECONDS))[0]:
@@ -210,10 +210,10 @@ def _look_at(reaching: asyncio.Task[Any]) -> None:
         reaching.exception()
 
 
-def pending(view: APIView, source: Source, outcome: Outcome[Any]) -> HttpResponse:
+def deferred(view: APIView, source: Source, mode: ResponseMode[Any]) -> HttpResponse:
     """A response that is not known yet, in the colour of the server that carries the view's request."""
-    colour = AsyncPendingResponse if isinstance(view.request._request, ASGIRequest) else PendingResponse
-    return colour(view, source, outcome)
+    colour = AsyncDeferredResponse if isinstance(view.request._request, ASGIRequest) else DeferredResponse
+    return colour(view, source, mode)
 
 
 def _translate(language: str | None, sentence: str) -> str:

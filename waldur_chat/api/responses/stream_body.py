@@ -60,7 +60,7 @@ class Body:
         if isinstance(event, Delta):
             if self._position and not self._has_skipped:
                 assert self.source is not None  # It has said this.
-                self.encoder.skip(self.source.had())
+                self.encoder.skip(self.source.text_before_position())
             self._has_skipped = True
             self._position += len(event.text)
         return self.encoder.encode(self._position, event)

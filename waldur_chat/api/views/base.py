@@ -23,7 +23,7 @@ from waldur_chat.api.request.negotiation import JSONOnly
 from waldur_chat.api.request.parsers import BoundedJSONParser, check_length
 from waldur_chat.api.request.request_id import HEADER, request_id
 from waldur_chat.api.request.throttles import Limit, limit_headers
-from waldur_chat.api.responses.deferred import PendingResponse
+from waldur_chat.api.responses.deferred import DeferredResponse
 
 
 class ChatAPIViewSet(ViewSetMixin, APIView):
@@ -47,7 +47,7 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
         response = super().dispatch(request, *args, **kwargs)
         del self.response
-        if not isinstance(response, PendingResponse):
+        if not isinstance(response, DeferredResponse):
             break_up_view(self)
         return response
 

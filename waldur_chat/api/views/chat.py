@@ -16,7 +16,7 @@ from waldur_chat.api.openapi import chat as chat_openapi
 from waldur_chat.api.request import auth, doctor_probe, resume
 from waldur_chat.api.request.negotiation import accepted, stream_encoder
 from waldur_chat.api.request.throttles import ChatRateThrottle, TokenBudget, TurnLimit
-from waldur_chat.api.responses.deferred import PendingResponse, Rejoined, Stream, WholeAnswer, pending
+from waldur_chat.api.responses.deferred import DeferredResponse, EventStream, JsonAnswer, ResumedStream, deferred
 from waldur_chat.api.serializers.chat import ChatInvokeSerializer, ChatRequestSerializer
 from waldur_chat.api.views.base import ChatAPIViewSet
 from waldur_chat.engine.event_source import Source
@@ -55,7 +55,7 @@ class ChatViewSet(ChatAPIViewSet):
 
         It is made once, when the answer is known.
         """
-        if isinstance(response, PendingResponse):
+        if isinstance(response, DeferredResponse):
             return response
         finalized = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self._named.items():
@@ -69,7 +69,7 @@ class ChatViewSet(ChatAPIViewSet):
         serializer = ChatInvokeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         accepted(request, ["application/json"])
-        return pending(self, self._source(serializer.question()), WholeAnswer())
+        return deferred(self, self._source(serializer.question()), JsonAnswer())
 
     @chat_openapi.stream
     @action(detail=False, methods=["post"])
@@ -78,7 +78,7 @@ class ChatViewSet(ChatAPIViewSet):
         serializer = ChatRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         encoder = stream_encoder(request, request.data, self.chat_settings.stream_format)
-        return pending(self, self._source(serializer.question()), Stream(encoder, self.chat_settings))
+        return deferred(self, self._source(serializer.question()), EventStream(encoder, self.chat_settings))
 
     @chat_openapi.events
     @action(detail=False, methods=["get"], url_path="turns/(?P<uuid>[^/]+)/events", url_name="events")
@@ -89,7 +89,7 @@ class ChatViewSet(ChatAPIViewSet):
         source = self._noted(resume.view(request.user, uuid, position))
         if resume.has_everything(position):
             return HttpResponse(status=204)
-        return pending(self, source, Rejoined(encoder, self.chat_settings))
+        return deferred(self, source, ResumedStream(encoder, self.chat_settings))
 
     def _source(self, question: Question) -> Source:
         """The turn of this question, or that of the same request before; one of the doctor's leaves nothing behind."""

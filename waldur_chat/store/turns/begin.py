@@ -24,14 +24,14 @@ from waldur_chat.store.budgets import accounts
 from waldur_chat.store.conversations import sessions
 from waldur_chat.store.turns import leases
 from waldur_chat.store.turns.history import said_before, taking_turns
-from waldur_chat.store.turns.position import Place, place
+from waldur_chat.store.turns.position import MessagePosition, place
 
 MESSAGE_TOKENS = 16
 """What a model's template may add to each message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Reservation:
     """What a turn may use: `output_tokens` of its answer, `title_tokens` of its title (0: none is asked for).
 
     `is_kept` says that the providers keep to it by themselves. `first_words` are the title of a new conversation that
@@ -45,7 +45,7 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class SystemPromptText:
     """What the model is told first: the system prompt, and the version of it that staff wrote."""
 
     text: str = field(default="", repr=False)
@@ -65,7 +65,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class StartedTurn:
     """A turn that was written, and what the model is told. Ids are 32 hexadecimal digits, empty for what is not there.
 
     `title_turn` is the turn that is to find a title beside it, `is_title` says that it is one itself;
@@ -87,11 +87,11 @@ def begin(
     user: Any,
     question: Question,
     settings: Settings,
-    promise: Promise,
+    promise: Reservation,
     limited: Sequence[accounts.Account],
-    told: Told,
+    told: SystemPromptText,
     request: Request,
-) -> Begun:
+) -> StartedTurn:
     """Write the question and its turn, in a new conversation or in one of the user's own.
 
     Raises `ThreadNotFound`, `QuestionRefused`, `ThreadBusy` and `BudgetExhausted`; then nothing was written.
@@ -109,7 +109,7 @@ def begin(
             sql.insert_all(*([thread] if is_empty else []), *asked, *turns)
     except IntegrityError as error:
         raise _busy(thread) from error
-    return Begun(
+    return StartedTurn(
         turn=turns[0].uuid.hex,
         row=turns[0].pk,
         thread=thread.uuid.hex,
@@ -125,10 +125,10 @@ def begin_unstored(
     user: Any,
     messages: tuple[Said, ...],
     settings: Settings,
-    promise: Promise,
+    promise: Reservation,
     limited: Sequence[accounts.Account],
     thread: UUID | None = None,
-) -> Begun:
+) -> StartedTurn:
     """Write a turn that leaves no message behind. With a thread, the user's own, its answer is the title of that.
 
     Raises `ThreadNotFound` and `BudgetExhausted`.
@@ -146,7 +146,7 @@ def begin_unstored(
     with transaction.atomic():
         _reserve([turn], messages, promise, limited, settings)
         sql.insert(turn)
-    return Begun(
+    return StartedTurn(
         turn=turn.uuid.hex,
         row=turn.pk,
         is_title=named is not None,
@@ -173,7 +173,7 @@ def _transaction(thread: Thread, limited: Sequence[accounts.Account]) -> Abstrac
     return nullcontext() if is_alone else transaction.atomic()
 
 
-def _lock(thread: Thread, question: Question, promise: Promise) -> bool:
+def _lock(thread: Thread, question: Question, promise: Reservation) -> bool:
     """Write a thread that is there, which locks it, or prepare a new one; it shows the question already.
 
     Tells whether it is new, so that there is nothing in it yet.
@@ -190,11 +190,11 @@ def _lock(thread: Thread, question: Question, promise: Promise) -> bool:
     return False
 
 
-def _wants_first_words(thread: Thread, promise: Promise) -> bool:
+def _wants_first_words(thread: Thread, promise: Reservation) -> bool:
     return bool(promise.first_words) and thread.name == NEW_CHAT and not thread.is_named
 
 
-def _prompt(thread: Thread, placed: Place, settings: Settings, told: str) -> tuple[Said, ...]:
+def _prompt(thread: Thread, placed: MessagePosition, settings: Settings, told: str) -> tuple[Said, ...]:
     """The system prompt, what was said before, and the question once."""
     before = placed.question.sequence_index if placed.question else placed.answer_index
     text = placed.question.text if placed.question else settings.opening_prompt
@@ -206,10 +206,10 @@ def _prompt(thread: Thread, placed: Place, settings: Settings, told: str) -> tup
 def _turns(
     user: Any,
     thread: Thread,
-    placed: Place,
+    placed: MessagePosition,
     system: SystemPromptVersion | None,
     messages: tuple[Said, ...],
-    promise: Promise,
+    promise: Reservation,
 ) -> list[Turn]:
     """The turn for the answer, and the one for the title of a conversation that has none."""
     answer = sql.new(
@@ -233,7 +233,7 @@ def _turns(
 def _reserve(
     turns: Sequence[Turn],
     messages: tuple[Said, ...],
-    promise: Promise,
+    promise: Reservation,
     limited: Sequence[accounts.Account],
     settings: Settings,
 ) -> None:
@@ -245,7 +245,7 @@ def _reserve(
     accounts.reserve(sum(turn.reserved for turn in turns), limited, settings)
 
 
-def _limit(promise: Promise, limited: Sequence[accounts.Account]) -> int | None:
+def _limit(promise: Reservation, limited: Sequence[accounts.Account]) -> int | None:
     return promise.output_tokens if limited and not promise.is_kept else None
 
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from waldur_chat.engine import running_turns
 from waldur_chat.engine.usage import estimated_tokens
 from waldur_chat.errors import TurnInterrupted
-from waldur_chat.events import Stored, Usage
+from waldur_chat.events import StoredMessages, Usage
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
 from waldur_chat.store import locks, sql
@@ -43,7 +43,7 @@ NOTHING = Usage(input_tokens=0, output_tokens=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class TurnOutcome:
     """How a turn ended: its status and the code of its error, or why the model stopped; with which model, at what cost.
 
     The text is the answer so far, or the title.
@@ -57,12 +57,12 @@ class Ending:
     usage: Usage = NOTHING
 
 
-def end(turn_id: str, ending: Ending) -> Stored | None:
+def end(turn_id: str, ending: TurnOutcome) -> StoredMessages | None:
     """End a turn. Gives where its answer is stored; None where its conversation is gone, or it has ended before."""
     return end_all([(turn_id, ending)])[0]
 
 
-def end_all(endings: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
+def end_all(endings: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
     """End turns in one transaction, as end() does with each.
 
     Raises `Error` where somebody else ends one of several at the same moment; then nothing was written.
@@ -80,7 +80,7 @@ def end_all(endings: Sequence[tuple[str, Ending]]) -> list[Stored | None]:
                 raise Error("Somebody else has ended a turn.")
             transaction.set_rollback(True)
             ended = []
-    stored = {one.turn.uuid: Stored(answer=one.answer_id) for one in ended if one.turn.thread}
+    stored = {one.turn.uuid: StoredMessages(answer=one.answer_id) for one in ended if one.turn.thread}
     return [stored.get(UUID(turn_id)) for turn_id, _ in endings]
 
 
@@ -112,7 +112,7 @@ def _end_interrupted(turn: Turn) -> bool:
     output = max(turn.output_tokens, estimated_tokens(text))
     usage = Usage(input_tokens=turn.input_tokens, output_tokens=output, estimated=True)
     code = TurnInterrupted.code
-    end(turn.uuid.hex, Ending(status=Turn.Status.INTERRUPTED, code=code, text=text, usage=usage, model=turn.model))
+    end(turn.uuid.hex, TurnOutcome(status=Turn.Status.INTERRUPTED, code=code, text=text, usage=usage, model=turn.model))
     logger.warning("Turn %s was interrupted: its process died.", turn.uuid.hex)
     return True
 
@@ -122,7 +122,7 @@ class _Ended:
     """A turn that ends, what is to be charged for it, and its answer, which may not be written yet."""
 
     turn: Turn
-    ending: Ending
+    ending: TurnOutcome
     used: Usage
     answer: Message | None
 
@@ -131,7 +131,7 @@ class _Ended:
         return self.answer.uuid.hex if self.answer else ""
 
 
-def _ended(turn: Turn, ending: Ending, *, is_asked: bool) -> _Ended:
+def _ended(turn: Turn, ending: TurnOutcome, *, is_asked: bool) -> _Ended:
     ending = replace(ending, text=partials.storable(ending.text), usage=_at_least(turn, ending.usage))
     used = _used(turn, ending)
     answer = _answer(turn, ending, is_asked=is_asked)
@@ -161,7 +161,7 @@ def _write(ended: Sequence[_Ended]) -> bool:
     return True
 
 
-def _may_end(turn: Turn, ending: Ending) -> bool:
+def _may_end(turn: Turn, ending: TurnOutcome) -> bool:
     """Whether it runs; an interrupted one that lives after all may end once more."""
     is_late = turn.status == Turn.Status.INTERRUPTED != ending.status
     return turn.status == Turn.Status.RUNNING or is_late
@@ -196,7 +196,7 @@ def _at_least(turn: Turn, usage: Usage) -> Usage:
     )
 
 
-def _used(turn: Turn, ending: Ending) -> Usage:
+def _used(turn: Turn, ending: TurnOutcome) -> Usage:
     """What is to be charged: all it used, less what was charged when it was taken for dead."""
     if turn.status == Turn.Status.RUNNING:
         return ending.usage
@@ -206,7 +206,7 @@ def _used(turn: Turn, ending: Ending) -> Usage:
     )
 
 
-def _answer(turn: Turn, ending: Ending, *, is_asked: bool) -> Message | None:
+def _answer(turn: Turn, ending: TurnOutcome, *, is_asked: bool) -> Message | None:
     """The answer, in the place of an earlier version; one without any text leaves that standing.
 
     What can be written together with other answers is not written yet.
@@ -253,7 +253,7 @@ def _is_first(turn: Turn) -> bool:
     return turn.status == Turn.Status.RUNNING and turn.is_new_question
 
 
-def _complete(answer: Message, ending: Ending) -> Message:
+def _complete(answer: Message, ending: TurnOutcome) -> Message:
     answer.text = ending.text
     answer.input_tokens, answer.output_tokens = ending.usage.input_tokens, ending.usage.output_tokens
     answer.save(update_fields=("text", "input_tokens", "output_tokens"))
@@ -267,7 +267,7 @@ def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
     return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
 
 
-def _sum_up(thread: Thread, turn: Turn, ending: Ending, used: Usage) -> None:
+def _sum_up(thread: Thread, turn: Turn, ending: TurnOutcome, used: Usage) -> None:
     """Let the thread, which is locked, show what its turns and messages add up to."""
     thread.input_tokens += used.input_tokens
     thread.output_tokens += used.output_tokens
@@ -287,7 +287,7 @@ def _show(thread: Thread) -> sql.Act:
     return sql.updating(Thread, {name: getattr(thread, name) for name in SUMS}, id=thread.pk)
 
 
-def _charge(turn: Turn, ending: Ending, used: Usage) -> accounts.Charge:
+def _charge(turn: Turn, ending: TurnOutcome, used: Usage) -> accounts.Charge:
     is_first = turn.status == Turn.Status.RUNNING
     return accounts.Charge(
         user_id=turn.user_id,

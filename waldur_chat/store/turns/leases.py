@@ -23,7 +23,7 @@ def lease_end() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
+class LeaseUpdate:
     """What its process knows of a turn that runs.
 
     `model` is the one that it asks, empty where it is not known; `usage` is None where the answer's text tells it.
@@ -33,7 +33,7 @@ class Alive:
     usage: Usage | None = None
 
 
-def renew(turns: Mapping[str, Alive]) -> None:
+def renew(turns: Mapping[str, LeaseUpdate]) -> None:
     """Say that these turns still run, and what whoever may have to end them has to know of them.
 
     A process does it for all of its turns.

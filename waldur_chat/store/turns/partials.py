@@ -21,7 +21,7 @@ ROWS_PER_QUERY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class PartialOutput:
     """What a turn, known by its row, has written from a position on."""
 
     row: int
@@ -29,14 +29,14 @@ class Written:
     text: str
 
 
-def write(written: Sequence[Written]) -> None:
+def write(written: Sequence[PartialOutput]) -> None:
     """Write the news of all turns of a process, in one statement, which on PostgreSQL wakes the readers elsewhere."""
     most = (sql.database().features.max_query_params or len(written) * 3) // 3
     for start in range(0, len(written), most):
         _insert(written[start : start + most])
 
 
-def _insert(written: Sequence[Written]) -> None:
+def _insert(written: Sequence[PartialOutput]) -> None:
     places = ", ".join(["(%s, %s, %s)"] * len(written))
     values = [value for one in written for value in (one.row, one.position, storable(one.text))]
     statement = f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {places}"  # noqa: S608  # No values in it.
@@ -56,15 +56,15 @@ def _waking(statement: str) -> str:
     return f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
 
 
-def after(positions: Mapping[int, int]) -> dict[int, Written]:
+def after(positions: Mapping[int, int]) -> dict[int, PartialOutput]:
     """What turns, by row, have written after these positions; those without news are left out."""
     rows = list(positions)
-    news: dict[int, Written] = {}
+    news: dict[int, PartialOutput] = {}
     for start in range(0, len(rows), ROWS_PER_QUERY):
         wanted = [Q(turn=row, position__gte=positions[row]) for row in rows[start : start + ROWS_PER_QUERY]]
         found = Piece.objects.filter(reduce(or_, wanted)).order_by("turn", "position")
         for row, position, text in found.values_list("turn", "position", "text"):
-            before = news.get(row, Written(row=row, position=positions[row], text=""))
+            before = news.get(row, PartialOutput(row=row, position=positions[row], text=""))
             news[row] = replace(before, text=_joined(before.text, position - before.position, text))
     return {row: one for row, one in news.items() if one.text}
 

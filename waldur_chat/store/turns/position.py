@@ -19,7 +19,7 @@ NOT_THE_LAST = gettext_noop("This is not the last message of the user in this co
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class MessagePosition:
     """The message that is asked (None where the assistant opens), and the index of its answer.
 
     A question that is new is not written yet.
@@ -30,7 +30,7 @@ class Place:
     answer_index: int
 
 
-def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Place:
+def place(question: Question, thread: Thread, *, is_empty: bool = False) -> MessagePosition:
     """Find it, within a transaction that has locked the thread. Raises `QuestionRefused`.
 
     `is_empty` says that nothing was said in it yet.
@@ -43,9 +43,9 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Plac
             return _edited(question, thread, newest)
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
-        return Place(question=None, answer_index=index)
+        return MessagePosition(question=None, answer_index=index)
     asked = sql.new(Message, thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
-    return Place(question=asked, is_new=True, answer_index=index + 1)
+    return MessagePosition(question=asked, is_new=True, answer_index=index + 1)
 
 
 def _newest(thread: Thread) -> list[Message]:
@@ -53,18 +53,18 @@ def _newest(thread: Thread) -> list[Message]:
     return list(Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")[:2])
 
 
-def _again(newest: list[Message]) -> Place:
+def _again(newest: list[Message]) -> MessagePosition:
     """Ask the last question again; one that has no answer yet gets its first."""
     if not newest:
         raise QuestionRefused("mode", NOTHING_TO_RELOAD)
     last = newest[0]
     if last.role == Message.Role.USER:
-        return Place(question=last, answer_index=last.sequence_index + 1)
+        return MessagePosition(question=last, answer_index=last.sequence_index + 1)
     asked = newest[1] if len(newest) > 1 and newest[1].role == Message.Role.USER else None
-    return Place(question=asked, answer_index=last.sequence_index)
+    return MessagePosition(question=asked, answer_index=last.sequence_index)
 
 
-def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
+def _edited(question: Question, thread: Thread, newest: list[Message]) -> MessagePosition:
     """Write a new version of the last question, which is not in force yet."""
     last = next((message for message in newest if message.role == Message.Role.USER), None)
     if last is None or last.uuid != question.edited:
@@ -78,4 +78,4 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Place:
         replaces=last,
         is_current=False,
     )
-    return Place(question=asked, is_new=True, answer_index=last.sequence_index + 1)
+    return MessagePosition(question=asked, is_new=True, answer_index=last.sequence_index + 1)

@@ -11,7 +11,7 @@ from waldur_chat.store.budgets.accounts import PERIODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Preflight:
     """Whether staff have made a system prompt active, and whether this user or the site has limits of its own.
 
     `session` is the row of the user's conversations; None where there is none yet.
@@ -22,14 +22,14 @@ class Seen:
     session: int | None = None
 
 
-NOTHING = Seen()
+NOTHING = Preflight()
 
 
-def at(user: Any) -> Seen:
+def load(user: Any) -> Preflight:
     """What there is for a question of this user. One query."""
     key = sql.stored(Session, "user", user.pk)
     ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
-    return Seen(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
+    return Preflight(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 
 
 @sql.composed

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from waldur_chat.errors import TurnNotFound, of_code
-from waldur_chat.events import Cancelled, Failed, Finished, Started, Stored, Terminal, Usage
+from waldur_chat.events import Cancelled, Failed, Finished, Started, StoredMessages, Terminal, Usage
 from waldur_chat.models import Turn
 
 
@@ -75,7 +75,7 @@ def _terminal(turn: Turn) -> Terminal | None:
     usage = None
     if turn.input_tokens or turn.output_tokens:
         usage = Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.is_estimated)
-    stored = Stored(
+    stored = StoredMessages(
         question=turn.question.uuid.hex if turn.question and turn.is_new_question else "",
         answer=turn.answer.uuid.hex if turn.answer else "",
     )

@@ -17,7 +17,7 @@ from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine.limiter import busy, gate_of_process, too_many
+from waldur_chat.engine.limiter import busy, limiter_of_process, too_many
 from waldur_chat.engine.turn import Turn
 from waldur_chat.models import Seat
 from waldur_chat.runtime.worker import Worker
@@ -91,7 +91,7 @@ def _take(seat: Seat, limit: int) -> None:
 
 async def _wait(turn: Turn, scopes: Mapping[str, int]) -> None:
     """Ask again and again until there is a seat; a place in the queue bounds how many do so."""
-    async with gate_of_process().queued(turn.settings):
+    async with limiter_of_process().queued(turn.settings):
         while full := await _try_to_take(turn, scopes):
             if full != SITE:
                 raise too_many(turn.record.user_id)
