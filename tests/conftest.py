@@ -41,7 +41,7 @@ def nobody_is_watched() -> Iterator[None]:
 def nobody_is_stopping() -> Iterator[None]:
     """A server that stopped during a test does not stop during the next one."""
     yield
-    running_turns._stopping_since = None
+    running_turns.registry().stopping_since = None
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Thread
 from waldur_chat.record import Caller
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop, check_threads
 from waldur_chat.store.turns import finish, leases, slots
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns import start
@@ -82,7 +82,7 @@ def stream(
     stops the turn.
     """
     turn = prepare(Question(text=text, thread=thread), load(), _caller(user), user)
-    turn.start(background_loop.loop())
+    turn.start(background_loop())
     try:
         while True:
             events = turn.take_blocking()
@@ -113,7 +113,7 @@ async def astream(
 def load() -> conf.Settings:
     """The settings. Raises `ChatNotConfigured` where they cannot work, or nothing can in this process."""
     try:
-        background_loop.check()
+        check_threads()
         return conf.load()
     except ImproperlyConfigured as error:
         logger.error("The chat cannot work: %s", error)

@@ -17,7 +17,7 @@ from tests.acceptance.databases import HOST, opened
 from waldur_chat.models import Piece, Turn
 from waldur_chat.store import sql
 from waldur_chat.store.turns import partials
-from waldur_chat.store.turns.partials import Written
+from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.turns import notifier
 from waldur_chat.turns.notifier import ChangeNotifier
 
@@ -32,7 +32,7 @@ def waiting(postgresql_address: str, django_db_blocker: Any, monkeypatch: pytest
 
 
 def ringing(postgresql: Any, seconds: float) -> threading.Timer:
-    timer = threading.Timer(seconds, postgresql.execute, [f"NOTIFY {pieces.CHANNEL}"])
+    timer = threading.Timer(seconds, postgresql.execute, [f"NOTIFY {partials.CHANNEL}"])
     timer.start()
     return timer
 
@@ -96,8 +96,10 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     call_command("migrate", database=HOST, verbosity=0)
     user = get_user_model().objects.using(HOST).create(username="alice")
     turn = Turn.objects.using(HOST).create(user=user, expires=timezone.now())
-    elsewhere.execute(f"LISTEN {pieces.CHANNEL}")
-    partials.write([Written(row=turn.pk, position=0, text="a\0b"), Written(row=turn.pk, position=3, text="c")])
+    elsewhere.execute(f"LISTEN {partials.CHANNEL}")
+    partials.write(
+        [PartialOutput(row=turn.pk, position=0, text="a\0b"), PartialOutput(row=turn.pk, position=3, text="c")]
+    )
     assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
     sql.execute(*partials.removing([turn.pk]))

@@ -21,6 +21,7 @@ from waldur_chat.errors import BudgetExhausted, ChatNotConfigured, ThreadBusy, T
 from waldur_chat.events import Cancelled, Finished, Started
 from waldur_chat.messages import Question
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.conversations import system_prompts
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.testing import Script, scripted
@@ -294,7 +295,7 @@ def test_a_turn_that_ended_meanwhile_is_in_nobodys_way(user: Any, monkeypatch: p
 def asked_for_a_name(user: Any, thread: UUID) -> Any:
     """What becomes of a question whose answer is the name of a conversation."""
     turn = chat.prepare(Question(text="A title, please.", names=thread), chat.load(), user=user)
-    turn.start(chat.background.loop())
+    turn.start(background_loop())
     events: list[Any] = []
     while not chat.ended(events):
         events += turn.take_blocking()

@@ -175,4 +175,4 @@ def test_nobody_waits_in_a_circle() -> None:
         for one in done:
             one.result()
     assert Budget.objects.get(is_site=True).daily_tokens == 2 * rounds * len(users) * 7
-    assert sum(turns for _, _, begin_turns, _, _ in lines()) == 2 * rounds * len(users)
+    assert sum(turns for _, _, turns, _, _ in lines()) == 2 * rounds * len(users)

@@ -16,7 +16,7 @@ from waldur_chat import chat
 from waldur_chat.errors import ProviderBusy
 from waldur_chat.events import Cancelled, Failed, Finished, Started
 from waldur_chat.models import Message, Turn
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import finish, leases
 from waldur_chat.testing import scripted
 from waldur_chat.turns import recorder
@@ -148,7 +148,7 @@ def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pyt
     assert asked("Hello", user=user).stored is None
     until(lambda: len(kept) == 1)
     (waiting,) = kept
-    background_loop.loop().call_soon_threadsafe(waiting.cancel)
+    background_loop().call_soon_threadsafe(waiting.cancel)
     until(lambda: Message.objects.filter(role="assistant").exists())
 
 

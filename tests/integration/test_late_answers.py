@@ -15,7 +15,8 @@ from tests.integration.turning import ask, begin, finish, prepare, said, stores 
 from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
-from waldur_chat.store.turns import finish, partials
+from waldur_chat.store.turns import finish as store_finish
+from waldur_chat.store.turns import partials
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
@@ -51,7 +52,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
         with pytest.raises(ThreadBusy):
             prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
         forget(turn.id)
-        assert finish.end_abandoned() == 0
+        assert store_finish.end_abandoned() == 0
         assert of(turn.id).status == "running"
         turn.cancel()
         finish(turn)
@@ -60,8 +61,8 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    finish.end_abandoned()
-    finish.end(turn, LATE)
+    store_finish.end_abandoned()
+    store_finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (of(turn).status, Thread.objects.get().message_count) == ("finished", 2)
 
@@ -69,9 +70,9 @@ def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La")])
-    finish.end_abandoned()
+    store_finish.end_abandoned()
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
-    finish.end(turn, LATE)
+    store_finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (Message.objects.get(role="assistant").output_tokens, Thread.objects.get().message_count) == (50, 2)
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == 50
@@ -80,10 +81,10 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La" * 400)])
-    finish.end_abandoned()
+    store_finish.end_abandoned()
     charged = of(turn).output_tokens
     assert charged > 50
-    finish.end(turn, LATE)
+    store_finish.end(turn, LATE)
     assert of(turn).output_tokens == charged
     assert Thread.objects.get().output_tokens == charged
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == charged
@@ -94,7 +95,7 @@ def test_a_late_answer_is_not_in_force_where_the_conversation_went_on(user: Any)
     thread = Thread.objects.get()
     with scripted("Hello"):
         ask(user, "Again", thread=thread.uuid)
-    told = finish.end(turn, LATE)
+    told = store_finish.end(turn, LATE)
     assert told is not None
     late = Message.objects.get(uuid=told.answer)
     assert (late.sequence_index, late.is_current, late.replaces) == (1, False, None)
@@ -114,7 +115,7 @@ def test_one_that_was_heard_of_meanwhile_is_not_ended(user: Any, monkeypatch: py
         Turn.objects.update(expires=late)
 
     monkeypatch.setattr(random, "shuffle", heard_of)
-    assert finish.end_abandoned() == 0
+    assert store_finish.end_abandoned() == 0
     assert of(turn).status == "running"
 
 
@@ -124,7 +125,7 @@ def test_a_late_edit_is_not_in_force_where_the_conversation_went_on(user: Any) -
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
     with scripted("Fine"):
         ask(user, "Again", thread=thread.uuid)
-    finish.end(turn, LATE)
+    store_finish.end(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Hi", "Hello", "Again", "Fine"]
 
 
@@ -132,15 +133,15 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
     thread = thread_of(user, "Hi", "Hello")
     question = Message.objects.get(text="Hi")
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
-    finish.end_abandoned()
-    finish.end(turn, LATE)
+    store_finish.end_abandoned()
+    store_finish.end(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Edited", "Late"]
 
 
 def test_an_abandoned_title_is_charged_as_a_title(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     turn_in(thread, purpose="title", user=user, input_tokens=30, output_tokens=2)
-    finish.end_abandoned()
+    store_finish.end_abandoned()
     thread.refresh_from_db()
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens) == ("New chat", 30, 2)
     assert DayOfUsage.objects.get().turns == 0

@@ -23,7 +23,7 @@ from waldur_chat.api.responses import deferred
 from waldur_chat.api.responses.disconnect import has_hung_up
 from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.models import Turn
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import replays
 from waldur_chat.testing import Script, scripted
 from waldur_chat.turns.resume import TurnSubscription
@@ -185,12 +185,12 @@ class TestStored:
             turn = begin(user, "Hi")
             turn.close()
             view = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
-            view.start(background_loop.loop())
+            view.start(background_loop())
             assert view.take_blocking(10)
             time.sleep(1.2)
             view.close()
             other = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
-            other.start(background_loop.loop())
+            other.start(background_loop())
             while not (events := other.take_blocking(10)) or not chat.ended(events):
                 pass
             other.close()

@@ -21,8 +21,10 @@ from waldur_chat.errors import ProviderBusy, ServerStopping
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Stopped, Usage
 from waldur_chat.models import Message, Piece, Thread
 from waldur_chat.models import Turn as Row
-from waldur_chat.runtime import loop as background_loop
-from waldur_chat.store.turns import finish, partials, replays
+from waldur_chat.runtime import shutdown
+from waldur_chat.runtime.loop import background_loop
+from waldur_chat.store.turns import finish as store_finish
+from waldur_chat.store.turns import partials, replays
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
@@ -53,7 +55,7 @@ def ids(reply: Reply) -> list[str]:
 
 def told(viewing: TurnSubscription) -> list[Event]:
     """All that a view tells, on the loop of this process."""
-    viewing.start(background_loop.loop())
+    viewing.start(background_loop())
     events: list[Event] = []
     while not chat.ended(events):
         events += viewing.take_blocking(10)
@@ -188,14 +190,14 @@ class TestHere:
             turn = begin(user, "Hi")
             views = [TurnSubscription(replays.of_user(user, Row.objects.get().uuid)) for _ in range(5)]
             for view in views:
-                view.start(background_loop.loop())
+                view.start(background_loop())
             assert [words(told(view)) for view in views] == ["Hello"] * 5
             finish(turn)
 
     def test_its_error_is_that_of_the_view(self, user: Any) -> None:
         with scripted(0.3, ProviderBusy()):
             turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
-            turn.start(background_loop.loop())
+            turn.start(background_loop())
             until(lambda: running_turns.find(turn.id))
             view = TurnSubscription(replays.of_user(user, Row.objects.get().uuid))
             assert isinstance(told(view)[-1], Failed)
@@ -209,7 +211,7 @@ class TestElsewhere:
     def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
-        view.start(background_loop.loop())
+        view.start(background_loop())
         assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
         partials.write(
             [
@@ -218,26 +220,26 @@ class TestElsewhere:
             ]
         )
         assert words(view.take_blocking(10)) == "lo, "
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", reason="stop", text="Hello, you"))
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", reason="stop", text="Hello, you"))
         assert [type(event) for event in told(view)] == [Delta, Finished]
         assert not Piece.objects.exists()
 
     def test_what_a_reader_has_is_not_told_again(self, user: Any, elsewhere: Row) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hello")])
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid), 3)
-        view.start(background_loop.loop())
+        view.start(background_loop())
         assert words(view.take_blocking(10)) == "lo"
-        assert view.had() == "Hel"
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        assert view.text_before_position() == "Hel"
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert isinstance(told(view)[-1], Finished)
 
     def test_readers_share_one_log(self, user: Any, elsewhere: Row) -> None:
         views = [TurnSubscription(replays.of_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
         for view in views:
-            view.start(background_loop.loop())
+            view.start(background_loop())
             view.take_blocking(0)
         assert len({id(view._reader.log) for view in views if view._reader}) == 1
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert [words(told(view)) for view in views] == ["Hello", "ello", "llo"]
 
     def test_when_its_process_dies_it_is_interrupted_and_keeps_what_was_written(
@@ -253,22 +255,22 @@ class TestElsewhere:
 
     def test_when_its_conversation_is_deleted_it_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
-        view.start(background_loop.loop())
+        view.start(background_loop())
         view.take_blocking(0)
         Row.objects.update(thread=None)
         assert isinstance(told(view)[-1], Failed)
 
     def test_a_cancelled_one_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
-        view.start(background_loop.loop())
+        view.start(background_loop())
         view.take_blocking(0)
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="cancelled"))
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="cancelled"))
         assert [type(event) for event in told(view)] == [Cancelled]
 
     def test_a_server_that_stops_sends_its_readers_elsewhere(
         self, call: Caller, elsewhere: Row, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(running_turns, "server_is_stopping", lambda: True)
+        monkeypatch.setattr(shutdown, "server_is_stopping", lambda: True)
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         reply = events_of(call, elsewhere.uuid)
         assert reply.status == 200
@@ -276,7 +278,7 @@ class TestElsewhere:
 
     def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
-        view.start(background_loop.loop())
+        view.start(background_loop())
         view.wind_down(0.0)
         with pytest.raises(ServerStopping):
             view.take_blocking(10)
@@ -297,7 +299,7 @@ class TestElsewhere:
         return calls
 
     def test_a_database_that_fails_is_asked_again(self, elsewhere: Row, looks: list[None], caplog: Any) -> None:
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         view = TurnSubscription(
             replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2"))
         )
@@ -307,23 +309,23 @@ class TestElsewhere:
     def test_when_it_is_back_nobody_is_taken_for_dead_at_once(
         self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(follower, "_follower", follower.RemoteTurnFollower())
+        follower.follower_of_process.reset()
         monkeypatch.setattr(follower, "ABANDONED_SECONDS", 60.0)
         Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
-        view.start(background_loop.loop())
+        view.start(background_loop())
         view.take_blocking(0)
         until(lambda: len(looks) > 5)
         elsewhere.refresh_from_db()
         assert elsewhere.status == "running"
-        finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert words(told(view)) == "Hello"
 
 
 def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished: Row) -> None:
     view = TurnSubscription(replays.of_user(user, finished.uuid))
     view.close()
-    view.start(background_loop.loop())
+    view.start(background_loop())
     view.close()
     assert words(told(view)) == ANSWER
 
@@ -334,13 +336,6 @@ def test_the_notifications_of_psycopg_2_are_not_kept_either() -> None:
     for number in range(3):
         connection.notifies.append(number)
     assert list(connection.notifies) == [2]
-
-
-def test_a_forked_process_follows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = follower.follower_of_process()
-    monkeypatch.setattr(follower, "_follower", before)
-    follower._forget()
-    assert follower.follower_of_process() is not before
 
 
 def test_turns_and_pieces_have_names(elsewhere: Row) -> None:

@@ -17,8 +17,8 @@ from waldur_chat import chat
 from waldur_chat.engine.event_log import Log
 from waldur_chat.events import Delta
 from waldur_chat.models import Message, Piece, Turn
-from waldur_chat.runtime import loop as background_loop
 from waldur_chat.runtime import supervised_thread, worker
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import finish, partials, replays
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.testing import scripted
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("stores")
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.02)
     for module in (worker, follower, reaper, heartbeat):
-        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
 
 
 class Lost:
@@ -104,7 +104,7 @@ def test_what_running_turns_say_is_written_by_another_thread(
     one.add(row.uuid.hex, TrackedTurn(turn=turn, log=log, row=row.pk))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
-    until(lambda: not one._steady.runs)
+    until(lambda: not one._thread.runs)
     assert Piece.objects.get().text == "Hello"
 
 
@@ -113,10 +113,10 @@ def test_readers_are_told_by_another_thread_and_only_once(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
-    monkeypatch.setattr(follower, "_follower", RemoteTurnFollower())
+    follower.follower_of_process.reset()
     view = TurnSubscription(replays.of_user(user, row.uuid))
     begun = lost(replays, "of_rows", fails=fails)
-    view.start(background_loop.loop())
+    view.start(background_loop())
     view.take_blocking(0)
     assert begun.wait(10)
     finish.end(row.uuid.hex, TurnOutcome(status="finished", text="Hello"))
@@ -136,4 +136,4 @@ def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     clearing.look()
     assert begun.wait(10)
     until(lambda: not Turn.objects.filter(status="running").exists())
-    until(lambda: not clearing._steady.runs)
+    until(lambda: not clearing._thread.runs)

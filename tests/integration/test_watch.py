@@ -21,9 +21,8 @@ from waldur_chat.events import Cancelled, Delta, Started
 from waldur_chat.models import Piece, Turn
 from waldur_chat.store.turns import finish, leases, partials
 from waldur_chat.testing import scripted
-from waldur_chat.turns import heartbeat, reaper
-from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn, heartbeat_of_process
-from waldur_chat.turns.reaper import reaper_of_process
+from waldur_chat.turns import heartbeat
+from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def watching(user: Any, quick: None) -> Any:
     one.add(row.uuid.hex, running(row))
     yield SimpleNamespace(watch=one, row=row)
     one.discard(row.uuid.hex)
-    until(lambda: not one._steady.runs)
+    until(lambda: not one._thread.runs)
 
 
 def running(row: Turn, log: Log | None = None) -> Any:
@@ -125,13 +124,6 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
         slowly.set()
 
 
-def test_a_forked_process_ends_turns_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = reaper_of_process()
-    monkeypatch.setattr(reaper, "_clearing", before)
-    reaper._forget()
-    assert reaper_of_process() is not before
-
-
 def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     until(lambda: lives(watching.row))
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0.0)
@@ -163,12 +155,12 @@ def test_a_watch_with_nothing_to_do_ends_its_thread(watching: Any) -> None:
     before = threading.active_count()
     watching.watch.discard(watching.row.uuid.hex)
     until(lambda: threading.active_count() < before)
-    assert not watching.watch._steady.runs
+    assert not watching.watch._thread.runs
 
 
 def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
     watching.watch.discard(watching.row.uuid.hex)
-    until(lambda: not watching.watch._steady.runs)
+    until(lambda: not watching.watch._thread.runs)
     watching.watch.add(watching.row.uuid.hex, running(watching.row))
     until(lambda: lives(watching.row))
 
@@ -178,13 +170,6 @@ def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     finish.end(row.uuid.hex, finish.TurnOutcome(status="finished"))
     leases.renew({row.uuid.hex: leases.LeaseUpdate(usage=USAGE)})
     assert Turn.objects.get().output_tokens == 0
-
-
-def test_a_forked_process_has_a_watch_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = heartbeat_of_process()
-    monkeypatch.setattr(heartbeat, "_heartbeat", before)
-    heartbeat._forget()
-    assert heartbeat_of_process() is not before
 
 
 def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
@@ -198,7 +183,7 @@ def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
     one.discard(row.uuid.hex)
     one.finish_flush()
     log.add(Delta(text="!"))
-    until(lambda: not one._steady.runs)
+    until(lambda: not one._thread.runs)
     assert list(Piece.objects.values_list("turn", "position", "text")) == [(row.pk, 0, "Hel"), (row.pk, 3, "lo")]
 
 
@@ -218,7 +203,7 @@ def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monk
     one.add(row.uuid.hex, running(row, log))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
-    until(lambda: not one._steady.runs)
+    until(lambda: not one._thread.runs)
     assert Piece.objects.get().text == "Hello"
 
 

@@ -11,7 +11,7 @@ from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Event, StoredMessages
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Message, Thread
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 
 Said = tuple[int, str, str, bool]
 
@@ -24,7 +24,7 @@ def prepare(user: Any, text: str | None = None, **question: Any) -> Turn:
 def begin(user: Any, text: str | None = None, **question: Any) -> Turn:
     """See prepare(); it runs, and its provider has begun to answer."""
     turn = prepare(user, text, **question)
-    turn.start(background_loop.loop())
+    turn.start(background_loop())
     assert turn.take_blocking(10)
     return turn
 
@@ -37,7 +37,7 @@ def ask(user: Any, text: str | None = None, **question: Any) -> list[Event]:
 def finish(turn: Turn) -> list[Event]:
     """All events of a turn that were not taken yet; it is started where that was not done."""
     if turn._loop is None:
-        turn.start(background_loop.loop())
+        turn.start(background_loop())
     events: list[Event] = []
     while not chat.ended(events):
         events += turn.take_blocking(10)

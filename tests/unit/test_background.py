@@ -15,30 +15,31 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import chat
 from waldur_chat.errors import ChatNotConfigured
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime import loop as loop_module
+from waldur_chat.runtime.loop import background_loop
 
 FORK = """
 import asyncio, os, sys
-from waldur_chat.engine import background
+from waldur_chat.runtime.loop import background, background_loop
 
 def works(loop):
     return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "yes"), loop).result(10)
 
-parents = background.loop()
+parents = background_loop()
 assert works(parents) == "yes"
-background._lock.acquire()
+background()._lock.acquire()
 child = os.fork()
 if child:
-    background._lock.release()
-    assert background.loop() is parents
+    background()._lock.release()
+    assert background_loop() is parents
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-assert background.loop() is not parents
-assert works(background.loop()) == "yes"
+assert background_loop() is not parents
+assert works(background_loop()) == "yes"
 """
 
 EXIT = """
 import asyncio
-from waldur_chat.engine import background
+from waldur_chat.runtime.loop import background, background_loop
 
 async def wait():
     try:
@@ -49,7 +50,7 @@ async def wait():
 
 import threading
 begun = threading.Event()
-asyncio.run_coroutine_threadsafe(wait(), background.loop())
+asyncio.run_coroutine_threadsafe(wait(), background_loop())
 begun.wait(10)
 """
 
@@ -59,14 +60,14 @@ def python(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_is_one_loop() -> None:
-    assert background_loop.loop() is background_loop.loop()
+    assert background_loop() is background_loop()
 
 
 def test_it_runs_in_a_thread_that_does_not_keep_the_process() -> None:
     async def where() -> threading.Thread:
         return threading.current_thread()
 
-    thread = asyncio.run_coroutine_threadsafe(where(), background_loop.loop()).result(30)
+    thread = asyncio.run_coroutine_threadsafe(where(), background_loop()).result(30)
     assert (thread.name, thread.daemon) == ("waldur-chat", True)
 
 
@@ -87,7 +88,7 @@ def test_what_still_runs_at_exit_is_cancelled_in_order() -> None:
 
 
 def test_stopping_closes_the_loop() -> None:
-    one = background_loop._Background()
+    one = loop_module.BackgroundLoop()
     left = asyncio.run_coroutine_threadsafe(asyncio.sleep(60), one.loop)
     one.stop()
     one.stop()
@@ -96,32 +97,24 @@ def test_stopping_closes_the_loop() -> None:
     assert left.cancelled()
 
 
-def test_a_child_forgets_the_loop_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_loop, "_background", background_loop._background)
-    monkeypatch.setattr(background_loop, "_lock", background_loop._lock)
-    background_loop._forget()
-    assert background_loop._background is None
-
-
 def test_a_child_leaves_the_loop_of_its_parent_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = background_loop.loop()
-    one = background_loop._background
-    assert one is not None
+    loop = background_loop()
+    one = loop_module.background().get()
     monkeypatch.setattr(one, "process", -1)
     one.stop()
     assert loop.is_running()
 
 
-@pytest.mark.parametrize(("module", "asked", "name"), background_loop.GREENLETS)
+@pytest.mark.parametrize(("module", "asked", "name"), loop_module.GREENLETS)
 def test_where_threads_are_greenlets_nothing_can_be_asked(
     monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
 ) -> None:
     patched: set[str] = set()
     library: Any = SimpleNamespace(**{asked: patched.__contains__})
     monkeypatch.setitem(sys.modules, module, library)
-    background_loop.check()
+    loop_module.check_threads()
     patched.add(name)
     with pytest.raises(ImproperlyConfigured, match=module.partition(".")[0]):
-        background_loop.check()
+        loop_module.check_threads()
     with pytest.raises(ChatNotConfigured, match="greenlets"):
         chat.load()

@@ -14,7 +14,7 @@ from waldur_chat import chat
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.errors import ChatNotConfigured, ProviderBusy, TurnCancelled, TurnTooLong
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Usage
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.testing import scripted
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
@@ -121,7 +121,7 @@ def test_closing_a_stream_stops_the_turn() -> None:
         with closing(chat.stream("Hi")) as events:
             next(events)
         waiting = until(lambda: provider.closed)
-        asyncio.run_coroutine_threadsafe(waiting, background_loop.loop()).result(30)
+        asyncio.run_coroutine_threadsafe(waiting, background_loop()).result(30)
     assert (provider.opened, provider.closed) == (1, 1)
 
 

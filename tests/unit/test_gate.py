@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.aio import run, until
 from waldur_chat.conf import Settings
-from waldur_chat.engine.limiter import ConcurrencyLimiter, _forget, limiter_of_process
+from waldur_chat.engine.limiter import ConcurrencyLimiter, limiter_of_process
 from waldur_chat.errors import ChatBusy, TooManyTurns
 
 
@@ -214,12 +214,6 @@ def _steps(loop: asyncio.AbstractEventLoop, condition: Callable[[], bool]) -> No
         await until(condition)
 
     loop.run_until_complete(wait())
-
-
-def test_a_new_process_has_a_new_gate() -> None:
-    before = limiter_of_process()
-    _forget()
-    assert limiter_of_process() is not before
 
 
 def test_a_forked_child_has_a_gate_of_its_own() -> None:

@@ -172,10 +172,10 @@ def test_nothing_of_a_loop_stays_when_it_is_over() -> None:
 def test_a_loop_that_was_closed_in_haste_is_forgotten_later() -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_ask_once())
-    recorder = provider_pool._pools[loop]._recorder
+    closer = provider_pool._pools[loop]._closer
     loop.close()
-    recorder._log_destroy_pending = False
-    del recorder
+    closer._log_destroy_pending = False
+    del closer
     asyncio.run(_ask_once())
     assert loop not in provider_pool._pools
 

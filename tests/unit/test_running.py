@@ -18,7 +18,8 @@ from waldur_chat import chat
 from waldur_chat.engine import running_turns
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Cancelled, Failed, Finished
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime import shutdown
+from waldur_chat.runtime.loop import BackgroundLoop
 from waldur_chat.testing import Script
 
 
@@ -62,14 +63,14 @@ def test_a_turn_that_has_ended_is_not_found() -> None:
 
 
 def test_without_a_server_nothing_stops() -> None:
-    assert not running_turns.server_is_stopping()
+    assert not shutdown.server_is_stopping()
 
 
 @pytest.mark.parametrize("change", [{"alive": False}, {"should_exit": True}])
 def test_a_server_that_stops_is_seen(server: Server, change: dict[str, bool]) -> None:
-    assert not running_turns.server_is_stopping()
+    assert not shutdown.server_is_stopping()
     vars(server).update(change)
-    assert running_turns.server_is_stopping()
+    assert shutdown.server_is_stopping()
 
 
 def test_turns_end_when_the_server_stops_and_their_time_is_over(server: Server) -> None:
@@ -122,13 +123,13 @@ def test_a_server_does_not_wait_for_a_turn_of_another_loop(server: Server) -> No
     held: set[object] = set()
     vars(server)["server_state"] = SimpleNamespace(tasks=held)
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(running_turns.hold, Mock()).result()
+        threads.submit(shutdown.hold, Mock()).result()
     assert not held
 
 
 def test_a_process_that_has_stopped_waits_for_the_turns_of_its_background_loop(server: Server) -> None:
     server.alive = False
-    one = background_loop._Background()
+    one = BackgroundLoop()
     atexit.unregister(one.stop)
     recorder = FakeKeeper()
     turn = turn_of(Script(steps=["a", 0.3, "b"]), recorder)
@@ -144,7 +145,7 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
         turn = begin(Script(steps=["a"]))
         assert isinstance((await everything(turn))[-1], Finished)
         await asyncio.sleep(0.1)
-        assert asyncio.get_running_loop() not in running_turns._loops
+        assert asyncio.get_running_loop() not in running_turns.registry().turns
 
     run(main())
 
@@ -157,14 +158,5 @@ def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
 
     first = asyncio.run(main())
     second = asyncio.run(main())
-    assert first not in running_turns._loops
-    assert running_turns._loops.pop(second)
-
-
-def test_a_forked_process_has_none_of_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.new_event_loop()
-    loop.close()
-    monkeypatch.setattr(running_turns, "_loops", {loop: {}})
-    monkeypatch.setattr(running_turns, "_subscriptions", {loop: set()})
-    running_turns._forget()
-    assert (running_turns._loops, running_turns._subscriptions) == ({}, {})
+    assert first not in running_turns.registry().turns
+    assert running_turns.registry().turns.pop(second)

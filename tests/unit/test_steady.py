@@ -54,7 +54,7 @@ class Hanging:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(supervised_thread, "_watchdog", supervised_thread._Watchdog())
+    supervised_thread.watchdog_of_process.reset()
 
 
 @pytest.fixture
@@ -169,12 +169,6 @@ def test_a_thread_that_left_is_followed_by_another() -> None:
     one.go()
     assert stints.get(timeout=10) is not first
     release.set()
-
-
-def test_a_forked_process_has_a_lookout_of_its_own() -> None:
-    before = supervised_thread._watchdog
-    supervised_thread._forget()
-    assert supervised_thread._watchdog is not before
 
 
 def _until(condition: Any) -> None:

@@ -44,7 +44,7 @@ from waldur_chat.events import (
 )
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.testing import Script, Step
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
@@ -247,7 +247,7 @@ def test_taking_is_not_for_ever_where_a_time_is_given() -> None:
 
 def test_other_threads_can_take_too() -> None:
     turn = turn_of(Script(steps=[0.05, "a"]))
-    turn.start(background_loop.loop())
+    turn.start(background_loop())
     events: list[Event] = turn.take_blocking(timeout=0.001)
     while not (events and isinstance(events[-1], Finished)):
         events += turn.take_blocking(timeout=30)

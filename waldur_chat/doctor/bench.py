@@ -147,6 +147,6 @@ class Bench:
     ) -> Iterator[Probe]:
         """See probe(); once it has got to the provider. Raises `NotReached`."""
         with self.probe(operation, accept=accept, encodings=encodings) as probe:
-            if not doctor_probe.connects():
-                raise NotReached(doctor_probe.call)
+            if not probe.connects():
+                raise NotReached(probe.call)
             yield probe

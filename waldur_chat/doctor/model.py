@@ -19,7 +19,7 @@ from waldur_chat.errors import (
 )
 from waldur_chat.events import Event, Usage
 from waldur_chat.messages import Question
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 
 QUESTION = "Answer with the word OK."
 _ENVIRONMENT = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
@@ -53,7 +53,7 @@ def _answer(settings: Settings, spec: ProviderSpec) -> tuple[Usage | None, ChatE
     """What this provider alone answers, asked once: its usage, or its error and the cause that the log has."""
     alone = replace(settings, providers={"default": replace(spec, fallback="")}, attempts=1)
     turn = chat.prepare(Question(text=QUESTION), alone)
-    turn.start(background_loop.loop())
+    turn.start(background_loop())
     events: list[Event] = []
     try:
         while not chat.ended(events):

@@ -1,13 +1,12 @@
-"""The gate of this process: how many turns run here at once, and who waits in front.
+"""Limits how many turns run in this process at once; the others wait in a queue.
 
 What it refuses costs microseconds, and no provider is touched. It counts over all event loops of the process. What
-processes share, the turns of a user and of the site, is counted in the database (`store.seats`).
+processes share, the turns of a user and of the site, is counted in the database (`turns.slots`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatBusy, TooManyTurns
+from waldur_chat.runtime.forked import PerProcess
 
 RETRY_AFTER_SECONDS = 5
 """What `Retry-After` says; how long the running answers take nobody knows."""
@@ -133,18 +133,4 @@ def too_many(user_id: str) -> TooManyTurns:
     return TooManyTurns(f"User {user_id} has enough turns.", retry_after=RETRY_AFTER_SECONDS)
 
 
-_gate = ConcurrencyLimiter()
-
-
-def limiter_of_process() -> ConcurrencyLimiter:
-    """The one gate of this process."""
-    return _gate
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
-    global _gate
-    _gate = ConcurrencyLimiter()
-
-
-os.register_at_fork(after_in_child=_forget)
+limiter_of_process = PerProcess(ConcurrencyLimiter)

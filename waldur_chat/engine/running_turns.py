@@ -1,19 +1,19 @@
 """The turns that run in this process: to cancel one by its id, and to end all when the server is told to stop.
 
-Nothing is installed for the latter. gunicorn's workers and uvicorn's servers handle SIGTERM with a method of their own,
-and the object that it belongs to says whether it is stopping; while turns run, it is asked ten times a second.
+While turns run, the server is asked ten times a second whether it is stopping (`runtime.shutdown`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import threading
 import time
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from waldur_chat.engine.event_log import Log
+from waldur_chat.runtime import shutdown
+from waldur_chat.runtime.forked import PerProcess
+from waldur_chat.runtime.loop import call_at_exit
 
 LOOK_SECONDS = 0.1
 
@@ -40,31 +40,38 @@ class Running(SupportsShutdown, Protocol):
     def reader_left(self) -> None: ...
 
 
-_loops: dict[asyncio.AbstractEventLoop, dict[str, Running]] = {}
-_subscriptions: dict[asyncio.AbstractEventLoop, set[SupportsShutdown]] = {}
-_stopping_since: float | None = None
+@dataclass(slots=True, kw_only=True)
+class _Registry:
+    """What runs on each event loop of this process, and since when its server is stopping."""
+
+    turns: dict[asyncio.AbstractEventLoop, dict[str, Running]] = field(default_factory=dict)
+    subscriptions: dict[asyncio.AbstractEventLoop, set[SupportsShutdown]] = field(default_factory=dict)
+    stopping_since: float | None = None
+
+
+registry = PerProcess(_Registry)
 
 
 def add(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
     """A turn begins on the loop, which is running."""
     _look_after(loop)
-    _loops[loop][turn.id] = turn
+    registry().turns[loop][turn.id] = turn
 
 
 def discard(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
     """A turn of the loop has ended."""
-    _loops.get(loop, {}).pop(turn.id, None)
+    registry().turns.get(loop, {}).pop(turn.id, None)
 
 
 def add_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
     """Somebody on the loop, which is running, begins to read a turn of another process."""
     _look_after(loop)
-    _subscriptions[loop].add(subscription)
+    registry().subscriptions[loop].add(subscription)
 
 
 def discard_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
-    """He has left."""
-    _subscriptions.get(loop, set()).discard(subscription)
+    """The reader has left."""
+    registry().subscriptions.get(loop, set()).discard(subscription)
 
 
 def cancel(turn_id: str) -> bool:
@@ -77,68 +84,45 @@ def cancel(turn_id: str) -> bool:
 
 def find(turn_id: str) -> Running | None:
     """A turn of this process; None where it does not run here."""
-    found = (turns.get(turn_id) for turns in list(_loops.values()))
+    found = (turns.get(turn_id) for turns in list(registry().turns.values()))
     return next((turn for turn in found if turn), None)
-
-
-def server_is_stopping() -> bool:
-    """Whether the server that this process runs in was told to stop; False also where it does not tell."""
-    server = _server()
-    return getattr(server, "alive", True) is False or getattr(server, "should_exit", False) is True
-
-
-def hold(task: asyncio.Task[None]) -> None:
-    """Let the server, when it stops, wait for a task of its event loop that belongs to no request; uvicorn can."""
-    held = getattr(getattr(_server(), "server_state", None), "tasks", None)
-    if isinstance(held, set) and threading.current_thread() is threading.main_thread():
-        held.add(task)
-        task.add_done_callback(held.discard)
 
 
 def wait_for_the_last(loop: asyncio.AbstractEventLoop) -> None:
     """Where the server has stopped, wait until all turns of this loop, which another thread runs, have ended."""
-    has_turns = server_is_stopping()
+    has_turns = shutdown.server_is_stopping()
     while has_turns:
-        has_turns = bool(_loops.get(loop))
-        time.sleep(LOOK_SECONDS)  # Once more than there are turns: the last is being kept.
+        has_turns = bool(registry().turns.get(loop))
+        time.sleep(LOOK_SECONDS)  # Once more than there are turns: the last is being recorded.
 
 
-def _server() -> object:
-    return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+call_at_exit(wait_for_the_last)
 
 
 def _look_after(loop: asyncio.AbstractEventLoop) -> None:
-    if loop not in _loops:
-        _forget_closed_loops()
-        _loops[loop], _subscriptions[loop] = {}, set()
+    ours = registry()
+    if loop not in ours.turns:
+        _forget_closed_loops(ours)
+        ours.turns[loop], ours.subscriptions[loop] = {}, set()
         loop.call_later(LOOK_SECONDS, _look, loop)
 
 
 def _look(loop: asyncio.AbstractEventLoop) -> None:
     """Tell those on this loop when the server stops; look again as long as there are any."""
-    global _stopping_since
-    if not _loops[loop] and not _subscriptions[loop]:
-        del _loops[loop], _subscriptions[loop]
+    ours = registry()
+    if not ours.turns[loop] and not ours.subscriptions[loop]:
+        del ours.turns[loop], ours.subscriptions[loop]
         return
-    if server_is_stopping():
-        _stopping_since = _stopping_since or time.monotonic()
-        for one in (*_loops[loop].values(), *_subscriptions[loop]):
-            one.wind_down(time.monotonic() - _stopping_since)
+    if shutdown.server_is_stopping():
+        ours.stopping_since = ours.stopping_since or time.monotonic()
+        for one in (*ours.turns[loop].values(), *ours.subscriptions[loop]):
+            one.wind_down(time.monotonic() - ours.stopping_since)
     loop.call_later(LOOK_SECONDS, _look, loop)
 
 
-def _forget_closed_loops() -> None:
+def _forget_closed_loops(ours: _Registry) -> None:
     """Several threads may do so at once, each with a loop of its own."""
-    for loop in list(_loops):
+    for loop in list(ours.turns):
         if loop.is_closed():
-            _loops.pop(loop, None)
-            _subscriptions.pop(loop, None)
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's turns and their readers are not here."""
-    _loops.clear()
-    _subscriptions.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+            ours.turns.pop(loop, None)
+            ours.subscriptions.pop(loop, None)

@@ -40,7 +40,8 @@ from waldur_chat.events import (
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.gathering import wants_whole
 from waldur_chat.record import Caller, TurnRecord
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime import shutdown
+from waldur_chat.runtime.loop import background_loop
 
 TRAILING_SECONDS = 5.0
 """How long a provider that has said why it stopped may take to say the rest: usage, and that nothing follows."""
@@ -165,7 +166,7 @@ class Turn:
     def drop(self) -> None:
         """See Source.drop(). What was written of it must have its end, like that of a turn whose reader leaves."""
         if self._recorder:
-            self.start(background_loop.loop())
+            self.start(background_loop())
             self.close()
 
     async def first(self) -> Event:
@@ -218,7 +219,7 @@ class Turn:
         """Let the server wait, as it would for a reader: nobody else keeps it until the turn has ended and is kept."""
         for task in (self._task, self._recording):
             if task and not task.done() and not self._is_read():
-                running_turns.hold(task)
+                shutdown.hold(task)
 
     def _stop_if_left(self) -> None:
         self._leaving_timer = None

@@ -10,19 +10,21 @@ import atexit
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat.engine import running_turns
+from waldur_chat.runtime.forked import PerProcess
 
 GREENLETS = (("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread"))
 """Modules that may have made threads share one of the system's, and how each is asked whether it has."""
 
-_lock = threading.Lock()
-_background: _Background | None = None
+ExitHook = Callable[[asyncio.AbstractEventLoop], None]
+
+_exit_hooks: list[ExitHook] = []
 
 
-class _Background:
+class BackgroundLoop:
     """One loop in one thread, which ends with the process."""
 
     def __init__(self) -> None:
@@ -44,26 +46,42 @@ class _Background:
             self.loop.close()
 
     def stop(self) -> None:
-        """Cancel what still runs, so that connections are closed and nothing complains at exit.
-
-        Turns that nobody reads have their time: a server that was told to stop waits for its requests only.
-        """
+        """Call the exit hooks, then cancel what still runs, so that connections are closed and nothing complains."""
         if self.process == os.getpid() and not self.loop.is_closed():
-            running_turns.wait_for_the_last(self.loop)
+            for hook in _exit_hooks:
+                hook(self.loop)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(timeout=1)
 
 
-def loop() -> asyncio.AbstractEventLoop:
+class _Lazily:
+    """Starts the background loop when it is asked for the first time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._background: BackgroundLoop | None = None
+
+    def get(self) -> BackgroundLoop:
+        with self._lock:
+            if self._background is None:
+                self._background = BackgroundLoop()
+            return self._background
+
+
+background = PerProcess(_Lazily)
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
     """This process's background loop, started when it is asked for the first time."""
-    global _background
-    with _lock:
-        if _background is None or _background.process != os.getpid():
-            _background = _Background()
-        return _background.loop
+    return background().get().loop
 
 
-def check() -> None:
+def call_at_exit(hook: ExitHook) -> None:
+    """Call this with the background loop when the process ends, before what runs there is cancelled."""
+    _exit_hooks.append(hook)
+
+
+def check_threads() -> None:
     """Raise `ImproperlyConfigured` where threads are greenlets.
 
     The loop of one would be that of all, and within a loop Django refuses to ask the database: the whole site fails.
@@ -74,12 +92,3 @@ def check() -> None:
             raise ImproperlyConfigured(
                 f"An event loop cannot run beside the greenlets of {library}: use gunicorn's gthread workers, or ASGI."
             )
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
-    global _lock, _background
-    _lock, _background = threading.Lock(), None
-
-
-os.register_at_fork(after_in_child=_forget)

@@ -8,12 +8,13 @@ slow only, since a table is locked: it is not interrupted, and its thread ends w
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from waldur_chat.runtime.forked import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Run:
     @contextmanager
     def operation(self, late: Callable[[], None] = lambda: None) -> Iterator[None]:
         """What is done in this context should not take long. When it does, `late` is called, in another thread."""
-        watchdog = _watchdog
+        watchdog = watchdog_of_process()
         operation = _Operation(run=self, late=late, seconds=self._thread.timeout)
         watchdog.add(operation)
         try:
@@ -159,13 +160,4 @@ class _Watchdog:
                     operation.run.replace()
 
 
-_watchdog = _Watchdog()
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
-    global _watchdog
-    _watchdog = _Watchdog()
-
-
-os.register_at_fork(after_in_child=_forget)
+watchdog_of_process = PerProcess(_Watchdog)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from django.db import connections
 from waldur_chat.engine.event_log import Log
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Delta, Failed, Finished, Terminal
+from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import partials, replays
 from waldur_chat.store.turns.replays import Replay
@@ -150,18 +150,4 @@ class RemoteTurnFollower:
                     one.tell("", Failed(error=TurnInterrupted(), usage=None))
 
 
-_follower = RemoteTurnFollower()
-
-
-def follower_of_process() -> RemoteTurnFollower:
-    """The one follower of this process."""
-    return _follower
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's readers are not here, and its lock may be held for ever."""
-    global _follower
-    _follower = RemoteTurnFollower()
-
-
-os.register_at_fork(after_in_child=_forget)
+follower_of_process = PerProcess(RemoteTurnFollower)

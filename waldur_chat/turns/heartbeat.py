@@ -8,7 +8,6 @@ ends those of processes that died.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from django.db import connections
 from waldur_chat.engine import running_turns
 from waldur_chat.engine.event_log import Log
 from waldur_chat.engine.turn import Turn
+from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import leases, partials
 from waldur_chat.store.turns.partials import PartialOutput
@@ -157,18 +157,4 @@ class Heartbeat:
         return True
 
 
-_heartbeat = Heartbeat()
-
-
-def heartbeat_of_process() -> Heartbeat:
-    """The one watch of this process."""
-    return _heartbeat
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's turns are not here, and its lock may be held for ever."""
-    global _heartbeat
-    _heartbeat = Heartbeat()
-
-
-os.register_at_fork(after_in_child=_forget)
+heartbeat_of_process = PerProcess(Heartbeat)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from django.db import connections
 
+from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import finish
 
@@ -38,18 +38,4 @@ def _clear(run: Run) -> None:
         connections.close_all()
 
 
-_clearing = Reaper()
-
-
-def reaper_of_process() -> Reaper:
-    """The one of this process."""
-    return _clearing
-
-
-def _forget() -> None:
-    """Called in a forked child: the parent's thread is not here, and its lock may be held for ever."""
-    global _clearing
-    _clearing = Reaper()
-
-
-os.register_at_fork(after_in_child=_forget)
+reaper_of_process = PerProcess(Reaper)

@@ -64,7 +64,7 @@ class TurnSubscription:
         return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
 
     def text_before_position(self) -> str:
-        """See Source.had()."""
+        """See Source.text_before_position()."""
         assert self._reader
         return self._reader.log.text.since(0)[: self.position]
 

@@ -32,7 +32,7 @@ from waldur_chat.engine.event_log import TextBuffer
 from waldur_chat.engine.event_source import Source
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
-from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
 
 PROMPT_SECONDS = 0.05
@@ -145,7 +145,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
         self.source.start(loop)
 
     def _wait(self) -> T:
-        loop = background_loop.loop()
+        loop = background_loop()
         self._start(loop)
         reaching = asyncio.run_coroutine_threadsafe(self.mode.reach(self.source), loop)
         try:
