@@ -26,19 +26,31 @@ from django.db import connections
 from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf
-from waldur_chat.engine import running_turns
-from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
-from waldur_chat.messages import Prompt, Question
-from waldur_chat.models import Thread
+from waldur_chat.messages import Question
 from waldur_chat.record import Caller
 from waldur_chat.runtime.loop import background_loop, check_threads
-from waldur_chat.store.turns import finish, leases, slots
-from waldur_chat.store.turns.replays import Replay
-from waldur_chat.turns import start
+from waldur_chat.turns.cancel import cancel_thread
+from waldur_chat.turns.cancel import cancel_turn as cancel
 from waldur_chat.turns.resume import TurnSubscription
+from waldur_chat.turns.start import TurnRequest, start
+
+__all__ = [
+    "Answer",
+    "ainvoke",
+    "astream",
+    "cancel",
+    "cancel_thread",
+    "collect",
+    "ended",
+    "invoke",
+    "load",
+    "open_turn",
+    "prepare",
+    "stream",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +140,7 @@ def prepare(question: Question, settings: conf.Settings, caller: Caller | None =
     within a conversation.
     """
     turn = open_turn(question, settings, caller, user)
-    assert isinstance(turn, Turn)  # Only a key leads to another one.
+    assert isinstance(turn, Turn)  # Only a key leads to a subscription.
     return turn
 
 
@@ -143,41 +155,8 @@ def open_turn(
 
     Raises `IdempotencyKeyReused` where that was asked something else.
     """
-    if not settings.chain:
-        raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
-    if key and user and (replay := start.before(question, user, key)):
-        return TurnSubscription(replay)
-    limiter_of_process().check(caller.user_id, settings)
-    begun = start.begin(question, settings, user, key)
-    if isinstance(begun, Replay):
-        return TurnSubscription(begun)
-    prompt = Prompt(
-        messages=begun.messages,
-        opens=begun.opens,
-        request_id=caller.request_id,
-        connect_seconds=settings.connect_seconds,
-    )
-    held = slots.held if slots.limits(settings, caller.user_id) else None
-    return Turn(settings, prompt, caller, held, start.recorder(begun))
-
-
-def cancel(turn_id: str) -> bool:
-    """Stop a turn of this process, which then ends with `Cancelled`; False where it does not run here.
-
-    Whether somebody may stop it is the caller's decision.
-    """
-    return running_turns.cancel(turn_id)
-
-
-def cancel_thread(thread: Thread) -> None:
-    """Stop what runs in a conversation, in this process at once and in others within a second.
-
-    Whether somebody may stop it is the caller's decision.
-    """
-    for turn_id in leases.ask_to_cancel(thread):
-        running_turns.cancel(turn_id)
-    finish.end_abandoned(thread=thread)
+    return start(TurnRequest(question=question, settings=settings, caller=caller, user=user, key=key))
 
 
 def _prepare_apart(question: Question, user: Any | None) -> Turn:

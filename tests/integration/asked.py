@@ -20,14 +20,14 @@ def begin(user: Any, text: str | None = "Hello", *, promise: Reservation | None 
     """Write a question and its turn, under the settings of the site."""
     settings = conf.load()
     limited = accounts.accounts(user, settings)
-    return begin_turns.begin(
+    return begin_turns.begin_stored(
         user,
         Question(text=text, **question),
         settings,
         promise or Reservation(),
         limited,
         SystemPromptText(),
-        begin_turns.Request(),
+        begin_turns.IdempotencyInfo(),
     )
 
 

@@ -280,14 +280,14 @@ def test_a_turn_of_a_dead_process_makes_room(user: Any) -> None:
 
 
 def test_a_turn_that_ended_meanwhile_is_in_nobodys_way(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin, refusals = begin_turns.begin, [ThreadBusy("")]
+    begin, refusals = begin_turns.begin_stored, [ThreadBusy("")]
 
     def refusing_once(*args: Any) -> Any:
         if refusals:
             raise refusals.pop()
         return begin(*args)
 
-    monkeypatch.setattr(begin_turns, "begin", refusing_once)
+    monkeypatch.setattr(begin_turns, "begin_stored", refusing_once)
     with scripted("Hello"):
         assert invoke("Hi", user=user) == "Hello"
 

@@ -104,14 +104,14 @@ def test_an_opening_gets_no_title(alice: Person) -> None:
 
 
 def test_the_system_prompt_comes_first(alice: Person) -> None:
-    begun = begin_turns.begin(
+    begun = begin_turns.begin_stored(
         alice.user,
         Question(text="Hello"),
         conf.load(),
         Reservation(),
         [],
         SystemPromptText(text="Be kind."),
-        begin_turns.Request(),
+        begin_turns.IdempotencyInfo(),
     )
     assert [message.role for message in begun.messages] == ["system", "user"]
 

@@ -88,7 +88,7 @@ def test_one_that_comes_while_the_first_is_answered_joins_it(call: Caller) -> No
 def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     question = Question(text="Hi")
     turn = turn_in(None, user=user, key=KEY, fingerprint=start.fingerprint(question))
-    found = start.before
+    found = start.find_by_idempotency_key
     seen: list[None] = []
 
     def late(*args: Any) -> Any:
@@ -99,7 +99,7 @@ def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pyte
         turn.save()
         return found(*args)
 
-    monkeypatch.setattr(start, "before", late)
+    monkeypatch.setattr(start, "find_by_idempotency_key", late)
     view = chat.open_turn(question, chat.load(), user=user, key=KEY)
     assert view.id == turn.uuid.hex
 

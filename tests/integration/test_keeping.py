@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.integration.chatting import USAGE, only_thread, settled, until
 from waldur_chat import chat
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.events import Cancelled, Failed, Finished, Started
+from waldur_chat.events import Cancelled, Failed, Finished, Started, StoredMessages
 from waldur_chat.models import Message, Turn
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import finish, leases
@@ -49,7 +49,7 @@ def test_question_and_answer_are_stored_before_the_end_is_told(user: Any) -> Non
     question, answer = Message.objects.order_by("sequence_index")
     assert (question.role, question.text, answer.role, answer.text) == ("user", QUESTION, "assistant", "Hello")
     assert end == Finished(
-        reason="stop", usage=USAGE, stored=recorder.StoredMessages(question=question.uuid.hex, answer=answer.uuid.hex)
+        reason="stop", usage=USAGE, stored=StoredMessages(question=question.uuid.hex, answer=answer.uuid.hex)
     )
 
 
@@ -142,7 +142,7 @@ def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.M
 
 def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: set[Any] = set()
-    monkeypatch.setattr(recorder, "_kept", kept)  # What other tests have left behind is not of interest.
+    monkeypatch.setattr(recorder, "_background", kept)  # What other tests have left behind is not of interest.
     monkeypatch.setattr(recorder, "PAUSES", (0.01, 60.0))
     failing(2, monkeypatch)
     assert asked("Hello", user=user).stored is None
@@ -156,7 +156,7 @@ def test_a_database_that_is_slow_does_not_keep_the_reader_waiting(user: Any, mon
     is_open = threading.Event()
     end = finish.end_all
     monkeypatch.setattr(finish, "end_all", lambda *args: is_open.wait(10) and end(*args))
-    monkeypatch.setattr(recorder, "KEEPING_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "RECORDING_SECONDS", 0.05)
     assert asked("Hello", user=user).stored is None
     assert Turn.objects.get().status == "running"
     is_open.set()

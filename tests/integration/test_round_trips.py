@@ -9,13 +9,12 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from waldur_chat import conf
+from waldur_chat import chat, conf
 from waldur_chat.events import Usage
 from waldur_chat.messages import Question
 from waldur_chat.store import sql
 from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.finish import TurnOutcome
-from waldur_chat.turns import start
 
 USED = Usage(input_tokens=3, output_tokens=4)
 
@@ -23,9 +22,9 @@ USED = Usage(input_tokens=3, output_tokens=4)
 def turn(user: Any) -> tuple[int, int]:
     """How often it asks when it begins and when it ends."""
     with CaptureQueriesContext(connection) as beginning:
-        begun = start.begin(Question(text="Hi"), conf.load(), user)
+        begun = chat.open_turn(Question(text="Hi"), conf.load(), user=user)
     with CaptureQueriesContext(connection) as end:
-        assert finish.end(begun.turn, TurnOutcome(status="finished", text="Hello", model="m", usage=USED))
+        assert finish.end(begun.id, TurnOutcome(status="finished", text="Hello", model="m", usage=USED))
     return len(beginning), len(end)
 
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from tests.unit.aio import PROMPT, everything, run, scripted_spec, settings_with
+from tests.unit.aio import everything, run, scripted_spec, settings_with, unrecorded
 from waldur_chat import chat
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatBusy, ChatError, TooManyTurns
@@ -21,6 +21,7 @@ from waldur_chat.models import Seat
 from waldur_chat.record import Caller
 from waldur_chat.store.turns import slots
 from waldur_chat.testing import Script, Step, scripted
+from waldur_chat.turns import slots as waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def begin(*steps: Step, user_id: str = "7", **settings: Any) -> Turn:
     """A turn of a user, which has begun on the running loop, with its seats."""
     script = scripted_spec(Script(steps=steps))
-    turn = Turn(settings_with(script, **settings), PROMPT, Caller(user_id=user_id), slots.held)
+    turn = unrecorded(settings_with(script, **settings), Caller(user_id=user_id))
     turn.start(asyncio.get_running_loop())
     return turn
 
@@ -120,9 +121,9 @@ def test_a_turn_has_its_seats_while_it_runs() -> None:
     async def main() -> None:
         turn = begin("a", 0.1, turns_per_user=1, turns_per_site=9)
         await turn.first()
-        assert await slots._worker.do(_seats) == [("site", turn.id), ("user:7", turn.id)]
+        assert await waiting._worker.submit(_seats) == [("site", turn.id), ("user:7", turn.id)]
         assert isinstance((await everything(turn))[-1], Finished)
-        assert await slots._worker.do(_seats) == []
+        assert await waiting._worker.submit(_seats) == []
 
     run(main())
 
@@ -145,7 +146,7 @@ def test_a_turn_waits_for_a_seat_of_the_site() -> None:
     async def main() -> None:
         turn = begin("a", turns_per_site=1)
         assert await turn.take(timeout=0.3) == []
-        await slots._worker.do(slots.give_back, "another")
+        await waiting._worker.submit(slots.give_back, "another")
         assert isinstance((await everything(turn))[-1], Finished)
 
     run(main())
@@ -177,7 +178,7 @@ def test_who_is_stopped_while_a_seat_is_taken_leaves_none_behind() -> None:
         await asyncio.sleep(0)
         turn.cancel()
         assert await everything(turn) == [Cancelled(usage=None)]
-        assert await slots._worker.do(_seats) == []
+        assert await waiting._worker.submit(_seats) == []
 
     run(main())
 
@@ -191,9 +192,9 @@ def test_a_database_that_fails_limits_nothing(
     monkeypatch.setattr(slots, "take", _fails)
     monkeypatch.setattr(slots, "give_back", _fails)
     run(main())
-    assert [one.getMessage() for one in caplog.records if one.name == slots.__name__] == [
+    assert [one.getMessage() for one in caplog.records if one.name == "waldur_chat.lifecycle"] == [
         "Turns are not counted over processes, since the database fails: InterfaceError",
-        "A seat is kept until it expires, since the database fails: InterfaceError",
+        "A slot is kept until it expires, since the database fails: InterfaceError",
     ]
 
 

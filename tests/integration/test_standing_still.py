@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,16 +13,16 @@ from tests.integration.chatting import until
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import stores  # noqa: F401  # A fixture.
 from waldur_chat import chat
-from waldur_chat.engine.event_log import Log
+from waldur_chat.engine.event_log import EventLog
 from waldur_chat.events import Delta
 from waldur_chat.models import Message, Piece, Turn
+from waldur_chat.record import TurnRecord
 from waldur_chat.runtime import supervised_thread, worker
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import finish, partials, replays
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, heartbeat, reaper, recorder
-from waldur_chat.turns.follower import RemoteTurnFollower
 from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
 from waldur_chat.turns.reaper import Reaper
 from waldur_chat.turns.resume import TurnSubscription
@@ -92,16 +91,15 @@ def test_what_running_turns_say_is_written_by_another_thread(
     user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
-    one, log, row = Heartbeat(), Log(), turn_in(thread_of(user), user=user)
+    one, log, row = Heartbeat(), EventLog(), turn_in(thread_of(user), user=user)
     begun = lost(partials, "write")
     log.add(Delta(text="Hello"))
-    record = SimpleNamespace(model="m")
-    turn: Any = SimpleNamespace(id=row.uuid.hex, used=lambda: None, record=record)
-    one.add(row.uuid.hex, TrackedTurn(turn=turn, log=log, row=row.pk))
+    record = TurnRecord(turn=row.uuid.hex, model="m", request_id="", user_id="")
+    one.add(row.uuid.hex, TrackedTurn(record=record, log=log, row=row.pk))
     assert begun.wait(10)
     one.discard(row.uuid.hex)
     one.finish_flush()
-    one.add(row.uuid.hex, TrackedTurn(turn=turn, log=log, row=row.pk))
+    one.add(row.uuid.hex, TrackedTurn(record=record, log=log, row=row.pk))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
     until(lambda: not one._thread.runs)

@@ -16,9 +16,10 @@ from django.utils import timezone
 from tests.integration.chatting import USAGE, until
 from tests.integration.stored import thread_of, turn_in
 from waldur_chat import chat
-from waldur_chat.engine.event_log import Log
+from waldur_chat.engine.event_log import EventLog
 from waldur_chat.events import Cancelled, Delta, Started
 from waldur_chat.models import Piece, Turn
+from waldur_chat.record import TurnRecord
 from waldur_chat.store.turns import finish, leases, partials
 from waldur_chat.testing import scripted
 from waldur_chat.turns import heartbeat
@@ -44,10 +45,10 @@ def watching(user: Any, quick: None) -> Any:
     until(lambda: not one._thread.runs)
 
 
-def running(row: Turn, log: Log | None = None) -> Any:
+def running(row: Turn, log: EventLog | None = None) -> TrackedTurn:
     """What a watch needs of a turn."""
-    turn = SimpleNamespace(id=row.uuid.hex, used=lambda: USAGE, record=SimpleNamespace(model="m"))
-    return TrackedTurn(turn=turn, log=log, row=row.pk)
+    record = TurnRecord(turn=row.uuid.hex, model="m", request_id="", user_id="")
+    return TrackedTurn(record=record, usage=lambda: USAGE, log=log, row=row.pk)
 
 
 def lives(row: Turn) -> bool:
@@ -81,7 +82,7 @@ def test_what_a_running_turn_asks_and_has_used_so_far_is_stored(watching: Any) -
 
 def test_the_turn_of_a_title_has_not_used_what_its_answer_has(watching: Any) -> None:
     title = turn_in(watching.row.thread, purpose="title")
-    watching.watch.add(title.uuid.hex, running(watching.row))
+    watching.watch.add(title.uuid.hex, TrackedTurn())
     until(lambda: lives(title))
     watching.watch.discard(title.uuid.hex)
     assert Turn.objects.get(pk=title.pk).output_tokens == 0
@@ -173,7 +174,7 @@ def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
 
 
 def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
-    one, log = Heartbeat(), Log()
+    one, log = Heartbeat(), EventLog()
     row = turn_in(thread_of(user), user=user)
     log.add(Delta(text="Hel"))
     one.add(row.uuid.hex, running(row, log))
@@ -188,7 +189,7 @@ def test_what_running_turns_say_is_written_once(user: Any, quick: None) -> None:
 
 
 def test_what_could_not_be_written_is_written_later(user: Any, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, log, calls = Heartbeat(), Log(), []
+    one, log, calls = Heartbeat(), EventLog(), []
     row = turn_in(thread_of(user), user=user)
     log.add(Delta(text="Hello"))
     write = partials.write

@@ -45,10 +45,10 @@ def test_a_connection_waits_for_the_next_act_and_is_closed_then(
 
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
-        first = await fresh.do(ask)
+        first = await fresh.submit(ask)
         await asyncio.sleep(0.05)
         monkeypatch.setattr(worker, "LINGER_SECONDS", 0.01)
-        assert await fresh.do(ask) is first
+        assert await fresh.submit(ask) is first
 
     run(main())
     assert closed.acquire(timeout=5)
@@ -57,9 +57,9 @@ def test_a_connection_waits_for_the_next_act_and_is_closed_then(
 def test_an_act_after_a_pause_has_a_connection_of_its_own(closed: threading.Semaphore) -> None:
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
-        first = await fresh.do(ask)
+        first = await fresh.submit(ask)
         assert await asyncio.to_thread(closed.acquire, timeout=5)
-        assert await fresh.do(ask) is not first
+        assert await fresh.submit(ask) is not first
 
     run(main())
 
@@ -76,7 +76,7 @@ def test_a_connection_of_a_pool_is_given_back_at_once(
         connection.settings_dict = {**connection.settings_dict, "OPTIONS": {"pool": {"max_size": 1}}}
 
     async def main() -> None:
-        await Worker("waldur-chat-test").do(ask_of_pool)
+        await Worker("waldur-chat-test").submit(ask_of_pool)
 
     run(main())
     assert closed.acquire(timeout=5)
@@ -94,9 +94,9 @@ def test_a_connection_that_broke_meanwhile_is_made_anew(monkeypatch: pytest.Monk
 
     async def main() -> None:
         fresh = Worker("waldur-chat-broken")
-        first = await fresh.do(killed)
-        assert await fresh.do(ask) is not first
+        first = await fresh.submit(killed)
+        assert await fresh.submit(ask) is not first
         monkeypatch.setattr(worker, "LINGER_SECONDS", 0)
-        await fresh.do(ask)
+        await fresh.submit(ask)
 
     run(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,12 +11,16 @@ from typing import Any, TypeVar
 
 from tests.fake.service import Service, Stats
 from waldur_chat.conf import ProviderSpec, Settings
-from waldur_chat.engine.keeping import Recorder
+from waldur_chat.engine.event_log import EventLog
+from waldur_chat.engine.lifecycle import Lifecycle
 from waldur_chat.engine.turn import Turn
-from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent
+from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent, StoredMessages, Terminal, Usage
 from waldur_chat.messages import Message, Prompt
 from waldur_chat.providers.base import Provider
+from waldur_chat.record import Caller, TurnRecord
+from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.testing import Script
+from waldur_chat.turns.lifecycle import TurnLifecycle
 
 T = TypeVar("T")
 
@@ -102,14 +106,53 @@ def begin(script: Script, **settings: Any) -> Turn:
 
 def begin_with(*chain: ProviderSpec, **settings: Any) -> Turn:
     """See begin(); the first of these providers is asked, and each other one when the one before it fails."""
-    turn = Turn(settings_with(*chain, **settings), PROMPT)
+    turn = unrecorded(settings_with(*chain, **settings))
     turn.start(asyncio.get_running_loop())
     return turn
 
 
-def turn_of(script: Script, recorder: Recorder | None = None) -> Turn:
+def turn_of(script: Script, lifecycle: Lifecycle | None = None) -> Turn:
     """A turn that has not begun."""
-    return Turn(settings_with(scripted_spec(script)), PROMPT, recorder=recorder)
+    settings = settings_with(scripted_spec(script))
+    return Turn(settings, PROMPT, lifecycle) if lifecycle else unrecorded(settings)
+
+
+def unrecorded(settings: Settings, caller: Caller | None = None) -> Turn:
+    """A turn that leaves nothing behind."""
+    return Turn(settings, PROMPT, TurnLifecycle(settings, caller or Caller(), StartedTurn(turn="", messages=())))
+
+
+class FakeLifecycle:
+    """Records a turn in lists."""
+
+    is_recorded = True
+
+    def __init__(self, *, takes: float = 0, max_output_tokens: int | None = None) -> None:
+        self.record = TurnRecord(turn="1" * 32, thread="7" * 32, request_id="", user_id="")
+        self.max_output_tokens = max_output_tokens
+        self.told: list[str] = []
+        self.kept: list[tuple[str, Terminal]] = []
+        self._takes = takes
+
+    def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
+        self.told.append("begin")
+        self._log = log
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        yield
+
+    def answer(self) -> None:
+        self.told.append("answer")
+
+    async def finish(self, terminal: Terminal) -> StoredMessages | None:
+        self.told.append("finish")
+        await asyncio.sleep(self._takes)
+        self.kept.append((self._log.text.since(0), terminal))
+        return StoredMessages(question="2" * 32, answer="3" * 32)
+
+    def report(self, terminal: Terminal) -> None:
+        self.told.append("report")
 
 
 def settings_with(*chain: ProviderSpec, **settings: Any) -> Settings:

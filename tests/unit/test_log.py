@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run
-from waldur_chat.engine.event_log import FRESH_PIECES, Log, LogReader, TextBuffer
+from waldur_chat.engine.event_log import EventLog, LogReader
+from waldur_chat.engine.text_buffer import FRESH_PIECES, TextBuffer
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")
 END = Cancelled(usage=None)
 
 
-def log_of(*events: Event) -> Log:
-    log = Log()
+def log_of(*events: Event) -> EventLog:
+    log = EventLog()
     for event in events:
         log.add(event)
     return log
@@ -68,7 +69,7 @@ def test_peeking_takes_nothing() -> None:
 
 def test_all_readers_are_woken_by_what_comes() -> None:
     async def main() -> None:
-        log = Log()
+        log = EventLog()
         readers = [LogReader(log), LogReader(log)]
         waiting = [asyncio.ensure_future(reader.wait()) for reader in readers]
         await asyncio.sleep(0)
@@ -81,7 +82,7 @@ def test_all_readers_are_woken_by_what_comes() -> None:
 
 def test_a_reader_waits_no_longer_than_he_wants() -> None:
     async def main() -> None:
-        reader = LogReader(Log())
+        reader = LogReader(EventLog())
         await reader.wait(0.01)
         assert reader.take() == []
 
@@ -89,7 +90,7 @@ def test_a_reader_waits_no_longer_than_he_wants() -> None:
 
 
 def test_a_reader_who_has_left_counts_no_more() -> None:
-    log = Log()
+    log = EventLog()
     readers = [LogReader(log), LogReader(log)]
     readers[0].close()
     readers[0].close()
@@ -98,9 +99,9 @@ def test_a_reader_who_has_left_counts_no_more() -> None:
 
 def test_a_patient_reader_is_woken_by_the_end() -> None:
     async def main() -> None:
-        log = Log()
+        log = EventLog()
         patient, other = LogReader(log), LogReader(log)
-        patient.want_whole()
+        patient.wants_whole = True
         waits = [asyncio.ensure_future(reader.wait()) for reader in (patient, other)]
         await asyncio.sleep(0)
         log.add(Delta(text="a"))

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from django.dispatch import Signal
 
-from tests.unit.aio import PROMPT, begin, everything, run, scripted_spec, settings_with, until
+from tests.unit.aio import PROMPT, begin, everything, run, scripted_spec, settings_with, unrecorded, until
 from waldur_chat import signals
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.events import Terminal, Usage
+from waldur_chat.events import Usage
 from waldur_chat.record import Caller, TurnRecord
+from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.testing import Script, Step
+from waldur_chat.turns.lifecycle import TurnLifecycle
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
 
@@ -28,7 +30,7 @@ def logged(caplog: pytest.LogCaptureFixture, *steps: Step, stop: bool = False, *
 
     async def main() -> None:
         caller = Caller(user_id="7", request_id="r-1")
-        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, caller)
+        turn = unrecorded(settings_with(scripted_spec(Script(steps=steps)), **settings), caller)
         turn.start(asyncio.get_running_loop())
         if stop:
             await turn.first()
@@ -51,23 +53,6 @@ def test_a_whole_answer_has_its_record(caplog: pytest.LogCaptureFixture) -> None
     assert f"turn={record.turn} request_id=r-1 user_id=7 provider=default status=finished" in record.getMessage()
 
 
-class Kept:
-    """Keeps nothing of a turn; it belongs to a conversation all the same."""
-
-    turn = "ab"
-    thread = "cd"
-    max_output_tokens = None
-
-    def start(self, turn: Turn) -> None:
-        """See Recorder.start()."""
-
-    def answer(self, turn: Turn) -> None:
-        """See Recorder.answer()."""
-
-    async def end(self, turn: Turn, terminal: Terminal) -> None:
-        """See Recorder.end()."""
-
-
 def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> None:
     threads: list[str] = []
 
@@ -75,7 +60,9 @@ def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> 
         threads.append(turn.thread)
 
     async def main() -> None:
-        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, recorder=Kept())
+        settings = settings_with(scripted_spec(Script(steps=["a"])))
+        started = StartedTurn(turn="", thread="cd", messages=())
+        turn = Turn(settings, PROMPT, TurnLifecycle(settings, Caller(), started))
         turn.start(asyncio.get_running_loop())
         await everything(turn)
         await until(lambda: len(threads) == 2)
@@ -85,7 +72,7 @@ def test_a_turn_of_a_conversation_names_it(caplog: pytest.LogCaptureFixture) -> 
         run(main())
     record: Any = next(one for one in caplog.records if one.name == "waldur_chat.turns")
     assert ([record.thread_uuid], threads) == (["cd"], ["cd", "cd"])
-    assert "turn=ab thread_uuid=cd provider=default" in record.getMessage()
+    assert " thread_uuid=cd provider=default" in record.getMessage()
 
 
 def test_a_turn_of_no_conversation_names_none(caplog: pytest.LogCaptureFixture) -> None:

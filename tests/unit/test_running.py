@@ -12,8 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.unit.aio import begin, everything, run, turn_of, until
-from tests.unit.test_turn import FakeKeeper
+from tests.unit.aio import FakeLifecycle, begin, everything, run, turn_of, until
 from waldur_chat import chat
 from waldur_chat.engine import running_turns
 from waldur_chat.errors import ServerStopping
@@ -104,17 +103,17 @@ def test_a_server_that_can_waits_for_a_turn_that_nobody_reads(server: Server, is
     vars(server)["server_state"] = SimpleNamespace(tasks=held)
 
     async def main() -> None:
-        recorder = FakeKeeper(takes=0.1)
-        turn = turn_of(Script(steps=["a", 0.1, "b"]), recorder)
+        lifecycle = FakeLifecycle(takes=0.1)
+        turn = turn_of(Script(steps=["a", 0.1, "b"]), lifecycle)
         turn.start(asyncio.get_running_loop())
         await turn.first()
         if is_being_kept:
-            await until(lambda: "end" in recorder.told)
+            await until(lambda: "finish" in lifecycle.told)
         assert not held, "its reader is waited for"
         turn.close()
         await until(lambda: held)
         await until(lambda: not held)
-        assert [text for text, _ in recorder.kept] == ["ab"]
+        assert [text for text, _ in lifecycle.kept] == ["ab"]
 
     run(main())
 
@@ -131,13 +130,13 @@ def test_a_process_that_has_stopped_waits_for_the_turns_of_its_background_loop(s
     server.alive = False
     one = BackgroundLoop()
     atexit.unregister(one.stop)
-    recorder = FakeKeeper()
-    turn = turn_of(Script(steps=["a", 0.3, "b"]), recorder)
+    lifecycle = FakeLifecycle()
+    turn = turn_of(Script(steps=["a", 0.3, "b"]), lifecycle)
     turn.start(one.loop)
     asyncio.run_coroutine_threadsafe(turn.first(), one.loop).result(10)
     turn.close()
     one.stop()
-    assert [text for text, _ in recorder.kept] == ["ab"]
+    assert [text for text, _ in lifecycle.kept] == ["ab"]
 
 
 def test_a_loop_without_turns_is_forgotten(server: Server) -> None:

@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.unit.aio import PROMPT, begin, begin_with, everything, run, scripted_spec, settings_with, turn_of, until
+from tests.unit.aio import (
+    PROMPT,
+    FakeLifecycle,
+    begin,
+    begin_with,
+    everything,
+    run,
+    scripted_spec,
+    settings_with,
+    turn_of,
+    unrecorded,
+    until,
+)
 from waldur_chat.conf import ProviderSpec
-from waldur_chat.engine.channel import CAPACITY
-from waldur_chat.engine.keeping import Recorder
+from waldur_chat.engine.event_log import CAPACITY
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     AnswerTooLong,
@@ -400,52 +411,23 @@ def test_a_turn_for_which_there_is_no_room_says_so() -> None:
 
 
 def test_a_turn_runs_within_its_seats_and_ends_after_it_gave_them_back() -> None:
-    @asynccontextmanager
-    async def slots(turn: Turn) -> AsyncIterator[None]:
-        told.append("taken")
-        yield
-        told.append(turn.record.status)
+    class WithSlots(FakeLifecycle):
+        @asynccontextmanager
+        async def room(self) -> AsyncIterator[None]:
+            self.told.append("taken")
+            yield
+            self.told.append("given back")
 
-    async def main() -> None:
-        turn = Turn(settings_with(scripted_spec(Script(steps=["a"]))), PROMPT, slots=slots)
-        turn.start(asyncio.get_running_loop())
-        await everything(turn)
-        assert told == ["taken", "running"]
-
-    told: list[str] = []
-    run(main())
+    lifecycle = WithSlots()
+    kept(lifecycle, "a")
+    assert [one for one in lifecycle.told if one != "answer"] == ["begin", "taken", "given back", "finish", "report"]
 
 
-class FakeKeeper:
-    """Keeps a turn in lists."""
-
-    thread = "7" * 32
-
-    def __init__(self, *, takes: float = 0, max_output_tokens: int | None = None) -> None:
-        self.turn = "1" * 32
-        self.max_output_tokens = max_output_tokens
-        self.told: list[str] = []
-        self.kept: list[tuple[str, Terminal]] = []
-        self._takes = takes
-
-    def start(self, turn: Turn) -> None:
-        self.told.append("start")
-
-    def answer(self, turn: Turn) -> None:
-        self.told.append("answer")
-
-    async def end(self, turn: Turn, terminal: Terminal) -> StoredMessages | None:
-        self.told.append("end")
-        await asyncio.sleep(self._takes)
-        self.kept.append((turn.text, terminal))
-        return StoredMessages(question="2" * 32, answer="3" * 32)
-
-
-def kept(recorder: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
+def kept(lifecycle: FakeLifecycle, *steps: Step, **settings: Any) -> list[Event]:
     """What a turn tells that somebody keeps."""
 
     async def main() -> list[Event]:
-        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, recorder=recorder)
+        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, lifecycle)
         turn.start(asyncio.get_running_loop())
         return await everything(turn)
 
@@ -453,59 +435,58 @@ def kept(recorder: FakeKeeper, *steps: Step, **settings: Any) -> list[Event]:
 
 
 def test_a_turn_that_was_not_started_is_left_without_a_word() -> None:
-    turn = Turn(settings_with(scripted_spec(Script(steps=()))), PROMPT, recorder=FakeKeeper())
+    turn = Turn(settings_with(scripted_spec(Script(steps=()))), PROMPT, FakeLifecycle())
     assert turn.text_before_position() == ""
     turn.close()
-    assert turn.text == ""
 
 
 def test_a_turn_that_is_kept_has_the_ids_that_its_keeper_knows() -> None:
-    assert kept(FakeKeeper(), "a")[0] == Started(turn="1" * 32, thread="7" * 32)
+    assert kept(FakeLifecycle(), "a")[0] == Started(turn="1" * 32, thread="7" * 32)
 
 
 def test_a_keeper_is_told_when_a_turn_begins_and_is_answered_and_ends() -> None:
-    recorder = FakeKeeper()
-    kept(recorder, "a", "b")
-    assert recorder.told == ["start", "answer", "end"]
+    lifecycle = FakeLifecycle()
+    kept(lifecycle, "a", "b")
+    assert lifecycle.told == ["begin", "answer", "finish", "report"]
 
 
 def test_a_keeper_of_a_turn_that_fails_before_it_answers_is_told_of_no_answer() -> None:
-    recorder = FakeKeeper()
-    kept(recorder, ProviderBusy())
-    assert recorder.told == ["start", "end"]
+    lifecycle = FakeLifecycle()
+    kept(lifecycle, ProviderBusy())
+    assert lifecycle.told == ["begin", "finish", "report"]
 
 
 def test_the_reader_is_told_of_the_end_when_it_is_kept_and_where() -> None:
-    recorder = FakeKeeper(takes=0.05)
-    last = kept(recorder, "a", "b", USAGE)[-1]
-    assert recorder.kept == [("ab", Finished(reason="stop", usage=USAGE))]
+    lifecycle = FakeLifecycle(takes=0.05)
+    last = kept(lifecycle, "a", "b", USAGE)[-1]
+    assert lifecycle.kept == [("ab", Finished(reason="stop", usage=USAGE))]
     assert last == Finished(reason="stop", usage=USAGE, stored=StoredMessages(question="2" * 32, answer="3" * 32))
 
 
 def test_reasoning_is_not_kept() -> None:
-    recorder = FakeKeeper()
-    kept(recorder, Reasoning(text="Hm."), "a")
-    assert recorder.kept[0][0] == "a"
+    lifecycle = FakeLifecycle()
+    kept(lifecycle, Reasoning(text="Hm."), "a")
+    assert lifecycle.kept[0][0] == "a"
 
 
 def test_what_was_said_before_a_failure_is_kept() -> None:
-    recorder = FakeKeeper()
-    kept(recorder, "a", ProviderBusy())
-    text, terminal = recorder.kept[0]
+    lifecycle = FakeLifecycle()
+    kept(lifecycle, "a", ProviderBusy())
+    text, terminal = lifecycle.kept[0]
     assert text == "a"
     assert isinstance(terminal, Failed)
 
 
 def test_an_answer_that_reaches_what_was_promised_is_ended() -> None:
-    recorder = FakeKeeper(max_output_tokens=2)
-    assert [one for one in kept(recorder, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
+    lifecycle = FakeLifecycle(max_output_tokens=2)
+    assert [one for one in kept(lifecycle, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
         Delta(text="x" * 4 + "y" * 4),
         Finished(reason="length", usage=guessed(2), stored=StoredMessages(question="2" * 32, answer="3" * 32)),
     ]
 
 
 def test_an_answer_within_what_was_promised_is_whole() -> None:
-    last = kept(FakeKeeper(max_output_tokens=2), "x" * 4)[-1]
+    last = kept(FakeLifecycle(max_output_tokens=2), "x" * 4)[-1]
     assert isinstance(last, Finished)
     assert last.reason == "stop"
 
@@ -514,7 +495,7 @@ def test_a_turn_of_which_nobody_keeps_anything_holds_no_text() -> None:
     async def main() -> None:
         turn = begin(Script(steps=["a"]))
         await everything(turn)
-        assert turn.text == ""
+        assert turn.log.text.since(0) == ""
 
     run(main())
 
@@ -522,9 +503,9 @@ def test_a_turn_of_which_nobody_keeps_anything_holds_no_text() -> None:
 def test_a_turn_tells_what_it_has_used_so_far() -> None:
     async def main() -> None:
         turn = begin(Script(steps=["a", 30]))
-        assert turn.used() is None
+        assert turn._counter.total() is None
         await turn.first()
-        assert turn.used() == guessed(1)
+        assert turn._counter.total() == guessed(1)
         turn.cancel()
         await everything(turn)
 
@@ -594,11 +575,11 @@ def test_what_a_provider_raises_is_logged_without_its_words(caplog: pytest.LogCa
 
 def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     script = Script(steps=["a"])
-    turn_of(script).drop()
+    turn_of(script).discard()
     assert script.opened == 0
 
 
-@pytest.mark.parametrize("recorder", [FakeKeeper, lambda: None], ids=["kept", "not kept"])
+@pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "not recorded"])
 @pytest.mark.parametrize(
     ("steps", "settings", "cancel"),
     [
@@ -614,10 +595,11 @@ def test_a_turn_that_nobody_keeps_needs_no_end_when_it_is_dropped() -> None:
     ids=["answered", "refused", "broken", "cancelled", "cancelled at first", "silent", "slow", "long"],
 )
 def test_a_turn_that_has_ended_does_not_wait_for_the_collector(
-    steps: tuple[Step, ...], settings: dict[str, Any], cancel: bool, recorder: Callable[[], Recorder | None]
+    steps: tuple[Step, ...], settings: dict[str, Any], cancel: bool, is_recorded: bool
 ) -> None:
     async def ended() -> str:
-        turn = Turn(settings_with(scripted_spec(Script(steps=steps)), **settings), PROMPT, recorder=recorder())
+        given = settings_with(scripted_spec(Script(steps=steps)), **settings)
+        turn = Turn(given, PROMPT, FakeLifecycle()) if is_recorded else unrecorded(given)
         turn.start(asyncio.get_running_loop())
         if cancel:
             await asyncio.sleep(0.02)

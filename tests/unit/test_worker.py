@@ -22,15 +22,15 @@ worker = Worker("waldur-chat-test")
 
 def test_an_act_gives_what_it_returns() -> None:
     async def main() -> None:
-        assert await worker.do(lambda a, b: a + b, 1, 2) == 3
-        assert await worker.do(lambda: threading.current_thread().name) == "waldur-chat-test"
+        assert await worker.submit(lambda a, b: a + b, 1, 2) == 3
+        assert await worker.submit(lambda: threading.current_thread().name) == "waldur-chat-test"
 
     run(main())
 
 
 def test_an_act_raises_what_it_raises() -> None:
     async def main() -> None:
-        await worker.do(lambda: 1 / 0)
+        await worker.submit(lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         run(main())
@@ -44,7 +44,7 @@ def test_acts_follow_each_other_also_when_who_asked_has_gone() -> None:
         done.append(number)
 
     async def main() -> None:
-        first, second = worker.do(slowly, 1), worker.do(slowly, 2)
+        first, second = worker.submit(slowly, 1), worker.submit(slowly, 2)
         first.cancel()
         await second
         assert done == [1, 2]
@@ -60,7 +60,7 @@ def test_an_act_whose_loop_has_gone_is_done_too() -> None:
         done.set()
 
     async def main() -> None:
-        worker.do(act)
+        worker.submit(act)
 
     run(main())
     release.set()
@@ -70,7 +70,7 @@ def test_an_act_whose_loop_has_gone_is_done_too() -> None:
 
 
 async def _one() -> int:
-    return await worker.do(lambda: 1)
+    return await worker.submit(lambda: 1)
 
 
 def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +87,9 @@ def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.Monke
 
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
-        before = fresh.do(time.sleep, 0.02)
+        before = fresh.submit(time.sleep, 0.02)
         futures = [fresh.submit_batched(stand_still, number) for number in (1, 2)]
-        after = fresh.do(threading.current_thread)
+        after = fresh.submit(threading.current_thread)
         for late in futures:
             with pytest.raises(OperationalError, match="No answer in time"):
                 await late
@@ -97,7 +97,7 @@ def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.Monke
         await before
         assert await fresh.submit_batched(stand_still, 3) == 3
         release.set()
-        assert await fresh.do(threading.current_thread) is other
+        assert await fresh.submit(threading.current_thread) is other
 
     run(main())
 
@@ -110,7 +110,7 @@ def test_a_drain_waits_for_what_was_asked_for() -> None:
         done.append(1)
 
     async def main() -> None:
-        worker.do(slowly)
+        worker.submit(slowly)
 
     run(main())
     worker.drain()
@@ -121,7 +121,7 @@ def test_a_drain_does_not_wait_for_ever() -> None:
     release = threading.Event()
 
     async def main() -> None:
-        worker.do(release.wait)
+        worker.submit(release.wait)
 
     run(main())
     began = time.monotonic()
@@ -140,7 +140,7 @@ import asyncio, atexit, concurrent.futures.thread
 from waldur_chat.runtime.worker import MOST_TOGETHER, Worker
 atexit.register(lambda: asyncio.run(main()))
 async def main():
-    print(await Worker("w").do(lambda: "done"))
+    print(await Worker("w").submit(lambda: "done"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "done\n"
@@ -155,9 +155,9 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
 
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
-        before = fresh.do(release.wait)
+        before = fresh.submit(release.wait)
         futures = [fresh.submit_batched(double, number) for number in range(MOST_TOGETHER + 2)]
-        after = fresh.do(lambda: len(taken))
+        after = fresh.submit(lambda: len(taken))
         futures[1].cancel()
         release.set()
         assert await before
@@ -179,7 +179,7 @@ def test_what_fails_together_is_done_one_by_one() -> None:
 
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
-        fresh.do(release.wait)
+        fresh.submit(release.wait)
         futures = [fresh.submit_batched(invert, number) for number in (1, 0, 2)]
         release.set()
         one, failed, half = await asyncio.gather(*futures, return_exceptions=True)
@@ -203,7 +203,7 @@ def test_those_of_several_loops_are_done_together() -> None:
         return await future
 
     async def main() -> None:
-        held = fresh.do(release.wait)
+        held = fresh.submit(release.wait)
         others = [asyncio.create_task(asyncio.to_thread(asyncio.run, ask(number))) for number in (1, 2)]
         await asyncio.to_thread(asked.wait, 10)
         release.set()

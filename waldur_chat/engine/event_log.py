@@ -1,66 +1,33 @@
-"""The whole of one turn so far, for any number of readers on one event loop, who may come late and leave early.
+"""The events of one turn so far, for readers on one event loop.
 
-Nobody is waited for: what a reader has not taken yet, he takes in one piece later. A position is the number of
-characters of the answer before it, so that a reader who knows his gets exactly the rest, from the log as from the
-stored answer.
+A position is the number of characters of the answer before it, so that a reader who knows theirs gets exactly the
+rest, from the log as from the stored answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from waldur_chat.engine.text_buffer import TextBuffer
 from waldur_chat.engine.wakeup import ALREADY_SET, Wakeup
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
-FRESH_PIECES = 32
+CAPACITY = 32 * 1024
+"""Characters by which the writer of a turn that nobody records may be ahead of its reader."""
+
+EVENT_COST = 64
+"""What an event costs beside its text, in characters: many short ones are no cheaper than few long ones."""
 
 
-class TextBuffer:
-    """A text that grows. One thread adds, any thread reads.
+class EventLog:
+    """What one turn has told. Written and read on its event loop.
 
-    What comes is kept as it came, a few pieces of it, and then merged with what came before as that doubles: so there
-    are few pieces however long the text becomes, and none is copied often.
+    Without a capacity it keeps everything, for any number of readers, who may come late and leave early, and no writer
+    waits. With one it has one reader and keeps only the events that this reader has not taken: a slow reader costs no
+    memory, but the writer, who is to wait for `drained()`, waits while the reader is that many characters behind.
     """
 
-    def __init__(self) -> None:
-        self.length = 0
-        """Characters."""
-        self._fresh: list[str] = []
-        self._pieces: tuple[tuple[tuple[int, str], ...], int, list[str]] = ((), 0, self._fresh)
-        """Those that were merged; where the fresh ones begin, and they: in one, since others read at any moment."""
-
-    def add(self, text: str) -> None:
-        """Add to its end."""
-        self._fresh.append(text)
-        self.length += len(text)
-        if len(self._fresh) == FRESH_PIECES:
-            self._merge()
-
-    def since(self, position: int) -> str:
-        """All that comes after this many characters."""
-        merged, begin, fresh = self._pieces
-        text = "".join(fresh)
-        for start, before in reversed(merged):
-            if begin <= position:
-                break
-            begin, text = start, before + text
-        return text[position - begin :]
-
-    def _merge(self) -> None:
-        merged, start, fresh = self._pieces
-        text, kept = "".join(fresh), len(merged)
-        while kept and len(merged[kept - 1][1]) <= len(text):
-            kept -= 1
-            start, before = merged[kept]
-            text = before + text
-        self._fresh = []
-        self._pieces = ((*merged[:kept], (start, text)), self.length, self._fresh)
-
-
-class Log:
-    """What one turn has told. Written on its event loop."""
-
-    def __init__(self) -> None:
+    def __init__(self, capacity: int | None = None) -> None:
         self.started: Started | None = None
         self.text = TextBuffer()
         self.events = 0
@@ -73,14 +40,59 @@ class Log:
         self.waiters: set[Wakeup] = set()
         """Those that are woken by each event."""
         self.waiters_for_end: set[Wakeup] = set()
+        self.is_full = False
+        """Whether the reader is so far behind that the writer must wait."""
+        self.pending: list[Event] = []
+        """With a capacity, the events that were not taken yet."""
+        self._capacity = capacity
+        self._size = 0
+        self._writer = Wakeup()
+
+    @property
+    def keeps_everything(self) -> bool:
+        """Whether a reader who comes late still gets all of it."""
+        return self._capacity is None
 
     def end(self, terminal: Terminal) -> None:
-        """Add the last event."""
+        """Add the last event, full or not."""
         self.add(terminal)
+        for wakeup in self.waiters | self.waiters_for_end:
+            wakeup.close()
 
     def add(self, event: Event) -> None:
         """Add an event, and wake who waits."""
         self.events += 1
+        if isinstance(event, Terminal):
+            self.terminal = event
+        if self._capacity is None:
+            self._keep(event)
+        else:
+            self._hold(event, self._capacity)
+        if self.terminal or self.is_full:
+            self.wake()
+        else:
+            for wakeup in self.waiters:
+                wakeup.wake()
+
+    def wake(self) -> None:
+        """Let everybody look who waits."""
+        for wakeup in self.waiters | self.waiters_for_end:
+            wakeup.wake()
+
+    async def drained(self) -> None:
+        """Wait while the reader is too far behind."""
+        while self.is_full:
+            await self._writer.wait()
+
+    def take_pending(self) -> list[Event]:
+        """The events that the one reader has not taken, oldest first; the writer may go on."""
+        events, self.pending, self._size = self.pending, [], 0
+        if self.is_full:
+            self.is_full = False
+            self._writer.wake()
+        return events
+
+    def _keep(self, event: Event) -> None:
         match event:
             case Delta(text=text):
                 self.newest = (self.text.length, event)
@@ -89,39 +101,30 @@ class Log:
                 self.started = event
             case Reasoning(text=text):
                 self.reasoning.add(text)
-            case _:
-                self.terminal = event
-                for wakeup in self.waiters_for_end:
-                    wakeup.wake()
-        for wakeup in self.waiters:
-            wakeup.wake()
 
-    def wake(self) -> None:
-        """Let everybody look who waits."""
-        for wakeup in self.waiters | self.waiters_for_end:
-            wakeup.wake()
+    def _hold(self, event: Event, capacity: int) -> None:
+        self.pending.append(event)
+        if isinstance(event, (Delta, Reasoning)):
+            self._size += len(event.text) + EVENT_COST
+            self.is_full = self._size >= capacity
 
 
 class LogReader:
-    """One reader of a log, who has `position` characters already; the one that has more than all has the end too."""
+    """One reader of a log, who has `position` characters already. At a position beyond the end only that is told."""
 
-    def __init__(self, log: Log, position: int = 0) -> None:
+    def __init__(self, log: EventLog, position: int = 0) -> None:
         self.log = log
+        self.wants_whole = False
+        """Whether it waits for the end alone, and for a log that is full."""
         self._position = position
         self._thoughts = log.reasoning.length if position else 0
         self._is_told_of_start = False
         self._has_ended = False
         self._has_left = False
-        self.wants_whole = False
-        """See Channel.is_patient."""
         self._seen = -1
         """How many events there were when it took the last: without a further one there is no news."""
         self._wakeup = Wakeup()
         log.readers += 1
-
-    def want_whole(self) -> None:
-        """See Channel.want_whole()."""
-        self.wants_whole = True
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
         """Wait until there is something to take, at most `timeout` seconds."""
@@ -132,22 +135,25 @@ class LogReader:
 
     def peek(self) -> Event:
         """The first event that was not taken yet; there must be one."""
-        return self._news()[0]
+        return self._news()[0] if self.log.keeps_everything else self.log.pending[0]
 
     def take(self) -> list[Event]:
         """Everything that has come since; a terminal event is the last."""
         log = self.log
+        if not log.keeps_everything:
+            self._seen = log.events
+            return log.take_pending()
         position, newest = log.newest
         if log.events == self._seen + 1 and position == self._position:  # A word, as nearly always.
-            self._seen, self._position = log.events, log.text.length
-            return [newest]
-        events, self._seen = self._news(), log.events
-        self._is_told_of_start = log.started is not None
-        self._thoughts = log.reasoning.length
-        self._position = max(self._position, log.text.length)
-        self._has_ended = log.terminal is not None
-        if self._has_ended:
-            self._wakeup.close()
+            events: list[Event] = [newest]
+        else:
+            events = self._news()
+            self._is_told_of_start = log.started is not None
+            self._thoughts = log.reasoning.length
+            self._has_ended = log.terminal is not None
+            if self._has_ended:
+                self._wakeup.close()
+        self._seen, self._position = log.events, max(self._position, log.text.length)
         return events
 
     def close(self) -> None:
@@ -160,7 +166,7 @@ class LogReader:
 
     def _has_news(self) -> bool:
         log = self.log
-        return (
+        return bool(log.pending) or (
             log.text.length > self._position
             or (log.started is not None and not self._is_told_of_start)
             or log.reasoning.length > self._thoughts

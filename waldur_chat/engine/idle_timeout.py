@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from waldur_chat.engine.channel import Channel
+from waldur_chat.engine.event_log import EventLog
 
 
 class IdleTimeout:
@@ -15,13 +15,13 @@ class IdleTimeout:
     and the timer looks at it.
     """
 
-    __slots__ = ("_channel", "_loop", "_seconds", "_tell", "_timer", "heard_at")
+    __slots__ = ("_log", "_loop", "_seconds", "_tell", "_timer", "heard_at")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, channel: Channel, tell: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, seconds: float, log: EventLog, tell: Callable[[], None]
     ) -> None:
         self._loop = loop
-        self._channel = channel
+        self._log = log
         self._tell = tell
         self._begin(seconds)
 
@@ -40,7 +40,7 @@ class IdleTimeout:
         self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
-        left = self._seconds if self._channel.is_full else self.heard_at + self._seconds - self._loop.time()
+        left = self._seconds if self._log.is_full else self.heard_at + self._seconds - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
         else:

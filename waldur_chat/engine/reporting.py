@@ -74,4 +74,4 @@ def _send(signal: Signal, record: TurnRecord) -> None:
     """Give receivers the record as it is now; no turn waits for them."""
     if signal.has_listeners(TurnRecord):
         now = replace(record, attempts=[*record.attempts])
-        _worker.do(partial(signal.send_robust, sender=TurnRecord, turn=now))
+        _worker.submit(partial(signal.send_robust, sender=TurnRecord, turn=now))

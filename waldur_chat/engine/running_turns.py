@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from waldur_chat.engine.event_log import Log
+from waldur_chat.engine.event_log import EventLog
 from waldur_chat.runtime import shutdown
 from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.loop import call_at_exit
@@ -30,7 +30,7 @@ class Running(SupportsShutdown, Protocol):
     id: str
 
     @property
-    def log(self) -> Log | None: ...
+    def log(self) -> EventLog: ...
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...

@@ -8,38 +8,21 @@ loop ends and cancels its tasks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from uuid import uuid4
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine import reporting, running_turns
-from waldur_chat.engine.channel import Channel
-from waldur_chat.engine.event_log import Log, LogReader
+from waldur_chat.engine import running_turns
+from waldur_chat.engine.answer_writer import AnswerWriter
+from waldur_chat.engine.event_log import CAPACITY, EventLog, LogReader
+from waldur_chat.engine.event_source import EventSource
 from waldur_chat.engine.failover import Attempts, failure
 from waldur_chat.engine.idle_timeout import IdleTimeout
-from waldur_chat.engine.keeping import Recorder
-from waldur_chat.engine.limiter import limiter_of_process
+from waldur_chat.engine.lifecycle import Lifecycle
 from waldur_chat.engine.usage import UsageCounter
-from waldur_chat.engine.utf16 import SurrogateJoiner
-from waldur_chat.errors import AnswerTooLong, ChatError, ProviderSilent, ServerStopping, TurnCancelled, TurnTooLong
-from waldur_chat.events import (
-    Cancelled,
-    Delta,
-    Event,
-    Failed,
-    Finished,
-    ProviderEvent,
-    Reasoning,
-    Started,
-    Stopped,
-    Terminal,
-    Usage,
-)
+from waldur_chat.errors import ChatError, ProviderSilent, ServerStopping, TurnTooLong
+from waldur_chat.events import Cancelled, Failed, Finished, ProviderEvent, Stopped, Terminal
 from waldur_chat.messages import Prompt
-from waldur_chat.providers.gathering import wants_whole
-from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.runtime import shutdown
 from waldur_chat.runtime.loop import background_loop
 
@@ -49,86 +32,62 @@ TRAILING_SECONDS = 5.0
 CLOSING_SECONDS = 1.0
 """How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
 
-SHORTEST_SILENCE = 1.0
-"""What gathers before it is read is heard a little later: not where that could be taken for silence, in seconds."""
 
-Slots = Callable[["Turn"], AbstractAsyncContextManager[None]]
+class Turn(EventSource):
+    """One prompt, one answer, and its first reader.
 
-
-class Turn:
-    """One prompt, one answer, one reader.
-
-    `seats` gives a context in which the turn runs: what limits turns beyond this process. `keeper` keeps what the turn
-    leaves behind. `start()`, `cancel()` and `take_blocking()` are for any thread; everything else belongs to the turn's
-    event loop.
+    `start()`, `cancel()`, `close()`, `discard()` and `take_blocking()` are for any thread; everything else belongs to
+    the turn's event loop.
     """
 
     __slots__ = (  # There are thousands at once: without them each has a dict of 1.5 kB.
         "_attempts",
-        "_began_at",
-        "_channel",
         "_closing_timer",
         "_counter",
         "_idle_timeout",
-        "_joiner",
         "_leaving_timer",
-        "_length",
-        "_loop",
-        "_reason",
-        "_recorder",
+        "_lifecycle",
         "_recording",
         "_shutdown_timer",
-        "_sink",
-        "_slots",
-        "_source",
         "_stopping",
         "_task",
         "_terminal",
-        "id",
+        "_writer",
         "log",
-        "position",
         "record",
         "settings",
     )
 
-    def __init__(
-        self,
-        settings: Settings,
-        prompt: Prompt,
-        caller: Caller | None = None,
-        slots: Slots | None = None,
-        recorder: Recorder | None = None,
-    ) -> None:
-        caller = caller or Caller()
-        self.id = recorder.turn if recorder else uuid4().hex
-        self.position = 0
+    def __init__(self, settings: Settings, prompt: Prompt, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle.record.turn)
         self.settings = settings
-        self.record = TurnRecord(
-            turn=self.id,
-            user_id=caller.user_id,
-            thread=recorder.thread if recorder else "",
-            request_id=caller.request_id,
-        )
-        self._slots = slots
-        self._recorder = recorder
-        self._recording: asyncio.Task[None] | None = None
+        self.record = lifecycle.record
+        self.log = EventLog(capacity=None if lifecycle.is_recorded else CAPACITY)
+        self._reader: LogReader = LogReader(self.log)
+        self._lifecycle = lifecycle
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._counter)
-        self.log = Log() if recorder else None
-        self._channel = Channel()  # A log takes everything, and this is never full then.
-        self._sink: Log | Channel = self.log or self._channel
-        self._source: LogReader | Channel = LogReader(self.log) if self.log else self._channel
-        self._leaving_timer: asyncio.TimerHandle | None = None
-        self._joiner = SurrogateJoiner()
-        self._length = 0
-        self._reason = ""
+        self._writer = AnswerWriter(self.log, self._counter, settings.answer_max_length, lifecycle)
         self._terminal: Terminal | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Handle | None = None
+        self._recording: asyncio.Task[None] | None = None
+        self._idle_timeout: IdleTimeout | None = None
+        self._leaving_timer: asyncio.TimerHandle | None = None
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
-        self._idle_timeout: IdleTimeout | None = None
-        self._stopping: asyncio.Handle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
+
+    # The reader's side.
+
+    @property
+    def thread(self) -> str:
+        """The conversation; empty where there is none."""
+        return self.record.thread
+
+    @property
+    def ends_with_reader(self) -> bool:
+        """Whether it is stopped when its reader leaves: nobody can come back to a turn that has no conversation."""
+        return not self.thread
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on the loop."""
@@ -141,60 +100,36 @@ class Turn:
             with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
                 self._loop.call_soon_threadsafe(lambda: self._stop(self._cancelled()))
 
-    @property
-    def thread(self) -> str:
-        """See Source.thread."""
-        return self.record.thread
-
-    @property
-    def ends_with_reader(self) -> bool:
-        """See Source.ends_with_reader. Nobody can come back to a turn that has no conversation."""
-        return not self.thread
-
-    def text_before_position(self) -> str:
-        """See Source.had(). The first reader has nothing."""
-        return ""
-
     def close(self) -> None:
-        """See Source.close()."""
+        """The first reader has gone."""
         if self.ends_with_reader:
             self.cancel()
         elif self._loop is not None:
-            with suppress(RuntimeError):  # See cancel().
-                self._loop.call_soon_threadsafe(self._leave)
+            with suppress(RuntimeError):  # The loop is closed, see cancel().
+                self._loop.call_soon_threadsafe(self._first_reader_left)
 
-    def drop(self) -> None:
-        """See Source.drop(). What was written of it must have its end, like that of a turn whose reader leaves."""
-        if self._recorder:
+    def discard(self) -> None:
+        """Nobody will start it. What was written of it needs an end, like that of a turn whose reader leaves."""
+        if self._lifecycle.is_recorded:
             self.start(background_loop())
             self.close()
 
-    async def first(self) -> Event:
-        """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
-        await self._source.wait()
-        match event := self._source.peek():
-            case Failed(error=error):
-                raise error
-            case Cancelled():
-                raise TurnCancelled
-            case _:
-                return event
+    def text_before_position(self) -> str:
+        """Nothing: the first reader has no text yet."""
+        return ""
 
-    def want_whole(self) -> None:
-        """See Source.want_whole()."""
-        self._source.want_whole()
-
-    async def take(self, timeout: float | None = None) -> list[Event]:
-        """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last."""
-        await self._source.wait(timeout)
-        if self._channel.is_full and self._idle_timeout:  # The provider could say nothing until now.
+    async def _with_news(self, timeout: float | None) -> LogReader:
+        await self._reader.wait(timeout)
+        if self.log.is_full and self._idle_timeout:  # The provider could say nothing until now.
             self._idle_timeout.heard_at = self._running_loop.time()
-        return self._source.take()
+        return self._reader
 
-    def take_blocking(self, timeout: float | None = None) -> list[Event]:
-        """See take(); for threads other than that of the turn's event loop."""
-        assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
+    def reader_left(self) -> None:
+        """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
+        seconds = self.settings.finish_seconds
+        self._hold_if_left()
+        if seconds is not None and self._terminal is None and not self.log.readers and self._leaving_timer is None:
+            self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_left)
 
     def wind_down(self, stopping_for: float) -> None:
         """The server has been stopping for so many seconds: end when the time of grace is over."""
@@ -202,51 +137,22 @@ class Turn:
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
             self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
 
-    def _leave(self) -> None:
-        """The first reader has gone."""
-        assert isinstance(self._source, LogReader)  # See ends_with_reader.
-        self._source.close()
+    def _first_reader_left(self) -> None:
+        self._reader.close()
         self.reader_left()
 
-    def reader_left(self) -> None:
-        """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
-        seconds = self.settings.finish_seconds
-        self._hold_if_left()
-        if seconds is not None and self._terminal is None and not self._is_read() and self._leaving_timer is None:
-            self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_left)
-
     def _hold_if_left(self) -> None:
-        """Let the server wait, as it would for a reader: nobody else keeps it until the turn has ended and is kept."""
+        """Let the server wait, as it would for a reader: nobody else keeps it until the turn is recorded."""
         for task in (self._task, self._recording):
-            if task and not task.done() and not self._is_read():
+            if task and not task.done() and not self.log.readers:
                 shutdown.hold(task)
 
     def _stop_if_left(self) -> None:
         self._leaving_timer = None
-        if not self._is_read() and self._terminal is None:
+        if not self.log.readers and self._terminal is None:
             self._stop(self._cancelled())
 
-    def _is_read(self) -> bool:
-        return self.log is None or self.log.readers > 0
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that it runs on; None before it was started."""
-        return self._loop
-
-    @property
-    def text(self) -> str:
-        """What was answered so far; nothing where nobody keeps it."""
-        return self.log.text.since(0) if self.log else ""
-
-    def used(self) -> Usage | None:
-        """The tokens used so far, guessed where the provider has not told yet."""
-        return self._counter.total()
-
-    @property
-    def age(self) -> float:
-        """Seconds since it began."""
-        return self._running_loop.time() - self._began_at
+    # How it runs.
 
     @property
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -254,25 +160,14 @@ class Turn:
         return self._loop
 
     def _begin(self) -> None:
-        self._began_at = self._running_loop.time()
         self._task = self._running_loop.create_task(self._run())
-
-    def _stop(self, terminal: Terminal) -> None:
-        """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
-        assert self._task is not None
-        if self._terminal is None:
-            self._settle(terminal)
-            # Not before its first step: it would end without an event.
-            self._stopping = self._running_loop.call_soon(self._task.cancel)
 
     async def _run(self) -> None:
         running_turns.add(self, self._running_loop)
-        reporting.begin(self.record)
-        if self._recorder:
-            self._recorder.start(self)
+        self._lifecycle.begin(self.log, self._counter.total)
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
-            async with limiter_of_process().enter(self.record.user_id, self.settings), self._held_slots():
+            async with self._lifecycle.room():
                 self._settle(await self._answer())
         except ChatError as error:
             self._settle(self._failed(error))
@@ -282,92 +177,60 @@ class Turn:
             pass  # Told as an event. A task keeps its frames with it: the turn would wait for the collector.
         finally:
             running_turns.discard(self, self._running_loop)
-            for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
-                if timer:
-                    timer.cancel()
-            if self._idle_timeout:
-                self._idle_timeout.stop()
-                self._idle_timeout = None  # It points back: the turn would wait for the collector.
+            self._stop_timers(turn_timer)
             self._settle(self._cancelled())
             self._tell_when_recorded()
-
-    def _held_slots(self) -> AbstractAsyncContextManager[None]:
-        return self._slots(self) if self._slots else nullcontext()
 
     async def _answer(self) -> Finished:
         """Pass on what the provider says, until it has said everything."""
         clock = self._running_loop.time
         async with aclosing(await self._attempts.begin()) as answering:
-            idle_timeout = IdleTimeout(
-                self._running_loop, self.settings.silence_seconds, self._channel, self._stop_idle
-            )
-            self._idle_timeout = idle_timeout
-            wants_whole.set(self._source.wants_whole and self.settings.silence_seconds > SHORTEST_SILENCE)
+            idle = IdleTimeout(self._running_loop, self.settings.silence_seconds, self.log, self._stop_idle)
+            self._idle_timeout = idle
             for event in answering.first:
-                await self._channel.drained()
+                await self.log.drained()
                 self._pass_on(event)
-            idle_timeout.heard_at = clock()
+            idle.heard_at = clock()
             async for event in answering.rest:
-                if self._channel.is_full:
-                    await self._channel.drained()
+                if self.log.is_full:
+                    await self.log.drained()
                 self._pass_on(event)
-                idle_timeout.heard_at = clock()
-        self._put(Delta(text=self._joiner.flush()))
-        if self.record.first_event_seconds is None:
-            self._begin_answer()
+                idle.heard_at = clock()
+        self._writer.finish()
         return self._finished()
 
-    def _finished(self) -> Finished:
-        return Finished(reason=self._reason or "stop", usage=self._counter.total(complete=True))
-
     def _pass_on(self, event: ProviderEvent) -> None:
-        match event:
-            case Delta(text=text):
-                joined = self._joiner.feed(text)
-                self._put(event if joined is text else Delta(text=joined))
-            case Reasoning():
-                self._put(event)
-            case Usage():
-                self._counter.report(event)
-            case Stopped(reason=reason):
-                assert self._idle_timeout is not None  # Who speaks is listened to.
-                self._reason = reason
-                self._idle_timeout.shorten(TRAILING_SECONDS)
-
-    def _put(self, event: Delta | Reasoning) -> None:
         if self._terminal is not None:  # It was told to stop, and went on.
             assert self._stopping is not None
             self._stopping.cancel()  # See _stop(): not twice.
             raise asyncio.CancelledError
-        if event.text:
-            self._length += len(event.text)
-            if self._length > self.settings.answer_max_length:
-                raise AnswerTooLong
-            self._counter.add_output(event.text)
-            if self.record.first_event_seconds is None:
-                self._begin_answer()
-            self._sink.add(event)
-            if self._recorder and self._recorder.max_output_tokens is not None:
-                self._keep_within_promise(self._recorder.max_output_tokens)
-
-    def _begin_answer(self) -> None:
-        self.record.first_event_seconds = self.age
-        if self._recorder:
-            self._recorder.answer(self)
-        self._sink.add(Started(turn=self.id, thread=self.record.thread))
-
-    def _keep_within_promise(self, promised: int) -> None:
-        """End an answer that uses more than was reserved for it, where its provider has no limit of its own."""
-        if self._counter.output_tokens >= promised:
+        self._writer.write(event)
+        if isinstance(event, Stopped) and self._idle_timeout:
+            self._idle_timeout.shorten(TRAILING_SECONDS)
+        most = self._lifecycle.max_output_tokens
+        if most is not None and self._counter.output_tokens >= most:
             self._stop(Finished(reason="length", usage=self._counter.total()))
+
+    # How it ends.
+
+    def _stop(self, terminal: Terminal) -> None:
+        """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
+        assert self._task is not None
+        if self._terminal is None:
+            self._settle(terminal)
+            # Not before its first step: it would end without an event.
+            self._stopping = self._running_loop.call_soon(self._task.cancel)
 
     def _stop_idle(self) -> None:
         """The provider says nothing. One that has said why it stopped has said everything."""
-        self._stop(self._finished() if self._reason else self._failed(ProviderSilent()))
+        self._stop(self._finished() if self._writer.stop_reason else self._failed(ProviderSilent()))
 
     def _fail(self, error: ChatError) -> None:
         if self._terminal is None:
             self._stop(self._failed(error))
+
+    def _finished(self) -> Finished:
+        return Finished(reason=self._writer.stop_reason or "stop", usage=self._counter.total(complete=True))
 
     def _cancelled(self) -> Cancelled:
         return Cancelled(usage=self._counter.total())
@@ -382,13 +245,13 @@ class Turn:
         if self._terminal is None:
             self._terminal = terminal
             self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_recorded)
-            if self._recorder:
-                self._recording = self._running_loop.create_task(self._record_end(self._recorder, terminal))
+            if self._lifecycle.is_recorded:
+                self._recording = self._running_loop.create_task(self._record(terminal))
                 self._hold_if_left()
 
-    async def _record_end(self, recorder: Recorder, terminal: Terminal) -> None:
-        """Keep what the turn leaves behind, while its provider is being closed."""
-        self._terminal = replace(terminal, stored=await recorder.end(self, terminal))
+    async def _record(self, terminal: Terminal) -> None:
+        """Record what the turn leaves behind, while its provider is being closed."""
+        self._terminal = replace(terminal, stored=await self._lifecycle.finish(terminal))
 
     def _tell_when_recorded(self) -> None:
         assert self._closing_timer is not None
@@ -399,8 +262,16 @@ class Turn:
             self._recording.add_done_callback(lambda _: self._tell())
 
     def _tell(self) -> None:
-        """Tell how the turn ended: its reader and the log."""
+        """Tell how the turn ended: its readers and the operators."""
         assert self._terminal is not None
-        if self.record.status == "running":
-            self._sink.end(self._terminal)
-            reporting.end(self.record, self._terminal, self.age)
+        if self.log.terminal is None:
+            self.log.end(self._terminal)
+            self._lifecycle.report(self._terminal)
+
+    def _stop_timers(self, turn_timer: asyncio.TimerHandle) -> None:
+        for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
+            if timer:
+                timer.cancel()
+        if self._idle_timeout:
+            self._idle_timeout.stop()
+            self._idle_timeout = None  # It points back: the turn would wait for the collector.

@@ -50,7 +50,7 @@ class Worker:
         self._acts: SimpleQueue[Callable[[Run], None]] = SimpleQueue()
         self._waiting: deque[_Asked] = deque()
 
-    def do(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
+    def submit(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Ask for an act; await what it returns or raises, or an `OperationalError` where it stands still."""
         asked = _Asked(args)
         self._ready().put(partial(_do, lambda items: [act(*args) for args in items], [asked]))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from django.db import connections
 
-from waldur_chat.engine.event_log import Log
+from waldur_chat.engine.event_log import EventLog
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Delta, Failed, Finished, Terminal
 from waldur_chat.runtime.forked import PerProcess
@@ -25,7 +25,7 @@ from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns.notifier import ChangeNotifier
 from waldur_chat.turns.reaper import reaper_of_process
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("waldur_chat.lifecycle")
 
 SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 0.25
@@ -47,7 +47,7 @@ class RemoteTurn:
 
     replay: Replay
     loop: asyncio.AbstractEventLoop
-    log: Log = field(default_factory=Log)
+    log: EventLog = field(default_factory=EventLog)
     wanted: float = 0.0
     """When somebody last asked for it."""
     position: int = 0
@@ -71,7 +71,7 @@ class RemoteTurn:
         if text:
             self.log.add(Delta(text=text))
         if terminal:
-            self.log.add(terminal)
+            self.log.end(terminal)
 
 
 class RemoteTurnFollower:
@@ -83,7 +83,7 @@ class RemoteTurnFollower:
         self._thread = SupervisedThread("waldur-chat-follow", self._run, TIMEOUT_SECONDS)
         self._looked_for_abandoned = 0.0
 
-    def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> Log:
+    def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> EventLog:
         """The log of a running turn, as far as it is known; the rest comes, as long as somebody reads it."""
         with self._lock:
             found = self._followed.get((replay.turn, id(loop)))

@@ -1,8 +1,7 @@
-"""Looks after the stored turns of this process, in a thread that goes on for a while when there are none.
+"""The heartbeat of this process's recorded turns: one thread, which goes on for a while when there are none.
 
-Four times a second it writes what they have said since, all in one statement; twice a second it stops those that
-somebody asked to stop, in whatever process; from time to time it says in the store that all of them still run, and
-ends those of processes that died.
+Four times a second it flushes the text of all turns in one statement; twice a second it cancels those that somebody
+asked to stop, in whatever process; every 1.5 seconds it renews the leases, and lets the reaper look for expired ones.
 """
 
 from __future__ import annotations
@@ -10,20 +9,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connections
 
 from waldur_chat.engine import running_turns
-from waldur_chat.engine.event_log import Log
-from waldur_chat.engine.turn import Turn
+from waldur_chat.engine.event_log import EventLog
+from waldur_chat.events import Usage
+from waldur_chat.record import TurnRecord
 from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import leases, partials
 from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.turns.reaper import reaper_of_process
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("waldur_chat.lifecycle")
 
 FLUSH_SECONDS = 0.25
 LOOK_SECONDS = 0.5
@@ -35,25 +36,34 @@ LINGER_SECONDS = 600.0
 """How long a process looks for turns of others that died, after its own last turn."""
 
 
+def _no_usage() -> Usage | None:
+    return None
+
+
 @dataclass(slots=True, kw_only=True)
 class TrackedTurn:
-    """A turn; its row, and how much of it was written. Without a log nothing is: its title's turn, or its end waits."""
+    """What the heartbeat knows of a turn, and how many characters of it were flushed.
 
-    turn: Turn
-    log: Log | None
-    row: int
+    Without a log no text is flushed: its end is stored already, or waits for the database. Without a record only the
+    lease is renewed, as that of a turn which looks for a title.
+    """
+
+    record: TurnRecord | None = None
+    usage: Callable[[], Usage | None] = _no_usage
+    log: EventLog | None = None
+    row: int = 0
     flushed: int = 0
 
     def news(self) -> PartialOutput | None:
-        """What is to be written."""
+        """What is to be flushed."""
         text = self.log.text.since(self.flushed) if self.log else ""
         return PartialOutput(row=self.row, position=self.flushed, text=text) if text else None
 
-    def alive(self, turn_id: str) -> leases.LeaseUpdate:
-        """What is known of the turn; nothing is of one that looks for a title."""
-        if turn_id != self.turn.id:
+    def lease_update(self) -> leases.LeaseUpdate:
+        """What is stored with the renewed lease."""
+        if self.record is None:
             return leases.LeaseUpdate()
-        return leases.LeaseUpdate(model=self.turn.record.model, usage=self.turn.used() if self.log is None else None)
+        return leases.LeaseUpdate(model=self.record.model, usage=self.usage() if self.log is None else None)
 
 
 class Heartbeat:
@@ -141,7 +151,7 @@ class Heartbeat:
 
     def _renew(self, ours: dict[str, TrackedTurn]) -> None:
         """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
-        leases.renew({turn_id: one.alive(turn_id) for turn_id, one in ours.items()})
+        leases.renew({turn_id: one.lease_update() for turn_id, one in ours.items()})
         now = time.monotonic()
         if self._fails:
             self._fails, self.back_at = False, now

@@ -10,7 +10,7 @@ from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import finish
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("waldur_chat.lifecycle")
 
 TIMEOUT_SECONDS = 60.0
 """There may be hundreds of them."""

@@ -1,7 +1,4 @@
-"""Somebody who comes to a turn that has begun before: in this process, in another one, or long ago.
-
-He is served like the first reader of a turn: first event, then all events, whole or from a position on.
-"""
+"""Subscriptions to turns that have begun before: in this process, in another one, or long ago."""
 
 from __future__ import annotations
 
@@ -9,70 +6,53 @@ import asyncio
 from contextlib import suppress
 
 from waldur_chat.engine import running_turns
-from waldur_chat.engine.event_log import Log, LogReader
-from waldur_chat.errors import ServerStopping, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed
+from waldur_chat.engine.event_log import EventLog, LogReader
+from waldur_chat.engine.event_source import EventSource
+from waldur_chat.errors import ServerStopping
+from waldur_chat.events import Cancelled, Delta, Failed
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns.follower import follower_of_process
 
 
-class TurnSubscription:
-    """One reader of a turn, who has `position` characters of it already."""
+class TurnSubscription(EventSource):
+    """One more reader of a turn, who has `position` characters of it already.
 
-    ends_with_reader = False
+    It is served like the first reader: first event, then all events, whole or from the position on.
+    """
 
     def __init__(self, replay: Replay, position: int = 0) -> None:
-        self.id = replay.turn
-        self.thread = replay.started.thread
-        self.position = position
+        super().__init__(replay.turn, position)
         self._replay = replay
-        self._reader: LogReader | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: running_turns.Running | None = None
         self._is_sent_away = False
-        self._wants_whole = False
+
+    @property
+    def thread(self) -> str:
+        """The conversation."""
+        return self._replay.started.thread
+
+    @property
+    def ends_with_reader(self) -> bool:
+        """False: the turn has a conversation."""
+        return False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to read, on this loop."""
         self._loop = loop
 
-    def drop(self) -> None:
-        """See Source.drop()."""
-
-    async def first(self) -> Event:
-        """See Source.first()."""
-        reader = await self._news()
-        match event := reader.peek():
-            case Failed(error=error):
-                raise error
-            case Cancelled():
-                raise TurnCancelled
-            case _:
-                return event
-
-    def want_whole(self) -> None:
-        """See Source.want_whole()."""
-        self._wants_whole = True
-
-    async def take(self, timeout: float | None = None) -> list[Event]:
-        """See Source.take()."""
-        return (await self._news(timeout)).take()
-
-    def take_blocking(self, timeout: float | None = None) -> list[Event]:
-        """See Source.take_blocking()."""
-        assert self._loop
-        return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
-
-    def text_before_position(self) -> str:
-        """See Source.text_before_position()."""
-        assert self._reader
-        return self._reader.log.text.since(0)[: self.position]
+    def discard(self) -> None:
+        """Do nothing: the turn does not depend on this reader."""
 
     def close(self) -> None:
-        """See Source.close()."""
+        """The reader has gone."""
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop is closed.
                 self._loop.call_soon_threadsafe(self._leave, self._loop)
+
+    def text_before_position(self) -> str:
+        """The text that the reader has already."""
+        assert self._reader
+        return self._reader.log.text.since(0)[: self.position]
 
     def wind_down(self, stopping_for: float) -> None:
         """The server is stopping: the turn goes on in another process, and so can its reader, at once."""
@@ -80,7 +60,7 @@ class TurnSubscription:
         if self._reader:
             self._reader.log.wake()
 
-    async def _news(self, timeout: float | None = None) -> LogReader:
+    async def _with_news(self, timeout: float | None) -> LogReader:
         reader = self._reader = self._reader or self._begin()
         if not self._is_sent_away:
             await reader.wait(timeout)
@@ -90,9 +70,8 @@ class TurnSubscription:
 
     def _begin(self) -> LogReader:
         assert self._loop
-        reader = LogReader(self._log(self._loop), self.position)
-        if self._wants_whole:
-            reader.want_whole()
+        reader = LogReader(self._find_log(self._loop), self.position)
+        reader.wants_whole = self._wants_whole
         return reader
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -102,18 +81,23 @@ class TurnSubscription:
         if self._turn:
             self._turn.reader_left()
 
-    def _log(self, loop: asyncio.AbstractEventLoop) -> Log:
+    def _find_log(self, loop: asyncio.AbstractEventLoop) -> EventLog:
+        """That of the turn where it runs on this loop; a copy that follows it; or one made of what is stored."""
         turn = running_turns.find(self.id)
-        if turn and turn.log and turn.loop is loop:
+        if turn and turn.log.keeps_everything and turn.loop is loop:
             self._turn = turn
             return turn.log
         if self._replay.terminal is None:
             running_turns.add_subscription(self, loop)
             return follower_of_process().follow(self._replay, loop)
-        log = Log()
-        if self._replay.text or not isinstance(self._replay.terminal, (Failed, Cancelled)):
+        return self._stored_log()
+
+    def _stored_log(self) -> EventLog:
+        log, terminal = EventLog(), self._replay.terminal
+        assert terminal
+        if self._replay.text or not isinstance(terminal, (Failed, Cancelled)):
             log.add(self._replay.started)
         if self._replay.text:
             log.add(Delta(text=self._replay.text))
-        log.add(self._replay.terminal)
+        log.end(terminal)
         return log

@@ -19,8 +19,12 @@ from waldur_chat.events import Delta, ProviderEvent, Reasoning, Usage
 from waldur_chat.messages import Message, Prompt
 from waldur_chat.models.conversations import NAME_MAX_LENGTH
 from waldur_chat.record import TurnRecord
+from waldur_chat.store.turns.begin import StartedTurn
+from waldur_chat.store.turns.finish import NOTHING, TurnOutcome
+from waldur_chat.turns.heartbeat import TrackedTurn, heartbeat_of_process
+from waldur_chat.turns.recorder import record, run_in_background
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("waldur_chat.lifecycle")
 
 OUTPUT_TOKENS = 256
 """Room for a title, and for a model that thinks a little first."""
@@ -89,6 +93,42 @@ async def ask(question: str, settings: Settings, request_id: str) -> Title:
     finally:
         task.cancel()
     return asking.title()
+
+
+class TitleSearch:
+    """Finds the title of a conversation beside its first answer, and records the turn that looks for it."""
+
+    def __init__(self, started: StartedTurn, settings: Settings, request_id: str) -> None:
+        self._started = started
+        self._settings = settings
+        self._request_id = request_id
+        self._task: asyncio.Task[None] | None = None
+
+    def reserve(self) -> None:
+        """Keep the lease of its turn, whose tokens are reserved."""
+        heartbeat_of_process().add(self._started.title_turn, TrackedTurn())
+
+    def start(self) -> None:
+        """Ask for it; it may take longer than the answer."""
+        self._task = run_in_background(self._find())
+
+    async def skip_unless_started(self) -> None:
+        """The answer has ended: without a beginning of it nobody asks for a title."""
+        if self._task is None:
+            await self._record(Title(text="", model="", usage=None))
+
+    async def _find(self) -> None:
+        question = self._started.messages[-1].text
+        title = Title(text="", model="", usage=None)
+        try:
+            title = await ask(question, self._settings, self._request_id)
+        finally:
+            await self._record(replace(title, text=title.text or first_words(question)))
+
+    async def _record(self, title: Title) -> None:
+        heartbeat_of_process().discard(self._started.title_turn)
+        outcome = TurnOutcome(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
+        await record(self._started.title_turn, outcome, TrackedTurn())
 
 
 class _Asking:

@@ -28,8 +28,8 @@ from waldur_chat.api.responses.disconnect import has_hung_up
 from waldur_chat.api.responses.stream_body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
-from waldur_chat.engine.event_log import TextBuffer
-from waldur_chat.engine.event_source import Source
+from waldur_chat.engine.event_source import EventSource
+from waldur_chat.engine.text_buffer import TextBuffer
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
 from waldur_chat.runtime.loop import background_loop
@@ -45,18 +45,18 @@ class ResponseMode(ABC, Generic[T]):
     """What a request wants of its turn."""
 
     @abstractmethod
-    async def reach(self, source: Source) -> T:
+    async def reach(self, source: EventSource) -> T:
         """Wait, on the turn's event loop, for what decides the status. Raises the turn's `ChatError`."""
 
     @abstractmethod
-    def respond(self, request: HttpRequest, source: Source, reached: T) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: EventSource, reached: T) -> HttpResponseBase:
         """The response, in the colour of the server that carries the request."""
 
 
 class JsonAnswer(ResponseMode[Answer]):
     """The answer as one JSON string, when it is complete."""
 
-    async def reach(self, source: Source) -> Answer:
+    async def reach(self, source: EventSource) -> Answer:
         """See ResponseMode.reach()."""
         text = TextBuffer()
         source.want_whole()
@@ -66,7 +66,7 @@ class JsonAnswer(ResponseMode[Answer]):
             if ended(events):
                 return collect([Delta(text=text.since(0)), events[-1]])
 
-    def respond(self, request: HttpRequest, source: Source, reached: Answer) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: EventSource, reached: Answer) -> HttpResponseBase:
         """See ResponseMode.respond()."""
         return Response(reached.text)
 
@@ -78,11 +78,11 @@ class EventStream(ResponseMode[None]):
         self._encoder = encoder(partial(_translate, get_language()))
         self._settings = settings
 
-    async def reach(self, source: Source) -> None:
+    async def reach(self, source: EventSource) -> None:
         """See ResponseMode.reach()."""
         await source.first()
 
-    def respond(self, request: HttpRequest, source: Source, reached: None) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, source: EventSource, reached: None) -> HttpResponseBase:
         """See ResponseMode.respond()."""
         body: AsyncBody | SyncBody
         if isinstance(request, ASGIRequest):
@@ -95,7 +95,7 @@ class EventStream(ResponseMode[None]):
 class ResumedStream(EventStream):
     """An answer that somebody has come back to: there is a turn, so the response begins at once."""
 
-    async def reach(self, source: Source) -> None:
+    async def reach(self, source: EventSource) -> None:
         """See ResponseMode.reach()."""
 
 
@@ -107,7 +107,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
     template_name = None
     _is_dropped = False
 
-    def __init__(self, view: APIView, source: Source, mode: ResponseMode[T]) -> None:
+    def __init__(self, view: APIView, source: EventSource, mode: ResponseMode[T]) -> None:
         super().__init__()
         self.view = view
         self.source = source
@@ -118,7 +118,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
     def __del__(self) -> None:
         """A client may leave while the view still writes his question: then Django drops this without a word."""
         if self._is_dropped:
-            self.source.drop()
+            self.source.discard()
 
     def render(self) -> HttpResponseBase:
         """The response that takes this one's place."""
@@ -210,7 +210,7 @@ def _look_at(reaching: asyncio.Task[Any]) -> None:
         reaching.exception()
 
 
-def deferred(view: APIView, source: Source, mode: ResponseMode[Any]) -> HttpResponse:
+def deferred(view: APIView, source: EventSource, mode: ResponseMode[Any]) -> HttpResponse:
     """A response that is not known yet, in the colour of the server that carries the view's request."""
     colour = AsyncDeferredResponse if isinstance(view.request._request, ASGIRequest) else DeferredResponse
     return colour(view, source, mode)

@@ -16,7 +16,7 @@ from waldur_chat.api.idle import give_back_thread
 from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
-from waldur_chat.engine.event_source import Source
+from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Delta, Event, Reasoning
 from waldur_chat.wire.base import Encoder
@@ -28,8 +28,8 @@ POLL_SECONDS = 1.0
 class Body:
     """What both colours do: encode, and end the turn."""
 
-    def __init__(self, source: Source, encoder: Encoder, settings: Settings) -> None:
-        self.source: Source | None = source
+    def __init__(self, source: EventSource, encoder: Encoder, settings: Settings) -> None:
+        self.source: EventSource | None = source
         """None once it has said everything: Django leaves a body to the garbage collector, and with it the answer."""
         self.encoder = encoder
         self.settings = settings
@@ -104,7 +104,9 @@ class AsyncBody(Body):
 class SyncBody(Body):
     """Iterated in a thread. `has_hung_up` tells whether the client is known to have gone."""
 
-    def __init__(self, source: Source, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]) -> None:
+    def __init__(
+        self, source: EventSource, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]
+    ) -> None:
         super().__init__(source, encoder, settings)
         self._has_hung_up = has_hung_up
 

@@ -19,7 +19,7 @@ from waldur_chat.api.request.throttles import ChatRateThrottle, TokenBudget, Tur
 from waldur_chat.api.responses.deferred import DeferredResponse, EventStream, JsonAnswer, ResumedStream, deferred
 from waldur_chat.api.serializers.chat import ChatInvokeSerializer, ChatRequestSerializer
 from waldur_chat.api.views.base import ChatAPIViewSet
-from waldur_chat.engine.event_source import Source
+from waldur_chat.engine.event_source import EventSource
 from waldur_chat.messages import Question
 from waldur_chat.record import Caller
 
@@ -91,14 +91,14 @@ class ChatViewSet(ChatAPIViewSet):
             return HttpResponse(status=204)
         return deferred(self, source, ResumedStream(encoder, self.chat_settings))
 
-    def _source(self, question: Question) -> Source:
+    def _source(self, question: Question) -> EventSource:
         """The turn of this question, or that of the same request before; one of the doctor's leaves nothing behind."""
         caller = Caller(user_id=str(self.request.user.pk), request_id=self.request_id)
         user = None if doctor_probe.HEADER in self.request.headers else self.request.user
         key = resume.idempotency_key(self.request)
         return self._noted(chat.open_turn(question, self.chat_settings, caller, user, key))
 
-    def _noted(self, source: Source) -> Source:
+    def _noted(self, source: EventSource) -> EventSource:
         """The same, once noted what the head will name."""
         fields = {TURN_HEADER: source.id, THREAD_HEADER: source.thread}
         self._named = {name: value for name, value in fields.items() if value}

@@ -53,7 +53,7 @@ class SystemPromptText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class IdempotencyInfo:
     """Its Idempotency-Key, None where it has none, and what tells it from other requests.
 
     `session` is the row of the user's conversations, where it is known.
@@ -83,14 +83,14 @@ class StartedTurn:
     messages: tuple[Said, ...]
 
 
-def begin(
+def begin_stored(
     user: Any,
     question: Question,
     settings: Settings,
     promise: Reservation,
     limited: Sequence[accounts.Account],
     told: SystemPromptText,
-    request: Request,
+    request: IdempotencyInfo,
 ) -> StartedTurn:
     """Write the question and its turn, in a new conversation or in one of the user's own.
 
