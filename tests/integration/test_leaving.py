@@ -166,7 +166,7 @@ class TestStored:
         settings.WALDUR_CHAT = {"STORAGE": True}
         with scripted("Hello"):
             chat.invoke("Hi", user=user)
-        TurnSubscription(replays.of_user(user, Turn.objects.get().uuid)).drop()
+        TurnSubscription(replays.of_user(user, Turn.objects.get().uuid)).discard()
         assert Turn.objects.get().status == "finished"
 
     def test_it_is_stopped_at_once_where_the_site_wants_that(self, settings: Any, authorization: Any) -> None:
