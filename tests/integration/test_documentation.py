@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from waldur_chat import chat, errors
-from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 from waldur_chat.conf import NAMES
+from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,9 @@ from constance import settings as constance
 from constance.backends.memory import MemoryBackend
 from django.test import modify_settings
 
-from waldur_chat import conf, constance_settings, registry
+from waldur_chat import conf, registry
 from waldur_chat.conf import OFFLINE, OPENAI, ProviderSpec
+from waldur_chat.conf import constance as host_constance
 from waldur_chat.providers.langserve import LangServeProvider
 
 LANGSERVE = f"{LangServeProvider.__module__}.{LangServeProvider.__name__}"
@@ -65,23 +66,23 @@ def spec() -> ProviderSpec:
 
 
 def test_a_host_without_constance_has_no_values() -> None:
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
 
 
 def test_a_host_that_only_names_values_has_none(settings: Any) -> None:
     settings.CONSTANCE_CONFIG = {name: (value, "") for name, value in OF_2025.items()}
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
 
 
 def test_a_host_of_another_kind_has_none(host: Host) -> None:
     host({"SITE_NAME": "Waldur"})
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
     assert spec().backend == OFFLINE
 
 
 def test_a_host_may_have_some_of_the_names(host: Host) -> None:
     host({"AI_ASSISTANT_ENABLED_ROLES": "staff"})
-    assert constance_settings.read() == {"ENABLED_ROLES": "staff"}
+    assert host_constance.read() == {"ENABLED_ROLES": "staff"}
     assert spec().backend == OFFLINE
 
 
@@ -198,7 +199,7 @@ def test_a_number_that_was_not_given_is_ours(host: Host) -> None:
 
 def test_keeping_for_no_days_is_keeping_for_ever(host: Host) -> None:
     host(LIMITS, AI_ASSISTANT_SESSION_RETENTION_DAYS=0)
-    assert constance_settings.read()["RETENTION_DAYS"] is None
+    assert host_constance.read()["RETENTION_DAYS"] is None
     assert conf.load().retention_days is None
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat import constance_settings
+from waldur_chat.conf import constance
 
 OFFLINE = "waldur_chat.providers.offline.OfflineProvider"
 OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
@@ -142,7 +142,7 @@ def load() -> Settings:
     own = site_settings()
     for place, words in problems({name: value for name, value in own.items() if name in NAMES}):
         raise ImproperlyConfigured(f"{place}: {words}")
-    host = constance_settings.read()
+    host = constance.read()
     for place, words in problems(host):
         raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {words}")
     values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
@@ -181,7 +181,7 @@ def site_settings() -> Mapping[str, Any]:
 
 
 def provider_specs(host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
-    """The providers by name. `host` is what the host keeps in constance, see `constance_settings.read()`."""
+    """The providers by name. `host` is what the host keeps in constance, see `constance.read()`."""
     own = site_settings()
     if "PROVIDERS" in own:
         return _specs(own["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")

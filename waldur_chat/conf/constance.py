@@ -13,7 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
-from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
+from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 
 NAMES = (
     "AI_ASSISTANT_ENABLED",
