@@ -61,7 +61,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002."""
     try:
-        for spec in conf.provider_specs({}).values():
+        for spec in conf.provider_specs(conf.site_settings(), {}).values():
             registry.build(spec)
     except ImproperlyConfigured as error:
         return [_error(str(error), README, "E002")]
@@ -194,7 +194,7 @@ def _seconds(name: str) -> float:
 def _chain() -> Sequence[conf.ProviderSpec]:
     """The providers that would be asked; none where they cannot be read, which is another check's."""
     try:
-        return conf.chain(conf.provider_specs({}))
+        return conf.fallback_chain(conf.provider_specs(conf.site_settings(), {}))
     except ImproperlyConfigured:
         return ()
 

@@ -1,18 +1,15 @@
-"""The settings of the chat: `conf.load()` gives them, typed, as they are at that moment."""
+"""The settings of the chat: `conf.load()` returns them, typed, as they are at that moment."""
 
+from waldur_chat.conf.provider_specs import OFFLINE, OPENAI, ProviderSpec, fallback_chain, provider_specs
 from waldur_chat.conf.settings import (
     BUSY_THREAD,
     NAMES,
-    OFFLINE,
-    OPENAI,
     ROLES,
     STREAM_FORMATS,
-    ProviderSpec,
     Settings,
-    chain,
+    host_settings,
     load,
     problems,
-    provider_specs,
     site_settings,
     site_value,
 )
@@ -26,7 +23,8 @@ __all__ = [
     "STREAM_FORMATS",
     "ProviderSpec",
     "Settings",
-    "chain",
+    "fallback_chain",
+    "host_settings",
     "load",
     "problems",
     "provider_specs",

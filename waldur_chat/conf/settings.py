@@ -1,12 +1,11 @@
-"""The typed view of `settings.WALDUR_CHAT`, made anew at each access and never kept.
+"""The typed view of `settings.WALDUR_CHAT`, built anew at each access so that `override_settings` works.
 
-What the dict does not say is taken from the host (Waldur's constance), then from the environment
-(`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `WALDUR_CHAT_MODEL`), then from the defaults below.
+A key that the dict lacks is taken from the host's django-constance (see `constance`), then, for providers, from the
+environment (see `provider_specs`), then from the defaults in `Settings`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,30 +16,16 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat.conf import constance
+from waldur_chat.conf.provider_specs import ProviderSpec, fallback_chain, provider_specs
 
-OFFLINE = "waldur_chat.providers.offline.OfflineProvider"
-OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
 ROLES = ("disabled", "staff", "staff_and_support", "all", "anonymous")
 STREAM_FORMATS = ("sse", "ndjson", "text")
 BUSY_THREAD = ("refuse", "cancel")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSpec:
-    """One provider as the settings name it, and who is asked when it fails.
-
-    `place` says where it stands, for error messages; options hold secrets.
-    """
-
-    name: str
-    backend: str
-    options: Mapping[str, Any] = field(repr=False)
-    place: str
-    fallback: str = ""
-
-
-def _rule(test: Callable[[Any], bool], words: str) -> dict[str, Any]:
-    return {"test": test, "words": words}
+def _rule(is_valid: Callable[[Any], bool], requirement: str) -> dict[str, Any]:
+    """Metadata of a setting. Of a value that is not valid `manage.py check` says "It must be `requirement`."."""
+    return {"is_valid": is_valid, "requirement": requirement}
 
 
 _FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
@@ -126,8 +111,8 @@ class Settings:
 
     @property
     def chain(self) -> tuple[ProviderSpec, ...]:
-        """The providers that are asked, each when the one before it fails; empty where none is configured."""
-        return chain(self.providers)
+        """The default provider and its fallbacks, in the order they are asked; empty where none is configured."""
+        return fallback_chain(self.providers)
 
 
 _FIELDS = {one.name.upper(): one for one in fields(Settings)}
@@ -135,109 +120,55 @@ NAMES = tuple(_FIELDS)
 
 
 def load() -> Settings:
-    """The settings as they are now; queries the database where the host keeps values there.
+    """The settings as they are now. Reads the database or Redis where the host has django-constance.
 
-    Raises `ImproperlyConfigured`, which names the place, for what cannot be; an unknown name only `check` minds.
+    Raises `ImproperlyConfigured`, which names the place, for a value that is not valid and where constance cannot be
+    read. Unknown names are ignored here; `manage.py check` reports them.
     """
-    own = site_settings()
-    for place, words in problems({name: value for name, value in own.items() if name in NAMES}):
-        raise ImproperlyConfigured(f"{place}: {words}")
-    host = constance.read()
-    for place, words in problems(host):
-        raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {words}")
-    values = {name.lower(): value for name, value in {**host, **own}.items() if name in NAMES}
-    values["providers"] = provider_specs(host)
+    site = site_settings()
+    for place, message in problems({name: value for name, value in site.items() if name in NAMES}):
+        raise ImproperlyConfigured(f"{place}: {message}")
+    host = host_settings()
+    for place, message in problems(host):
+        raise ImproperlyConfigured(f"{place} as the host keeps it in constance: {message}")
+    values = {name.lower(): value for name, value in {**host, **site}.items() if name in NAMES}
+    values["providers"] = provider_specs(site, host)
     return Settings(**values)
 
 
-def problems(own: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong with the names and values of `settings.WALDUR_CHAT`: the place, and what to do there."""
-    for name, value in own.items():
+def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with names and values in the shape of `WALDUR_CHAT`: pairs of the place and a message."""
+    for name, value in values.items():
         if name not in _FIELDS:
             meant = get_close_matches(str(name), NAMES, n=1)
             yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
-        elif (rule := _FIELDS[name].metadata) and not rule["test"](value):
-            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rule['words']}."
+        elif (rule := _FIELDS[name].metadata) and not rule["is_valid"](value):
+            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rule['requirement']}."
 
 
 def site_value(name: str) -> Any:
-    """One setting as the site has it or by default; for those that no host keeps elsewhere. Queries no database.
+    """One setting from `settings.WALDUR_CHAT`, or its default; for settings that constance never holds. No query.
 
-    Raises `ImproperlyConfigured` for a value that cannot be.
+    Raises `ImproperlyConfigured` for a value that is not valid.
     """
     default = _FIELDS[name]
     value = site_settings().get(name, default.default)
-    if not default.metadata["test"](value):
-        raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {default.metadata['words']}.")
+    if not default.metadata["is_valid"](value):
+        raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {default.metadata['requirement']}.")
     return value
 
 
 def site_settings() -> Mapping[str, Any]:
-    """`settings.WALDUR_CHAT` as it stands there."""
-    own = getattr(settings, "WALDUR_CHAT", {})
-    if not isinstance(own, Mapping):
+    """`settings.WALDUR_CHAT`, unchecked. Raises `ImproperlyConfigured` where it is no dict."""
+    site = getattr(settings, "WALDUR_CHAT", {})
+    if not isinstance(site, Mapping):
         raise ImproperlyConfigured("WALDUR_CHAT: must be a dict.")
-    return own
+    return site
 
 
-def provider_specs(host: Mapping[str, Any]) -> dict[str, ProviderSpec]:
-    """The providers by name. `host` is what the host keeps in constance, see `constance.read()`."""
-    own = site_settings()
-    if "PROVIDERS" in own:
-        return _specs(own["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")
-    if host.get("PROVIDERS"):
-        return _specs(host["PROVIDERS"], "constance")
-    if environment := _environment():
-        return _specs({"default": {"BACKEND": OPENAI, "OPTIONS": environment}}, "the environment")
-    if "PROVIDERS" in host:
-        return {}
-    return _specs({"default": {"BACKEND": OFFLINE}}, "the default")
+def host_settings() -> Mapping[str, Any]:
+    """What the host keeps in django-constance, unchecked, in the shape of `WALDUR_CHAT`; read once.
 
-
-def _environment() -> dict[str, str]:
-    names = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
-    options = {option: value for option, name in names.items() if (value := os.environ.get(name))}
-    return options if options.keys() & {"base_url", "api_key"} else {}
-
-
-def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
-    if not isinstance(providers, Mapping):
-        raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
-    specs = {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
-    for name in specs:
-        chain(specs, name)
-    return specs
-
-
-def chain(specs: Mapping[str, ProviderSpec], name: str = "default") -> tuple[ProviderSpec, ...]:
-    """A provider and its fallbacks; empty where there is none of that name.
-
-    Raises `ImproperlyConfigured` for a fallback that does not exist or that comes again.
+    Raises `ImproperlyConfigured` where constance cannot be read.
     """
-    if name not in specs:
-        return ()
-    found = [specs[name]]
-    while following := found[-1].fallback:
-        place = f"{found[-1].place}['FALLBACK']"
-        if following not in specs:
-            raise ImproperlyConfigured(f"{place}: there is no provider {following!r}.")
-        if specs[following] in found:
-            raise ImproperlyConfigured(f"{place}: {following!r} comes before it; fallbacks must not go in a circle.")
-        found.append(specs[following])
-    return tuple(found)
-
-
-def _spec(name: str, entry: object, place: str) -> ProviderSpec:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
-        raise ImproperlyConfigured(f"{place}: must be a dict with 'BACKEND', the dotted path of a provider class.")
-    if unknown := set(entry) - {"BACKEND", "OPTIONS", "FALLBACK"}:
-        raise ImproperlyConfigured(
-            f"{place}: unknown key {min(unknown, key=str)!r}; it takes BACKEND, OPTIONS and FALLBACK."
-        )
-    options = entry.get("OPTIONS", {})
-    if not isinstance(options, Mapping):
-        raise ImproperlyConfigured(f"{place}['OPTIONS']: must be a dict of keyword arguments.")
-    fallback = entry.get("FALLBACK", "")
-    if not isinstance(fallback, str):
-        raise ImproperlyConfigured(f"{place}['FALLBACK']: must be the name of another provider.")
-    return ProviderSpec(name=name, backend=entry["BACKEND"], options=options, place=place, fallback=fallback)
+    return constance.read()
