@@ -3,6 +3,7 @@
 from waldur_chat.conf.provider_specs import OFFLINE, OPENAI, ProviderSpec, fallback_chain, provider_specs
 from waldur_chat.conf.settings import (
     BUSY_THREAD,
+    IN_CONSTANCE,
     NAMES,
     ROLES,
     STREAM_FORMATS,
@@ -16,6 +17,7 @@ from waldur_chat.conf.settings import (
 
 __all__ = [
     "BUSY_THREAD",
+    "IN_CONSTANCE",
     "NAMES",
     "OFFLINE",
     "OPENAI",

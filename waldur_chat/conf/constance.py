@@ -84,14 +84,14 @@ def _stored(names: Sequence[str]) -> Mapping[str, Any]:
         # but nothing public leads to it; this branch may go with the support of releases before 4.2.
         if hasattr(utils, "get_values_for_keys"):
             return dict(utils.get_values_for_keys(names))
-        return dict(_backend(constance_settings.BACKEND).mget(names))
+        return dict(backend_at(constance_settings.BACKEND).mget(names))
     except NotImplementedError:  # A backend of the host's own may have nothing but get() and set().
-        backend = _backend(constance_settings.BACKEND)
+        backend = backend_at(constance_settings.BACKEND)
         return {name: backend.get(name) for name in names}
 
 
 @cache
-def _backend(path: str) -> Any:
+def backend_at(path: str) -> Any:
     """The host's backend, one in a process like constance's own: it may hold a connection to Redis."""
     return import_string(path)()
 
