@@ -31,7 +31,7 @@ def _rule(is_valid: Callable[[Any], bool], requirement: str) -> dict[str, Any]:
 
 _FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
 _TEXT = _rule(lambda value: isinstance(value, str), "a string")
-_WORDS = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
+_NOT_EMPTY = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
 _COUNT = _rule(lambda value: type(value) is int and value > 0, "a whole number above 0")
 _LIMIT = _rule(
     lambda value: value is None or (type(value) is int and value > 0), "a whole number above 0, or None for no limit"
@@ -57,7 +57,7 @@ class Settings:
     system_prompt: str = field(default="", metadata=_TEXT, repr=False)
     opening_prompt: str = field(
         default="Greet the user in one or two sentences and say what you can help with.",
-        metadata=_WORDS,
+        metadata=_NOT_EMPTY,
         repr=False,
     )
     input_max_length: int = field(default=50_000, metadata=_COUNT)
@@ -96,7 +96,7 @@ class Settings:
         default="refuse",
         metadata=_rule(lambda value: value in BUSY_THREAD, f"one of {', '.join(BUSY_THREAD)}"),
     )
-    assistant_name: str = field(default="the assistant", metadata=_WORDS)
+    assistant_name: str = field(default="the assistant", metadata=_NOT_EMPTY)
     organization: str = field(default="", metadata=_TEXT)
     user_tokens_daily: int = field(default=-1, metadata=_TOKENS)
     user_tokens_weekly: int = field(default=-1, metadata=_TOKENS)
