@@ -190,7 +190,7 @@ def _error(words: str, hint: str, code: str) -> CheckMessage:
 def _constance_problems() -> Iterator[str]:
     try:
         host = conf.host_settings()
-        yield from (f"{place}: {message}" for place, message in conf.problems(host, conf.IN_CONSTANCE))
+        yield from (f"{place} {conf.IN_CONSTANCE}: {message}" for place, message in conf.problems(host))
         if host.get("PROVIDERS") and "PROVIDERS" not in _own():
             for spec in conf.provider_specs({}, host).values():
                 registry.build(spec)

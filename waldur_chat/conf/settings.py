@@ -21,7 +21,7 @@ from waldur_chat.conf.provider_specs import ProviderSpec, fallback_chain, provid
 ROLES = ("disabled", "staff", "staff_and_support", "all", "anonymous")
 STREAM_FORMATS = ("sse", "ndjson", "text")
 BUSY_THREAD = ("refuse", "cancel")
-IN_CONSTANCE = " as the host keeps it in constance"
+IN_CONSTANCE = "as the host keeps it in constance"
 
 
 def _rule(is_valid: Callable[[Any], bool], requirement: str) -> dict[str, Any]:
@@ -130,25 +130,21 @@ def load() -> Settings:
     for place, message in problems({name: value for name, value in site.items() if name in NAMES}):
         raise ImproperlyConfigured(f"{place}: {message}")
     host = host_settings()
-    for place, message in problems(host, IN_CONSTANCE):
-        raise ImproperlyConfigured(f"{place}: {message}")
+    for place, message in problems(host):
+        raise ImproperlyConfigured(f"{place} {IN_CONSTANCE}: {message}")
     values = {name.lower(): value for name, value in {**host, **site}.items() if name in NAMES}
     values["providers"] = provider_specs(site, host)
     return Settings(**values)
 
 
-def problems(values: Mapping[str, Any], source: str = "") -> Iterator[tuple[str, str]]:
-    """What is wrong with names and values in the shape of `WALDUR_CHAT`: pairs of the place and a message.
-
-    `source` is appended to the place, where the values do not stand in `settings.WALDUR_CHAT` itself.
-    """
+def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with names and values in the shape of `WALDUR_CHAT`: pairs of the place and a message."""
     for name, value in values.items():
-        place = f"WALDUR_CHAT[{name!r}]{source}"
         if name not in _FIELDS:
             meant = get_close_matches(str(name), NAMES, n=1)
-            yield place, f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
+            yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
         elif (rule := _FIELDS[name].metadata) and not rule["is_valid"](value):
-            yield place, f"It must be {rule['requirement']}."
+            yield f"WALDUR_CHAT[{name!r}]", f"It must be {rule['requirement']}."
 
 
 def site_value(name: str) -> Any:
