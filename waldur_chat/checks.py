@@ -1,4 +1,6 @@
-"""What `manage.py check` finds. One check, one function, one id; none queries the database or the network.
+"""What `manage.py check` finds. One check, one function, one id.
+
+None queries the database or the network, except W013 on hosts with django-constance: it reads constance once.
 
 waldur_chat.E001  WALDUR_CHAT is no dict, or names a setting or value that cannot be
 waldur_chat.E002  a provider cannot be made of what the settings say
@@ -9,6 +11,7 @@ waldur_chat.E006  the rate of a throttle scope cannot be read
 waldur_chat.W007  a time limit can never take effect, since another one is shorter
 waldur_chat.E011  the default database cannot hold what must be unique under a condition
 waldur_chat.E012  a router of the site's puts our tables into another database than the default one
+waldur_chat.W013  the host's django-constance cannot be read, or has a value that cannot be
 
 With `--deploy`:
 
@@ -36,7 +39,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from waldur_chat import conf, registry
 from waldur_chat.api.request import auth, throttles
 
-README = "The README lists the settings."
+SETTINGS_PAGE = "docs/settings.md lists the settings."
 VIEWS = "waldur_chat.api.views.chat"
 SHORTER = (
     ("CONNECT_SECONDS", "FIRST_EVENT_SECONDS"),
@@ -53,19 +56,28 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     try:
         own = conf.site_settings()
     except ImproperlyConfigured as error:
-        return [_error(str(error), README, "E001")]
-    return [_error(f"{place}: {words}", README, "E001") for place, words in conf.problems(own)]
+        return [_error(str(error), SETTINGS_PAGE, "E001")]
+    return [_error(f"{place}: {words}", SETTINGS_PAGE, "E001") for place, words in conf.problems(own)]
 
 
 @register(Tags.compatibility)
 def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002."""
     try:
-        for spec in conf.provider_specs({}).values():
+        for spec in conf.provider_specs(conf.site_settings(), {}).values():
             registry.build(spec)
     except ImproperlyConfigured as error:
-        return [_error(str(error), README, "E002")]
+        return [_error(str(error), SETTINGS_PAGE, "E002")]
     return []
+
+
+@register(Tags.compatibility)
+def check_constance(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W013. A warning: where an image is built Redis need not be there, and staff can mend values at any time."""
+    hint = (
+        "Until this is mended, requests are answered by 409 chat_not_configured. docs/settings.md lists what is read."
+    )
+    return [Warning(message, hint=hint, id="waldur_chat.W013") for message in _constance_problems()]
 
 
 @register(Tags.compatibility)
@@ -175,6 +187,17 @@ def _error(words: str, hint: str, code: str) -> CheckMessage:
     return severity(words, hint=hint, id=f"waldur_chat.{code}")
 
 
+def _constance_problems() -> Iterator[str]:
+    try:
+        host = conf.host_settings()
+        yield from (f"{place} {conf.IN_CONSTANCE}: {message}" for place, message in conf.problems(host))
+        if host.get("PROVIDERS") and "PROVIDERS" not in _own():
+            for spec in conf.provider_specs({}, host).values():
+                registry.build(spec)
+    except ImproperlyConfigured as error:
+        yield str(error)
+
+
 def _own() -> Mapping[str, Any]:
     """What the site itself says; nothing where that cannot be read, which is another check's."""
     try:
@@ -194,7 +217,7 @@ def _seconds(name: str) -> float:
 def _chain() -> Sequence[conf.ProviderSpec]:
     """The providers that would be asked; none where they cannot be read, which is another check's."""
     try:
-        return conf.chain(conf.provider_specs({}))
+        return conf.fallback_chain(conf.provider_specs(conf.site_settings(), {}))
     except ImproperlyConfigured:
         return ()
 

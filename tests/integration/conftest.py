@@ -13,6 +13,7 @@ from django.http import HttpResponseBase
 from django.test import AsyncClient, Client
 from rest_framework.authtoken.models import Token
 
+from tests.constance_host import host, stored_values  # noqa: F401  # Fixtures.
 from tests.integration.rest import alice, bob, staff, support  # noqa: F401  # Fixtures.
 
 JSON = "application/json"

@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from rest_framework.permissions import BasePermission
 
 from tests.integration.conftest import JSON, Caller
-from waldur_chat import constance_settings
+from waldur_chat.conf import constance
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.testing import scripted
 
@@ -127,7 +127,7 @@ def django_handler(error: Exception, context: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("roles", ["Staff", "staff ", "nobody", ["staff"]])
 def test_roles_that_are_none_let_nobody_in(call: Caller, settings: Any, monkeypatch: Any, roles: object) -> None:
-    monkeypatch.setattr(constance_settings, "read", lambda: {"ENABLED_ROLES": roles})
+    monkeypatch.setattr(constance, "read", lambda: {"ENABLED_ROLES": roles})
     assert call.stream().status == 409
 
 
@@ -135,6 +135,6 @@ def test_roles_that_are_none_let_nobody_in(call: Caller, settings: Any, monkeypa
 def test_a_time_limit_of_the_hosts_that_is_none_is_told(
     call: Caller, monkeypatch: Any, caplog: Any, seconds: object
 ) -> None:
-    monkeypatch.setattr(constance_settings, "read", lambda: {"TURN_SECONDS": seconds})
+    monkeypatch.setattr(constance, "read", lambda: {"TURN_SECONDS": seconds})
     assert call.stream().status == 409
     assert "constance" in caplog.text

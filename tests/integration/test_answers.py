@@ -13,8 +13,8 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 
 from tests.integration.conftest import Caller
 from tests.integration.stored import thread_of
-from waldur_chat import constance_settings
 from waldur_chat.api.routing import register
+from waldur_chat.conf import constance
 from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Event, Reasoning, Stopped, Usage
 from waldur_chat.testing import scripted
@@ -161,8 +161,8 @@ def test_a_silent_provider_adds_nothing_to_plain_text(call: Caller, settings: ob
 
 def test_what_the_host_keeps_is_read_once_in_a_request(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
-    read = constance_settings.read
-    monkeypatch.setattr(constance_settings, "read", lambda: reads.append(1) or read())
+    read = constance.read
+    monkeypatch.setattr(constance, "read", lambda: reads.append(1) or read())
     with scripted("Hello", 0.05, " world"):
         call.stream()
     assert len(reads) == 1

@@ -21,6 +21,7 @@ from waldur_chat.models import Seat
 OURS = (
     checks.check_settings,
     checks.check_providers,
+    checks.check_constance,
     checks.check_rates,
     checks.check_limits,
     checks.check_authentication,

@@ -9,6 +9,7 @@ import openai
 import pytest
 from hypothesis import settings
 
+from tests.constance_host import host  # noqa: F401  # A fixture.
 from waldur_chat.api import kept_threads
 
 settings.register_profile("unit", deadline=None, database=None)

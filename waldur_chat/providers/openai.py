@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
+from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderRefused
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
@@ -44,7 +44,7 @@ class OpenAIProvider(Provider):
     - `model`: as the service names it.
     - `max_output_tokens`: always sent, as `max_completion_tokens` to OpenAI and Azure and as `max_tokens` elsewhere,
       unless `max_tokens_field` names one of the two.
-    - `completion`: any of the options of `waldur_chat.completion`.
+    - `completion`: any of the options of `waldur_chat.conf.completion_options`.
     - `stream_options`: whether to ask for usage; a service that refuses to be asked is asked again without.
     - `client`: further keyword arguments of the SDK's client (`organization`, `default_headers`, ...). With
       `azure_endpoint` among them it is the SDK's Azure client.

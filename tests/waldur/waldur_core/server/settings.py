@@ -19,6 +19,8 @@ INSTALLED_APPS = (
     "rest_framework",
     "rest_framework.authtoken",
     "constance",
+    # Before constance 3.0 its table is that of an app of its own, as Waldur's settings name it.
+    *(["constance.backends.database"] if find_spec("constance.backends.database").submodule_search_locations else []),
     *os.environ.get("WALDUR_HOST_APPS", "").split(),
 )
 REST_FRAMEWORK = {

@@ -1,18 +1,16 @@
-"""What a Waldur host keeps in django-constance, read by the real constance from its backend in memory."""
+"""What a Waldur host keeps in django-constance, read by the real constance from its backends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from constance import config
-from constance import settings as constance
-from constance.backends.memory import MemoryBackend
-from django.test import modify_settings
+from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat import conf, constance_settings, registry
+from tests.constance_host import CACHING_REDIS, REDIS, CountingBackend, FakeRedis, Host, use_backend
+from waldur_chat import conf, registry
 from waldur_chat.conf import OFFLINE, OPENAI, ProviderSpec
+from waldur_chat.conf import constance as host_constance
 from waldur_chat.providers.langserve import LangServeProvider
 
 LANGSERVE = f"{LangServeProvider.__module__}.{LangServeProvider.__name__}"
@@ -34,30 +32,6 @@ OF_2026 = {
     "AI_ASSISTANT_STREAM_TIMEOUT_SECONDS": 120,
 }
 
-Host = Callable[..., None]
-
-
-@pytest.fixture
-def host(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A host with constance, whose defaults and values a test gives.
-
-    Constance copies Django's settings when it is imported, so these copies are what a test replaces.
-    """
-
-    def has(defaults: dict[str, Any], **values: Any) -> None:
-        settings.CONSTANCE_CONFIG = {name: (default, "") for name, default in defaults.items()}
-        monkeypatch.setattr(constance, "CONFIG", settings.CONSTANCE_CONFIG)
-        for name, value in values.items():
-            setattr(config, name, value)
-
-    del settings.WALDUR_CHAT
-    monkeypatch.setattr(constance, "BACKEND", "constance.backends.memory.MemoryBackend")
-    monkeypatch.setattr(MemoryBackend, "_storage", {})
-    monkeypatch.setattr(config, "_wrapped", config._wrapped)
-    config._setup()
-    with modify_settings(INSTALLED_APPS={"append": "constance"}):
-        yield has
-
 
 def spec() -> ProviderSpec:
     (found,) = conf.load().chain
@@ -65,23 +39,23 @@ def spec() -> ProviderSpec:
 
 
 def test_a_host_without_constance_has_no_values() -> None:
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
 
 
 def test_a_host_that_only_names_values_has_none(settings: Any) -> None:
     settings.CONSTANCE_CONFIG = {name: (value, "") for name, value in OF_2025.items()}
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
 
 
 def test_a_host_of_another_kind_has_none(host: Host) -> None:
     host({"SITE_NAME": "Waldur"})
-    assert constance_settings.read() == {}
+    assert host_constance.read() == {}
     assert spec().backend == OFFLINE
 
 
 def test_a_host_may_have_some_of_the_names(host: Host) -> None:
     host({"AI_ASSISTANT_ENABLED_ROLES": "staff"})
-    assert constance_settings.read() == {"ENABLED_ROLES": "staff"}
+    assert host_constance.read() == {"ENABLED_ROLES": "staff"}
     assert spec().backend == OFFLINE
 
 
@@ -198,7 +172,7 @@ def test_a_number_that_was_not_given_is_ours(host: Host) -> None:
 
 def test_keeping_for_no_days_is_keeping_for_ever(host: Host) -> None:
     host(LIMITS, AI_ASSISTANT_SESSION_RETENTION_DAYS=0)
-    assert constance_settings.read()["RETENTION_DAYS"] is None
+    assert host_constance.read()["RETENTION_DAYS"] is None
     assert conf.load().retention_days is None
 
 
@@ -250,3 +224,83 @@ def test_a_limit_on_tokens_among_the_completion_options_is_ours(host: Host, name
     host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1", AI_ASSISTANT_COMPLETION_KWARGS=chosen)
     assert spec().options["max_output_tokens"] == 99
     assert spec().options["completion"] == {}
+
+
+def test_values_are_read_together_off_the_event_loop_and_never_written(host: Host) -> None:
+    host(OF_2025 | OF_2026, AI_ASSISTANT_ENABLED=True)
+    assert conf.load().enabled
+    assert CountingBackend.calls == ["mget"]
+
+
+def test_values_that_were_never_stored_have_the_defaults_of_the_host(host: Host) -> None:
+    host(LIMITS | {"AI_ASSISTANT_ENABLED": True, "AI_ASSISTANT_HISTORY_LIMIT": 3})
+    assert (conf.load().enabled, conf.load().history_messages, conf.load().retention_days) == (True, 3, 90)
+
+
+def test_a_stored_none_is_a_value_that_is_missing(host: Host) -> None:
+    host(LIMITS | {"AI_ASSISTANT_HISTORY_LIMIT": 3}, AI_ASSISTANT_HISTORY_LIMIT=None)
+    assert conf.load().history_messages == 3
+
+
+@pytest.mark.parametrize("backend", [REDIS, CACHING_REDIS])
+def test_values_in_redis_are_read_as_this_release_writes_them(
+    host: Host, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    use_backend(monkeypatch, backend)
+    host(OF_2026, AI_ASSISTANT_ENABLED=True, AI_ASSISTANT_STREAM_TIMEOUT_SECONDS=30, AI_ASSISTANT_API_URL="http://ä/v1")
+    settings = conf.load()
+    assert (settings.enabled, settings.turn_seconds) == (True, 30)
+    assert settings.chain[0].options["base_url"] == "http://ä/v1"
+    assert "set" not in FakeRedis.calls
+
+
+def test_redis_is_asked_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_backend(monkeypatch, REDIS)
+    host(OF_2025 | OF_2026)
+    conf.load()
+    assert FakeRedis.calls == ["mget"]
+
+
+def test_a_backend_that_caches_is_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_backend(monkeypatch, CACHING_REDIS)
+    host(OF_2026)
+    conf.load()
+    FakeRedis.calls.clear()
+    conf.load()
+    assert FakeRedis.calls == []
+
+
+def test_what_cannot_be_decoded_is_told_with_its_reason(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_backend(monkeypatch, REDIS)
+    host(OF_2026)
+    FakeRedis.store["constance:AI_ASSISTANT_ENABLED"] = b"{of another release"
+    with pytest.raises(ImproperlyConfigured, match=r"^constance cannot be read: \w+Error: \S"):
+        conf.load()
+
+
+def test_a_backend_that_cannot_read_several_values_is_asked_for_each(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mget(backend: object, keys: object) -> None:
+        raise NotImplementedError
+
+    host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="staff")
+    monkeypatch.setattr(CountingBackend, "mget", mget)
+    assert conf.load().enabled_roles == "staff"
+    assert CountingBackend.calls == ["get"] * (len(OF_2026) - 1)  # One of the names is none that is read.
+
+
+def test_a_release_without_a_function_for_several_values_is_asked_by_its_backend(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("constance.utils.get_values_for_keys", raising=False)
+    host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="staff")
+    assert (conf.load().enabled_roles, conf.load().turn_seconds) == ("staff", 120)
+    assert CountingBackend.calls == ["mget"] * 2
+
+
+def test_a_value_without_a_default_is_told(host: Host, settings: Any) -> None:
+    host(OF_2026)
+    settings.CONSTANCE_CONFIG = {"AI_ASSISTANT_ENABLED": ()}
+    with pytest.raises(ImproperlyConfigured, match="constance cannot be read: IndexError"):
+        conf.load()

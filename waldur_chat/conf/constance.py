@@ -2,18 +2,22 @@
 
 Two generations of names exist: `AI_ASSISTANT_*`, and before it `LLM_CHAT_ENABLED` with `LLM_INFERENCES_*`
 (contract section 4). A host has the names that stand in its `CONSTANCE_CONFIG`; a host without constance has none.
+Tried with django-constance 2.9 to 4.4.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
-from waldur_chat.completion import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
+from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
 
 NAMES = (
     "AI_ASSISTANT_ENABLED",
@@ -48,17 +52,48 @@ _TEXTS = {"AI_ASSISTANT_NAME": "ASSISTANT_NAME", "SITE_NAME": "ORGANIZATION"}
 
 
 def read() -> dict[str, Any]:
-    """The host's values in the shape of `WALDUR_CHAT`, with one query; empty where the host has none of the names.
+    """The host's values in the shape of `WALDUR_CHAT`, with one read; empty where the host has none of the names.
 
-    `PROVIDERS` is empty where the host has a name for an address, but no address.
+    `PROVIDERS` is empty where the host has a name for an address, but no address. Blocks: call it in a thread, not on
+    an event loop. Raises `ImproperlyConfigured` where constance cannot be read.
     """
-    configured = getattr(settings, "CONSTANCE_CONFIG", ())
+    configured = getattr(settings, "CONSTANCE_CONFIG", {})
     names = [name for name in NAMES if name in configured]
     if not set(names) - {"SITE_NAME"} or not apps.is_installed("constance"):
         return {}
+    try:
+        defaults = {name: configured[name][0] for name in names}
+        stored = _stored(names)
+    except Exception as error:  # Redis, a codec, or a pickle of an earlier release may raise whatever they like.
+        raise ImproperlyConfigured(f"constance cannot be read: {type(error).__name__}: {error}") from error
+    # To `config.NAME` a stored None is missing too.
+    return _translate({**defaults, **{name: value for name, value in stored.items() if value is not None}})
+
+
+def _stored(names: Sequence[str]) -> Mapping[str, Any]:
+    """What was stored under these names, without a write.
+
+    `config.NAME` would write down the default of each name that is missing
+    (https://github.com/jazzband/django-constance/issues/348), and on an event loop 4.3 and newer return an awaitable.
+    """
+    from constance import settings as constance_settings
     from constance import utils
 
-    return _translate(utils.get_values_for_keys(names))
+    try:
+        # Public since 4.2 (https://github.com/jazzband/django-constance/pull/607). Before, all backends have mget(),
+        # but nothing public leads to it; this branch may go with the support of releases before 4.2.
+        if hasattr(utils, "get_values_for_keys"):
+            return dict(utils.get_values_for_keys(names))
+        return dict(backend_at(constance_settings.BACKEND).mget(names))
+    except NotImplementedError:  # A backend of the host's own may have nothing but get() and set().
+        backend = backend_at(constance_settings.BACKEND)
+        return {name: backend.get(name) for name in names}
+
+
+@cache
+def backend_at(path: str) -> Any:
+    """The host's backend, one in a process like constance's own: it may hold a connection to Redis."""
+    return import_string(path)()
 
 
 def _translate(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""The settings of the chat: `conf.load()` returns them, typed, as they are at that moment."""
+
+from waldur_chat.conf.provider_specs import OFFLINE, OPENAI, ProviderSpec, fallback_chain, provider_specs
+from waldur_chat.conf.settings import (
+    BUSY_THREAD,
+    IN_CONSTANCE,
+    NAMES,
+    ROLES,
+    STREAM_FORMATS,
+    Settings,
+    host_settings,
+    load,
+    problems,
+    site_settings,
+    site_value,
+)
+
+__all__ = [
+    "BUSY_THREAD",
+    "IN_CONSTANCE",
+    "NAMES",
+    "OFFLINE",
+    "OPENAI",
+    "ROLES",
+    "STREAM_FORMATS",
+    "ProviderSpec",
+    "Settings",
+    "fallback_chain",
+    "host_settings",
+    "load",
+    "problems",
+    "provider_specs",
+    "site_settings",
+    "site_value",
+]
