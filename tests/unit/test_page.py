@@ -12,7 +12,8 @@ from django.test import Client, RequestFactory
 from django.urls import include, path
 
 import waldur_chat
-from waldur_chat.page import MODULES, ChatPage
+from waldur_chat.page import ChatPage
+from waldur_chat.page.views import MODULES
 
 urlpatterns = [
     path("assistant/", include("waldur_chat.page_urls")),
@@ -146,17 +147,20 @@ def test_the_nonce_is_that_of_the_import_map_and_new_each_time() -> None:
 
 
 def test_the_import_map_leads_to_the_names_that_the_storage_gave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waldur_chat.page.static", lambda name: f"/static/{name}?v=1&</script>")
+    monkeypatch.setattr("waldur_chat.page.views.static", lambda name: f"/static/{name}?v=1&</script>")
     found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', render().content.decode())
 
     assert found is not None
     imports = json.loads(found[1])["imports"]
-    assert imports["/static/waldur_chat/sse.js"] == "/static/waldur_chat/sse.js?v=1&</script>"
+    assert imports["/static/waldur_chat/net/sse.js"] == "/static/waldur_chat/net/sse.js?v=1&</script>"
 
 
 def test_the_import_map_knows_every_module_that_is_imported() -> None:
-    files = (Path(waldur_chat.__file__).parent / "static/waldur_chat").glob("*.js")
-    imported = {name for file in files for name in re.findall(r'from "\./([^"]+)"', file.read_text())}
+    root = Path(waldur_chat.__file__).parent / "static/waldur_chat"
+    imports = [
+        file.parent / name for file in root.rglob("*.js") for name in re.findall(r'from "(\.[^"]+)"', file.read_text())
+    ]
+    imported = {file.resolve().relative_to(root).as_posix() for file in imports}
 
     assert imported == set(MODULES)
 

@@ -1,12 +1,12 @@
 // The conversation on the page: its turns, the one that is being answered, and the thread that keeps them.
 
-import { buildInput } from "./memory.js";
-import { forgetQuestion, forgetSoon, keepQuestion, keptQuestion, newKey } from "./pending.js";
-import { explain, Problem } from "./problems.js";
-import { follow } from "./rejoin.js";
-import { cancelTurn, findThread, isStored, readThread } from "./store.js";
-import { Turn } from "./transcript.js";
-import { words } from "./words.js";
+import { buildInput } from "./state/client_history.js";
+import { forgetQuestion, forgetSoon, keepQuestion, keptQuestion, newKey } from "./state/outbox.js";
+import { explain, Problem } from "./net/problems.js";
+import { follow } from "./net/resume.js";
+import { cancelTurn, findThread, isStored, readThread } from "./net/store.js";
+import { Turn } from "./ui/transcript.js";
+import { words } from "./ui/i18n.js";
 
 const page = document.body.dataset;
 const SOON = [0, 0.3, 1, 2, 4, 8]; // seconds between looks at what the server has stored of a turn that ended

@@ -1,9 +1,9 @@
 // What the buttons within the conversation do.
 
-import { box, putBack } from "./box.js";
+import { box, putBack } from "./composer.js";
 import { openEditor } from "./editor.js";
 import { rate } from "./feedback.js";
-import { announce, say, words } from "./words.js";
+import { announce, say, words } from "./i18n.js";
 
 /** Do what a click in `conversation` asks for. `check(question)` tells whether that can be asked now. */
 export function act(button, conversation, check) {

@@ -1,6 +1,6 @@
 // A question that is edited where it stands.
 
-import { fit, isComposing, isEnter } from "./box.js";
+import { fit, isComposing, isEnter } from "./composer.js";
 
 /** Open the editor in `turn`; `accept(text)` gets what was written, and tells whether it takes that. */
 export function openEditor(turn, accept) {

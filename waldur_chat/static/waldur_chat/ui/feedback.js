@@ -1,8 +1,8 @@
 // Thumbs up and down, and the form that asks what was wrong.
 
-import { explain, Problem } from "./problems.js";
-import { rateMessage } from "./store.js";
-import { announce, say, words } from "./words.js";
+import { explain, Problem } from "../net/problems.js";
+import { rateMessage } from "../net/store.js";
+import { announce, say, words } from "./i18n.js";
 
 /** Say that the shown version of an answer was good, or that it was not: then the form opens. */
 export async function rate(turn, score) {

@@ -1,7 +1,7 @@
 // One request to the API, in the name of whoever sits at the page.
 
 import { Problem } from "./problems.js";
-import { currentToken } from "./token.js";
+import { currentToken } from "../state/token.js";
 
 const page = document.body.dataset;
 

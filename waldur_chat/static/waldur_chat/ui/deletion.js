@@ -1,6 +1,6 @@
 // The question before a thread is deleted.
 
-import { fill, words } from "./words.js";
+import { fill, words } from "./i18n.js";
 
 const $ = (id) => document.getElementById(id);
 

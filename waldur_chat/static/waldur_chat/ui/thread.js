@@ -1,7 +1,7 @@
 // One thread in the list: the link to it, its menu, and the field in which it is renamed.
 
-import { hashOf } from "./address.js";
-import { fill, words } from "./words.js";
+import { hashOf } from "../state/address.js";
+import { fill, words } from "./i18n.js";
 
 const UNNAMED = "New chat"; // what the server calls a thread until it has a name
 

@@ -18,33 +18,33 @@ from django.views.generic import TemplateView
 
 from waldur_chat import conf
 
-MODULES = (  # what chat.js imports
-    "acts.js",
-    "address.js",
-    "api.js",
-    "box.js",
-    "budget.js",
+MODULES = (  # what main.js imports
     "conversation.js",
-    "deletion.js",
-    "drawer.js",
-    "editor.js",
-    "feedback.js",
-    "http.js",
-    "inline.js",
-    "markdown.js",
-    "memory.js",
-    "pending.js",
-    "problems.js",
-    "rejoin.js",
-    "session.js",
-    "sse.js",
-    "store.js",
-    "thread.js",
-    "threads.js",
-    "token.js",
-    "transcript.js",
-    "versions.js",
-    "words.js",
+    "markdown/inline.js",
+    "markdown/view.js",
+    "net/api.js",
+    "net/http.js",
+    "net/problems.js",
+    "net/resume.js",
+    "net/sse.js",
+    "net/store.js",
+    "state/address.js",
+    "state/client_history.js",
+    "state/outbox.js",
+    "state/session.js",
+    "state/token.js",
+    "ui/budget.js",
+    "ui/composer.js",
+    "ui/deletion.js",
+    "ui/editor.js",
+    "ui/feedback.js",
+    "ui/i18n.js",
+    "ui/message_actions.js",
+    "ui/side_panel.js",
+    "ui/thread.js",
+    "ui/threads.js",
+    "ui/transcript.js",
+    "ui/versions.js",
 )
 STORAGE_VIEWS = {"threads_url": "threads-list", "messages_url": "messages-list", "usage_url": "quota-usage"}
 
@@ -118,7 +118,7 @@ def content_security_policy(nonce: str) -> str:
 
 def static_origin() -> list[str]:
     """Where static files live when that is another host; it must allow module scripts across origins (CORS)."""
-    url = urlsplit(static("waldur_chat/chat.js"))
+    url = urlsplit(static("waldur_chat/main.js"))
     return [f"{url.scheme or 'https'}://{url.netloc}"] if url.netloc else []
 
 

@@ -1,18 +1,18 @@
 // The chat page: what the reader does (ask, stop, start anew, open a thread, give a token) and what comes of it.
 
-import { act } from "./acts.js";
-import { putIntoAddress, threadInAddress } from "./address.js";
-import { box, onEnter, setBox } from "./box.js";
-import { showBudget } from "./budget.js";
+import { act } from "./ui/message_actions.js";
+import { putIntoAddress, threadInAddress } from "./state/address.js";
+import { box, onEnter, setBox } from "./ui/composer.js";
+import { showBudget } from "./ui/budget.js";
 import { Conversation } from "./conversation.js";
-import { sidePanel } from "./drawer.js";
-import { countCharacters } from "./memory.js";
-import { explain, Problem } from "./problems.js";
-import { isStored } from "./store.js";
-import { ThreadList } from "./threads.js";
-import { adoptToken, currentToken, keepToken } from "./token.js";
-import { followEnd } from "./transcript.js";
-import { announce, fill, say, words } from "./words.js";
+import { sidePanel } from "./ui/side_panel.js";
+import { countCharacters } from "./state/client_history.js";
+import { explain, Problem } from "./net/problems.js";
+import { isStored } from "./net/store.js";
+import { ThreadList } from "./ui/threads.js";
+import { adoptToken, currentToken, keepToken } from "./state/token.js";
+import { followEnd } from "./ui/transcript.js";
+import { announce, fill, say, words } from "./ui/i18n.js";
 
 const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;

@@ -1,7 +1,7 @@
 // How many tokens the reader has left, for those who have a limit.
 
-import { readUsage } from "./store.js";
-import { fill, language, words } from "./words.js";
+import { readUsage } from "../net/store.js";
+import { fill, language, words } from "./i18n.js";
 
 const PERIODS = ["daily", "weekly", "monthly"];
 

@@ -1,10 +1,10 @@
 // The list of threads in the side panel: search, the archived ones, and what the menu of each does.
 
 import { confirmDeletion } from "./deletion.js";
-import { explain, Problem } from "./problems.js";
-import { archiveThread, deleteThread, listThreads, renameThread } from "./store.js";
+import { explain, Problem } from "../net/problems.js";
+import { archiveThread, deleteThread, listThreads, renameThread } from "../net/store.js";
 import { ThreadItem } from "./thread.js";
-import { announce, words } from "./words.js";
+import { announce, words } from "./i18n.js";
 
 const $ = (id) => document.getElementById(id);
 const SEARCH_AFTER = 250; // milliseconds without a key

@@ -1,6 +1,6 @@
 // What can go wrong between page and server, and how it is told.
 
-import { fill, language, words } from "./words.js";
+import { fill, language, words } from "../ui/i18n.js";
 
 // Each with its seconds, and from how many seconds on it is the one to count in.
 const UNITS = [["day", 86_400, 129_600], ["hour", 3_600, 5_400], ["minute", 60, 90], ["second", 1, 0]];

@@ -1,8 +1,8 @@
 // The transcript: one Turn per question, drawn at most once a frame, and the page that follows the newest line.
 
-import { MarkdownView } from "./markdown.js";
+import { MarkdownView } from "../markdown/view.js";
 import { Versions } from "./versions.js";
-import { words } from "./words.js";
+import { words } from "./i18n.js";
 
 const REST = 3; // drawing that took t milliseconds is followed by at least 3t without, so typing stays swift
 
@@ -14,7 +14,7 @@ export class Turn {
   #frame = 0;
   #restUntil = 0;
 
-  /** `exchange` is {questions, answers}, see store.js. A turn of which nothing is stored has one question without UUID. */
+  /** `exchange` is {questions, answers}, see net/store.js. A turn that is not stored has one question without a UUID. */
   constructor({ questions, answers = [] }) {
     this.element = document.getElementById("turn").content.cloneNode(true).firstElementChild;
     this.questions = new Versions(this.#find(".question .pager"), (version, isLast) => {

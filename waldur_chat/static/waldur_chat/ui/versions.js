@@ -1,6 +1,6 @@
 // The versions of one message: which of them is shown, and the way to the others.
 
-import { announce, fill, words } from "./words.js";
+import { announce, fill, words } from "./i18n.js";
 
 /** `pager` gets "2 / 3" between two buttons where there are several; `draw` shows one version {text, ...}. */
 export class Versions {
