@@ -14,9 +14,9 @@ from django.core.wsgi import get_wsgi_application
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 
-from waldur_chat.doctor.bench import Bench
-from waldur_chat.doctor.client import Address
-from waldur_chat.doctor.line import Listener
+from waldur_chat.doctor.control_channel import Listener
+from waldur_chat.doctor.http_client import Address
+from waldur_chat.doctor.probes import Bench
 
 LIMITS = {"HEARTBEAT_SECONDS": 0.4, "FIRST_EVENT_SECONDS": 1.0, "SILENCE_SECONDS": 1.2, "TURN_SECONDS": 1.5}
 TOKEN = "good"

@@ -18,7 +18,7 @@ from tests.unit.aio import run
 from waldur_chat import conf
 from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.request import doctor_probe
-from waldur_chat.doctor.line import Line, Listener
+from waldur_chat.doctor.control_channel import Line, Listener
 from waldur_chat.testing import scripted
 
 

@@ -12,9 +12,9 @@ from tests.unit.replies import FINISHED, HEADERS, STARTED, THREAD, TURN, encoded
 from waldur_chat import errors, events
 from waldur_chat.client.answers import Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, Lost, Unreachable
-from waldur_chat.client.patience import Limits
 from waldur_chat.client.reader import Reader
 from waldur_chat.client.requests import Request, Requests
+from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 LIMITS = Limits()

@@ -11,8 +11,8 @@ import pytest
 from waldur_chat.client.answers import Failed, collect
 from waldur_chat.client.decoding import refusal
 from waldur_chat.client.errors import ChatError
-from waldur_chat.client.patience import Limits
 from waldur_chat.client.requests import Requests
+from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Usage
 
 REQUESTS = Requests("https://chat.example.com/api/", "secret", "chat", Limits())

@@ -20,7 +20,7 @@ except ImportError as error:
 from waldur_chat.client.aio import AsyncClient, AsyncStream
 from waldur_chat.client.answers import Answer, Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, Unreachable
-from waldur_chat.client.patience import Limits
+from waldur_chat.client.retry import Limits
 from waldur_chat.client.sync import Client, Stream
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 

@@ -13,9 +13,9 @@ import httpx
 from waldur_chat.client.answers import Answer, Event, collect
 from waldur_chat.client.errors import ChatError, Lost
 from waldur_chat.client.exchange import Call, Exchange
-from waldur_chat.client.patience import Limits
 from waldur_chat.client.reader import Reader, Reading
 from waldur_chat.client.requests import Options, Requests
+from waldur_chat.client.retry import Limits
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

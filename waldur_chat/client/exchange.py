@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from waldur_chat.client.decoding import refusal
 from waldur_chat.client.errors import ChatError, Lost, Unreachable
-from waldur_chat.client.patience import Limits, Patience
 from waldur_chat.client.requests import Request
+from waldur_chat.client.retry import Limits, Patience
 
 PASSING = {"server_stopping", "chat_busy", "too_many_turns", "throttled"}
 """Codes of errors that say nothing of the turn one comes back to, and pass."""

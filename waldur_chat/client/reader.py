@@ -9,8 +9,8 @@ from waldur_chat.client.answers import Event
 from waldur_chat.client.decoding import event_of, refusal
 from waldur_chat.client.errors import BrokenStream, ChatError, Lost, Unreachable
 from waldur_chat.client.exchange import Call, Exchange, passes
-from waldur_chat.client.patience import Limits
 from waldur_chat.client.requests import Request, Requests
+from waldur_chat.client.retry import Limits
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.events import Cancelled, Delta, Reasoning, Started
 from waldur_chat.wire.sse_decoder import SSEDecoder

@@ -8,7 +8,7 @@ from typing import TypedDict
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from waldur_chat.client.patience import Limits
+from waldur_chat.client.retry import Limits
 
 
 class Options(TypedDict, total=False):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from waldur_chat.doctor.bench import PATIENCE_SECONDS, Bench, Facts, Probe
 from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.probes import PATIENCE_SECONDS, Bench, Facts, Probe
 
 PART = 0.9
 """How much of the site's own limits is used, so that these are not met."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from waldur_chat.doctor import reach, timing
-from waldur_chat.doctor.bench import Bench, Facts, NotReached
+from waldur_chat.doctor import connectivity, timing
+from waldur_chat.doctor.diagnosis import diagnose
 from waldur_chat.doctor.endurance import endurance
 from waldur_chat.doctor.findings import IN_APPLICATION, Finding, found
-from waldur_chat.doctor.path import diagnose
+from waldur_chat.doctor.probes import Bench, Facts, NotReached
 
 Experiment = Callable[[Bench, Facts], list[Finding]]
 
@@ -34,7 +34,7 @@ class Result:
 
 def examine(bench: Bench, plan: Plan) -> Iterator[Result]:
     """Experiment after experiment, until one finds what makes the rest impossible."""
-    facts, findings = reach.reach(bench)
+    facts, findings = connectivity.reach(bench)
     if facts is None:
         yield Result(tried="a stream through the public URL", findings=findings)
         if plan.direct:
@@ -56,17 +56,17 @@ def examine(bench: Bench, plan: Plan) -> Iterator[Result]:
 
 def _experiments(plan: Plan, ids: set[str]) -> Iterator[tuple[str, Experiment]]:
     """What to try; what was found so far makes some of it pointless."""
-    yield "two equal questions get two answers", reach.caching
-    yield "streams are not compressed", reach.compression
-    yield "the format is the one that was asked for", reach.negotiation
-    yield "the end of a stream can be told from a cut", reach.framing
+    yield "two equal questions get two answers", connectivity.caching
+    yield "streams are not compressed", connectivity.compression
+    yield "the format is the one that was asked for", connectivity.negotiation
+    yield "the end of a stream can be told from a cut", connectivity.framing
     yield "each piece arrives before the next is written", timing.buffering
     is_whole = "middleware_buffering" in ids
     if not is_whole:
         yield "a client that leaves is noticed within a heartbeat", timing.hangups
     yield f"{plan.streams} streams at once", partial(timing.concurrency, streams=plan.streams)
-    yield "an input of the greatest length", reach.body
-    yield "errors arrive as they were sent", reach.errors
+    yield "an input of the greatest length", connectivity.body
+    yield "errors arrive as they were sent", connectivity.errors
     if plan.longest and not is_whole:
         at_once = "one_stream_per_worker" not in ids
         tried = f"long answers and silence, up to {plan.longest:g} s"
@@ -95,7 +95,7 @@ def _of_django_4(finding: Finding) -> Finding:
 
 
 def _asked_directly(direct: Bench) -> Result:
-    facts, findings = reach.reach(direct)
+    facts, findings = connectivity.reach(direct)
     if facts is None:
         return Result(tried=f"the same without the proxy: {findings[0].id}, {findings[0].seen}", findings=[])
     return Result(tried="the same without the proxy: it works, so look before the application", findings=[])

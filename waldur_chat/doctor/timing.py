@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from waldur_chat.doctor.bench import Bench, Facts
+from waldur_chat.doctor.diagnosis import diagnose
 from waldur_chat.doctor.findings import Finding, found
-from waldur_chat.doctor.path import diagnose
+from waldur_chat.doctor.probes import Bench, Facts
 
 PIECES = 3
 

@@ -19,11 +19,11 @@ from django.core.management import BaseCommand, CommandError
 
 from waldur_chat import conf
 from waldur_chat.doctor import model
-from waldur_chat.doctor.bench import Bench
-from waldur_chat.doctor.client import Address
+from waldur_chat.doctor.control_channel import Listener
 from waldur_chat.doctor.examine import Plan, Result, examine
 from waldur_chat.doctor.findings import Finding, found
-from waldur_chat.doctor.line import Listener
+from waldur_chat.doctor.http_client import Address
+from waldur_chat.doctor.probes import Bench
 
 
 class Command(BaseCommand):

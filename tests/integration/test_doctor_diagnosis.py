@@ -12,10 +12,10 @@ import pytest
 
 from tests.acceptance.needs import program
 from tests.integration.doctoring import TOKEN, bench, saying
-from waldur_chat.doctor.client import Address, Call
+from waldur_chat.doctor.diagnosis import diagnose
 from waldur_chat.doctor.examine import Plan, examine
 from waldur_chat.doctor.findings import Finding
-from waldur_chat.doctor.path import diagnose
+from waldur_chat.doctor.http_client import Address, Call
 
 
 def answer(status: int, *, code: str = "", location: str = "", content_type: str = "text/plain") -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from waldur_chat.doctor.bench import CONNECT_PATIENCE_SECONDS, PATIENCE_SECONDS, Bench, Facts, NotReached, Probe
+from waldur_chat.doctor.diagnosis import diagnose
 from waldur_chat.doctor.findings import Finding, found
-from waldur_chat.doctor.path import diagnose
+from waldur_chat.doctor.probes import CONNECT_PATIENCE_SECONDS, PATIENCE_SECONDS, Bench, Facts, NotReached, Probe
 
 
 def reach(bench: Bench) -> tuple[Facts | None, list[Finding]]:

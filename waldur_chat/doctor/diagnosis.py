@@ -10,9 +10,9 @@ from django.http.request import validate_host
 from django.urls import NoReverseMatch, reverse
 
 from waldur_chat import conf
-from waldur_chat.doctor.bench import Bench
-from waldur_chat.doctor.client import Call
 from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.http_client import Call
+from waldur_chat.doctor.probes import Bench
 
 _CERTIFICATES = {10: "certificate_expired", 9: "certificate_expired", 62: "certificate_wrong_host"}
 _CERTIFICATES[64] = "certificate_wrong_host"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from waldur_chat.client.errors import ChatError, Unreachable
-from waldur_chat.client.patience import LONGEST_PAUSE_SECONDS, Patience
+from waldur_chat.client.retry import LONGEST_PAUSE_SECONDS, Patience
 
 ERROR = Unreachable("It broke.")
 

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waldur_chat.api.request import doctor_probe
-from waldur_chat.doctor.client import Address, Call
-from waldur_chat.doctor.line import Line, Listener
+from waldur_chat.doctor.control_channel import Line, Listener
+from waldur_chat.doctor.http_client import Address, Call
 
 PATIENCE_SECONDS = 3.0
 """What takes longer than this, although it needs no time, does not come."""
