@@ -1,6 +1,5 @@
-"""The chat page: public HTML that holds nothing secret. Who may chat is for the API to decide, not for the page."""
+"""The view of the chat page: public HTML without secrets. The API decides who may chat, not the page."""
 
-import json
 import secrets
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,55 +10,27 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
-from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
 from waldur_chat import conf
+from waldur_chat.page.import_map import import_map
 
-MODULES = (  # what main.js imports
-    "conversation.js",
-    "markdown/inline.js",
-    "markdown/view.js",
-    "net/api.js",
-    "net/http.js",
-    "net/problems.js",
-    "net/resume.js",
-    "net/sse.js",
-    "net/store.js",
-    "state/address.js",
-    "state/client_history.js",
-    "state/outbox.js",
-    "state/session.js",
-    "state/token.js",
-    "ui/budget.js",
-    "ui/composer.js",
-    "ui/deletion.js",
-    "ui/editor.js",
-    "ui/feedback.js",
-    "ui/i18n.js",
-    "ui/message_actions.js",
-    "ui/side_panel.js",
-    "ui/thread.js",
-    "ui/threads.js",
-    "ui/transcript.js",
-    "ui/versions.js",
-)
 STORAGE_VIEWS = {"threads_url": "threads-list", "messages_url": "messages-list", "usage_url": "quota-usage"}
 
 
 @method_decorator(ensure_csrf_cookie, name="dispatch")
 class ChatPage(TemplateView):
-    """One page to chat on. A host changes it through as_view(): title, stream_view_name, input_max_length."""
+    """The chat page. Sites configure it by as_view(): `title`, `stream_view_name`, `input_max_length`."""
 
     template_name = "waldur_chat/chat.html"
     title: str | Promise = gettext_lazy("Chat")
     stream_view_name = "chat-stream"
-    input_max_length: int | None = None  # by default the setting
+    input_max_length: int | None = None  # None: the setting INPUT_MAX_LENGTH.
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        user = getattr(self.request, "user", None)  # a host may do without AuthenticationMiddleware
+        user = getattr(self.request, "user", None)  # Missing without AuthenticationMiddleware.
         return super().get_context_data(
             title=self.title,
             stream_url=reverse(self.stream_view_name),
@@ -77,15 +48,15 @@ class ChatPage(TemplateView):
         response["Content-Security-Policy"] = content_security_policy(context["nonce"])
         response["Referrer-Policy"] = "no-referrer"
         response["X-Content-Type-Options"] = "nosniff"
-        # Not "no-store": that would forbid the browser to bring the conversation back with its Back button.
+        # Not "no-store": the browser could then not restore the conversation when the user goes back to the page.
         response["Cache-Control"] = "private, no-cache"
         return response
 
 
 def storage_urls(stream_view_name: str) -> dict[str, str]:
-    """Where the conversations are that belong to this stream, and the events of a turn named TURN.
+    """URLs of the conversations that belong to this stream, and of the events of a turn, with TURN for its UUID.
 
-    Empty for a host that keeps no conversations, or has no such URLs.
+    Empty where the site does not store conversations, or does not route these views.
     """
     if not conf.site_value("STORAGE"):
         return {}
@@ -98,7 +69,7 @@ def storage_urls(stream_view_name: str) -> dict[str, str]:
 
 
 def content_security_policy(nonce: str) -> str:
-    """Everything from our own files, nothing inline but the import map, and no string may become markup or code."""
+    """Allow our own static files and the inline import map only, and no conversion of strings to markup or code."""
     files = " ".join(["'self'", *static_origin()])
     return "; ".join(
         [
@@ -117,16 +88,6 @@ def content_security_policy(nonce: str) -> str:
 
 
 def static_origin() -> list[str]:
-    """Where static files live when that is another host; it must allow module scripts across origins (CORS)."""
+    """The origin of static files if it is another host; that host must allow cross-origin module scripts (CORS)."""
     url = urlsplit(static("waldur_chat/main.js"))
     return [f"{url.scheme or 'https'}://{url.netloc}"] if url.netloc else []
-
-
-def import_map() -> SafeString:
-    """Lead `import "./sse.js"` to the name that the static storage gave that file, such as sse.0a1b2c.js.
-
-    Without it a browser that keeps static files for ever would mix the modules of two versions.
-    """
-    prefix = settings.STATIC_URL or "/"
-    imports = {f"{prefix}waldur_chat/{name}": static(f"waldur_chat/{name}") for name in MODULES}
-    return mark_safe(json.dumps({"imports": imports}).replace("<", "\\u003c"))  # noqa: S308 (no "<", no way out)
