@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.acceptance.needs import program
-from tests.integration.doctoring import TOKEN, bench, saying
+from tests.integration.doctoring import TOKEN, probe_client, saying
 from waldur_chat.doctor.diagnosis import diagnose
 from waldur_chat.doctor.examine import Plan, examine
 from waldur_chat.doctor.findings import Finding
-from waldur_chat.doctor.http_client import Address, Call
+from waldur_chat.doctor.http_client import Address, HttpCall
 
 
 def answer(status: int, *, code: str = "", location: str = "", content_type: str = "text/plain") -> bytes:
@@ -27,7 +27,7 @@ def answer(status: int, *, code: str = "", location: str = "", content_type: str
 
 def first_finding(url: str) -> Finding:
     """What the examination of this address finds."""
-    with bench(url, TOKEN) as there:
+    with probe_client(url, TOKEN) as there:
         (result,) = examine(there, Plan())
     return result.findings[0]
 
@@ -70,22 +70,22 @@ def test_what_answers_in_the_probes_place_is_named(name: str, given: dict[str, A
 def test_a_redirect_to_https_is_named_with_the_address() -> None:
     with saying(b"") as url:
         secure = f"{url.replace('http:', 'https:')}stream/"
-    with bench(url) as there:
+    with probe_client(url) as there:
         finding = diagnose(there, _answered(answer(301, location=secure), url))
     assert (finding.id, finding.cure) == ("redirect_to_https", f"Give clients {secure}")
 
 
-def _answered(data: bytes, url: str) -> Call:
+def _answered(data: bytes, url: str) -> HttpCall:
     """A call to another server that got this answer."""
     with saying(data) as there:
-        call = Call(Address(url=there), "/", b"", {})
+        call = HttpCall(Address(url=there), "/", b"", {})
         assert call.wait(10)
         return call
 
 
 def test_a_redirect_to_itself_is_named() -> None:
     url = "https://site.example/api/chat/"
-    with bench(url) as there:
+    with probe_client(url) as there:
         assert diagnose(there, _answered(answer(301, location=f"{url}stream/"), url)).id == "redirect_loop"
 
 
@@ -117,7 +117,7 @@ def test_a_server_that_says_nothing_is_named() -> None:
     with saying(b"") as url:
         call = _answered(answer(200), url)
         call.status = 0
-        with bench(url) as there:
+        with probe_client(url) as there:
             assert "no answer" in diagnose(there, call).seen
 
 
@@ -153,9 +153,9 @@ def certificate(tmp_path: Path) -> Path:
 def test_certificates_are_checked(certificate: Path, trusted: bool, host: str, name: str) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
-    with saying(answer(404), tls) as url, bench(url) as there:
+    with saying(answer(404), tls) as url, probe_client(url) as there:
         address = Address(url=url.replace("127.0.0.1", host), certificates=str(certificate) if trusted else "")
-        call = Call(address, "/", b"", {})
+        call = HttpCall(address, "/", b"", {})
         assert call.wait(10)
         finding = diagnose(there, call)
         call.leave()

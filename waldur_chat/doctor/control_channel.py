@@ -1,4 +1,4 @@
-"""The doctor's end of a probe: a socket to which the site's probe provider connects, to be told what to say."""
+"""The socket to which the site's probe provider connects, and over which the doctor tells it what to answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 
-class Line:
-    """One probe as the site's provider sees it. `connected` and `closed` are set when the site does that."""
+class ControlChannel:
+    """The control connection of one probe. `connected` and `closed` are set when the site does that."""
 
     def __init__(self) -> None:
         self.nonce = uuid4().hex
@@ -22,21 +22,21 @@ class Line:
         self._connection: socket.socket | None = None
 
     def say(self, text: str) -> None:
-        """Let the site's answer go on with this text, which has no line feed."""
+        """Continue the site's answer with this text, which must not contain a line feed."""
         self._send(f"say {text}\n")
 
     def end(self) -> None:
-        """Let the answer be complete."""
+        """Complete the answer."""
         self._send("end\n")
 
     def hang_up(self) -> None:
-        """Break the connection, as a provider that dies does. Does nothing where there is none."""
+        """Break the connection, as a provider that crashes does. Without a connection, do nothing."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def connect(self, connection: socket.socket, facts: Mapping[str, Any]) -> None:
-        """The site has connected."""
+        """Take the site's connection, and what the site says of itself."""
         self._connection, self.facts = connection, facts
         self.connected.set()
 
@@ -46,45 +46,45 @@ class Line:
                 self._connection.sendall(text.encode())
 
 
-class Listener:
-    """Listens for the site. Port 0 means any free one."""
+class ControlListener:
+    """Accepts the site's control connections. Port 0 means any free one."""
 
     def __init__(self, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family)
         self.host, self.port = host, int(self._socket.getsockname()[1])
-        self._lines: dict[str, Line] = {}
+        self._channels: dict[str, ControlChannel] = {}
         self._thread = threading.Thread(target=self._accept, name="chat-doctor-listener", daemon=True)
         self._thread.start()
 
-    def line(self) -> Line:
-        """A line that the site can connect to."""
-        line = Line()
-        self._lines[line.nonce] = line
-        return line
+    def open_channel(self) -> ControlChannel:
+        """Open a channel that the site can connect to by its nonce."""
+        channel = ControlChannel()
+        self._channels[channel.nonce] = channel
+        return channel
 
     def close(self) -> None:
-        """Listen no more, and break every connection."""
+        """Stop listening, and break every connection."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(timeout=1)
-        for line in self._lines.values():
-            line.hang_up()
+        for channel in self._channels.values():
+            channel.hang_up()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # It was closed.
+        with suppress(OSError):  # close() was called.
             while True:
                 connection, _ = self._socket.accept()
-                threading.Thread(target=self._serve, args=[connection], name="chat-doctor-line", daemon=True).start()
+                threading.Thread(target=self._serve, args=[connection], name="chat-doctor-channel", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError, ValueError), connection.makefile("rb") as lines:
             hello = json.loads(lines.readline())
-            line = self._lines.get(str(hello.pop("nonce", "")))
-            if line is None:
-                return  # Somebody else, or a probe of yesterday.
-            line.connect(connection, hello)
+            channel = self._channels.get(str(hello.pop("nonce", "")))
+            if channel is None:
+                return  # Not a probe of this run.
+            channel.connect(connection, hello)
             with suppress(OSError):
                 lines.read()
-            line.closed.set()
+            channel.closed.set()

@@ -1,4 +1,4 @@
-"""A client that hides nothing: status, head, and when which bytes arrived, over the standard library's HTTP alone."""
+"""An HTTP client that reports everything: status, headers, and when each piece arrived. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 10.0
 _BROKEN = (OSError, http.client.HTTPException, ValueError, AttributeError)
-"""What reading raises when a connection breaks, or is closed by the doctor himself in another thread."""
+"""Raised by reads when the connection breaks, or when leave() closes it in another thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the API is: its URL up to `chat/`, a file of further certificates, and `Host` where the URL has another."""
+    """The address of the API: its URL up to `chat/`, a file of extra certificates, and headers such as `Host`."""
 
     url: str
     certificates: str = ""
@@ -31,7 +31,7 @@ class Address:
         return f"{urlsplit(self.url).path.rstrip('/')}/{operation}/"
 
     def open(self) -> http.client.HTTPConnection:
-        """A connection that was not opened yet."""
+        """Make a connection that is not opened yet."""
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         if parts.scheme != "https":
@@ -42,10 +42,10 @@ class Address:
         return http.client.HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=context)
 
 
-class Call:
-    """One request, sent at once; a thread of its own reads the answer.
+class HttpCall:
+    """One request, sent when this is constructed; a thread reads the answer.
 
-    `failure` is what the client's side raised; `done` says that nothing more will come.
+    `failure` is the exception of the client's side; `done` says that nothing more will arrive.
     """
 
     def __init__(self, address: Address, path: str, body: bytes, headers: dict[str, str]) -> None:
@@ -65,13 +65,13 @@ class Call:
 
     @property
     def code(self) -> str:
-        """The code of an error as the application sends it; empty where something else answered, or no error."""
+        """The application's error code; empty if there is no error, or if something else answered."""
         problem = self.json
         return str(problem.get("code", "")) if isinstance(problem, dict) else ""
 
     @property
     def json(self) -> Any:
-        """The whole body, where it is JSON."""
+        """The whole body parsed as JSON, or None."""
         try:
             return json.loads(self.received)
         except ValueError:
@@ -79,23 +79,23 @@ class Call:
 
     @property
     def server(self) -> str:
-        """What answered, by its own words."""
+        """The `Server` header of the answer."""
         return str(self.headers.get("Server", ""))
 
     def wait_for(self, text: str, seconds: float) -> bool:
-        """Whether the text arrives in time."""
+        """Wait for the text; tells whether it arrived in time."""
         wanted = text.encode()
         with self._news:
             self._news.wait_for(lambda: self.done or wanted in self.received, seconds)
             return wanted in self.received
 
     def wait(self, seconds: float) -> bool:
-        """Whether the answer ends in time, in whatever way."""
+        """Wait for the end of the answer, in whatever way; tells whether it came in time."""
         with self._news:
             return self._news.wait_for(lambda: self.done, seconds)
 
     def leave(self) -> None:
-        """Hang up, in the middle of the answer or after it."""
+        """Close the connection, during the answer or after it."""
         self._left = True
         if self._socket is not None:
             with suppress(OSError):
@@ -107,7 +107,7 @@ class Call:
             self._connection.connect()
             self._socket = self._connection.sock
             self._socket.settimeout(None)
-            with suppress(BrokenPipeError, ConnectionResetError):  # Who refuses a large body answers all the same.
+            with suppress(BrokenPipeError, ConnectionResetError):  # A server that refuses a large body still answers.
                 self._connection.request("POST", path, body, headers)
             self._read(self._connection.getresponse())
         except _BROKEN as error:
@@ -124,5 +124,5 @@ class Call:
             with self._news:
                 self.received += piece
                 self._news.notify_all()
-        if response.length:  # Less than was promised.
+        if response.length:  # Less than Content-Length promised.
             raise http.client.IncompleteRead(self.received, response.length)

@@ -1,4 +1,4 @@
-"""What every experiment works with: probes of one address, and what the site tells of itself."""
+"""Probes: requests whose answers the doctor controls, and what the site reports about itself."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waldur_chat.api.request import doctor_probe
-from waldur_chat.doctor.control_channel import Line, Listener
-from waldur_chat.doctor.http_client import Address, Call
+from waldur_chat.doctor.control_channel import ControlChannel, ControlListener
+from waldur_chat.doctor.http_client import Address, HttpCall
 
-PATIENCE_SECONDS = 3.0
-"""What takes longer than this, although it needs no time, does not come."""
-CONNECT_PATIENCE_SECONDS = 15.0
-"""How long a request may take to get to the provider, which may have to wait for a worker."""
+DELIVERY_SECONDS = 3.0
+"""A piece that has not arrived after this time is considered not delivered; delivery itself takes no time."""
+PROVIDER_CONNECT_SECONDS = 15.0
+"""How long a request may take to reach the probe provider; it may have to wait for a worker."""
 APPLICATION_SERVERS = ("uvicorn", "gunicorn", "daphne", "hypercorn", "granian", "waitress", "WSGIServer")
-"""How servers of applications name themselves; where one of these answers, there is no proxy."""
+"""Prefixes of the `Server` header of application servers. If one of them answers, there is no proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the site says of itself when a probe reaches it, and `server`, which the client sees."""
+class SiteFacts:
+    """What the site reports about itself over the control channel, and `server`, the header that the client sees."""
 
     interface: str
     protocol: str
@@ -42,25 +42,25 @@ class Facts:
 
     @property
     def is_direct(self) -> bool:
-        """Whether the application's own server answers, with no proxy before it."""
+        """Whether the application server answers without a proxy in front of it."""
         return self.server.startswith(APPLICATION_SERVERS)
 
     @property
-    def patience(self) -> float:
-        """Seconds after which what needs no time does not come; the site's own limits must not be met before."""
-        return min(PATIENCE_SECONDS, self.silence_seconds / 2, self.first_event_seconds / 2)
+    def delivery_seconds(self) -> float:
+        """How long to wait for a piece; stays below the site's own time limits."""
+        return min(DELIVERY_SECONDS, self.silence_seconds / 2, self.first_event_seconds / 2)
 
     @property
-    def most_streams(self) -> int:
-        """How many streams the settings let one user have at once."""
+    def max_streams(self) -> int:
+        """How many concurrent streams the settings allow one user."""
         limits = (self.turns_per_user, self.turns_per_process, self.turns_per_site)
         return min([limit for limit in limits if limit is not None], default=1000)
 
 
-class NotReached(Exception):
-    """A request did not get to the provider, although one did before."""
+class ProbeNotConnected(Exception):
+    """A request did not reach the probe provider, although an earlier one did."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: HttpCall) -> None:
         super().__init__(call.status)
         self.call = call
 
@@ -69,45 +69,45 @@ class NotReached(Exception):
 class Probe:
     """One request, seen from both ends."""
 
-    line: Line
-    call: Call
+    channel: ControlChannel
+    call: HttpCall
 
-    def connects(self, seconds: float = CONNECT_PATIENCE_SECONDS) -> bool:
-        """Whether the request gets to the provider; does not wait longer than for an answer that comes before."""
+    def wait_connected(self, seconds: float = PROVIDER_CONNECT_SECONDS) -> bool:
+        """Wait until the request reaches the probe provider, or until something answers without it."""
         waited = 0.0
-        while not self.line.connected.wait(0.05) and not self.call.done and waited < seconds:
+        while not self.channel.connected.wait(0.05) and not self.call.done and waited < seconds:
             waited += 0.05
-        return self.line.connected.is_set()
+        return self.channel.connected.is_set()
 
-    def passes(self, text: str, seconds: float = PATIENCE_SECONDS) -> bool:
-        """Whether the client gets this text in time, after the provider has said it."""
-        self.line.say(text)
+    def delivers(self, text: str, seconds: float = DELIVERY_SECONDS) -> bool:
+        """Let the provider send this text; tells whether it arrives at the client in time."""
+        self.channel.say(text)
         return self.call.wait_for(text, seconds)
 
-    def finishes(self, seconds: float = PATIENCE_SECONDS) -> bool:
-        """Whether the answer comes to its own end: in an SSE stream, the event that says so."""
-        self.line.end()
+    def completes(self, seconds: float = DELIVERY_SECONDS) -> bool:
+        """Let the provider complete the answer; tells whether the client receives the end event of an SSE stream."""
+        self.channel.end()
         self.call.wait(seconds)
         return self.call.status == 200 and b"event: end" in self.call.received
 
-    def facts(self) -> Facts:
-        """What the site told, once the answer has begun."""
-        known = {one.name for one in fields(Facts)}
-        told = {name: value for name, value in self.line.facts.items() if name in known}
-        return Facts(**{**told, "server": self.call.server})
+    def site_facts(self) -> SiteFacts:
+        """What the site reported; call it once the answer has begun."""
+        known = {one.name for one in fields(SiteFacts)}
+        reported = {name: value for name, value in self.channel.facts.items() if name in known}
+        return SiteFacts(**{**reported, "server": self.call.server})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """One address, a token for it, and the listener that its site is told of."""
+class ProbeClient:
+    """Sends probes to one address, with a token; the site connects back to `listener`."""
 
     address: Address
     token: str
-    listener: Listener
+    listener: ControlListener
 
     @property
     def url(self) -> str:
-        """The URL of streams."""
+        """The URL of the stream endpoint."""
         parts = urlsplit(self.address.url)
         return f"{parts.scheme}://{parts.netloc}{self.address.path('stream')}"
 
@@ -121,11 +121,11 @@ class Bench:
         accept: str = "text/event-stream",
         encodings: str = "identity",
     ) -> Iterator[Probe]:
-        """Ask; leaving ends both ends. The body is a question unless one is given."""
-        line = self.listener.line()
+        """Send a probe; leaving the context closes both ends. The default body is a valid question."""
+        channel = self.listener.open_channel()
         headers = {
             **self.address.headers,
-            doctor_probe.HEADER: doctor_probe.sign(self.listener.host, self.listener.port, line.nonce),
+            doctor_probe.HEADER: doctor_probe.sign(self.listener.host, self.listener.port, channel.nonce),
             "Authorization": self.token if " " in self.token else f"Token {self.token}",
             "Content-Type": "application/json",
             "Accept": accept,
@@ -133,20 +133,20 @@ class Bench:
             "Connection": "close",
         }
         content = json.dumps({"input": "Hello"} if body is None else body).encode()
-        call = Call(self.address, self.address.path(operation) + query, content, headers)
+        call = HttpCall(self.address, self.address.path(operation) + query, content, headers)
         try:
-            yield Probe(line=line, call=call)
+            yield Probe(channel=channel, call=call)
         finally:
-            line.end()
+            channel.end()
             call.leave()
-            line.hang_up()
+            channel.hang_up()
 
     @contextmanager
-    def reached(
+    def connected_probe(
         self, operation: str = "stream", *, accept: str = "text/event-stream", encodings: str = "identity"
     ) -> Iterator[Probe]:
-        """See probe(); once it has got to the provider. Raises `NotReached`."""
+        """Send a probe, and wait until it has reached the provider. Raises `ProbeNotConnected`."""
         with self.probe(operation, accept=accept, encodings=encodings) as probe:
-            if not doctor_probe.connects():
-                raise NotReached(doctor_probe.call)
+            if not doctor_probe.wait_connected():
+                raise ProbeNotConnected(doctor_probe.call)
             yield probe

@@ -1,4 +1,4 @@
-"""Asks the site's own providers one small question each, in this process."""
+"""Asks each of the site's own providers one small question, in this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from waldur_chat import chat
 from waldur_chat.conf import ProviderSpec, Settings
-from waldur_chat.doctor.findings import Finding, found
+from waldur_chat.doctor.findings import Finding, make_finding
 from waldur_chat.errors import (
     ChatError,
     ChatNotConfigured,
@@ -31,26 +31,26 @@ _CONSTANCE = {
 }
 
 
-def ask(settings: Settings) -> list[Finding]:
-    """What is wrong with any of the providers that the site may ask."""
+def check_providers(settings: Settings) -> list[Finding]:
+    """Check every provider of the site's chain."""
     if not settings.chain:
-        return [found("chat_not_configured", "There is no default provider.")]
-    return [finding for spec in settings.chain for finding in _ask(settings, spec)]
+        return [make_finding("chat_not_configured", "There is no default provider.")]
+    return [finding for spec in settings.chain for finding in _check_provider(settings, spec)]
 
 
-def _ask(settings: Settings, spec: ProviderSpec) -> list[Finding]:
+def _check_provider(settings: Settings, spec: ProviderSpec) -> list[Finding]:
     usage, error, cause = _answer(settings, spec)
     values = {"name": spec.name, **_settings_of(spec)}
     if error is None:
         is_known = usage is not None and not usage.estimated
-        return [] if is_known else [found("usage_missing", f"{spec.name}: an answer without usage", **values)]
+        return [] if is_known else [make_finding("usage_missing", f"{spec.name}: an answer without usage", **values)]
     address = _address(settings, spec) if _may_be_elsewhere(error) else ""
     seen = f"{spec.name}: {error.code}: {cause}"
-    return [found("provider_address" if address else _kind(error), seen, address=address, **values)]
+    return [make_finding("provider_address" if address else _kind(error), seen, address=address, **values)]
 
 
 def _answer(settings: Settings, spec: ProviderSpec) -> tuple[Usage | None, ChatError | None, str]:
-    """What this provider alone answers, asked once: its usage, or its error and the cause that the log has."""
+    """Ask this provider alone, once. Returns its usage, or its error with the cause that is logged."""
     alone = replace(settings, providers={"default": replace(spec, fallback="")}, attempts=1)
     turn = chat.prepare(Question(text=QUESTION), alone)
     turn.start(background_loop.loop())
@@ -82,13 +82,13 @@ def _kind(error: ChatError) -> str:
 
 
 def _may_be_elsewhere(error: ChatError) -> bool:
-    """Whether it is what a service answers at a wrong path: not found, or a page in place of a stream."""
+    """Whether a service answers like this at a wrong path: not found, or an HTML page in place of a stream."""
     is_missing = isinstance(error, ProviderRefused) and error.provider_status in (404, 405)
     return is_missing or isinstance(error, (ProviderFailed, ProviderIncomplete))
 
 
 def _address(settings: Settings, spec: ProviderSpec) -> str:
-    """The address below which the same service answers, where that is the usual one; else nothing."""
+    """The base URL with the usual `/v1` if the same service answers there; else empty."""
     given = str(spec.options.get("base_url", "")).rstrip("/")
     if not given or given.endswith("/v1"):
         return ""
@@ -98,7 +98,7 @@ def _address(settings: Settings, spec: ProviderSpec) -> str:
 
 
 def _settings_of(spec: ProviderSpec) -> Mapping[str, str]:
-    """Where each option is set: in the settings, the environment or constance."""
+    """The place where each option is set: the settings, the environment or constance."""
     names = {"the environment": _ENVIRONMENT, "constance": _CONSTANCE}.get(spec.place.partition("[")[0], {})
     options = ("base_url", "api_key", "model", "completion", "stream_options")
     return {option: names.get(option, f'{spec.place}["OPTIONS"]["{option}"]') for option in options}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fake.service import Service
 from waldur_chat import conf
-from waldur_chat.doctor import model
+from waldur_chat.doctor import provider_check
 from waldur_chat.doctor.findings import Finding
 
 
@@ -53,7 +53,7 @@ def ask(settings: Any, service: str) -> Callable[..., list[Finding]]:
         options = {"base_url": f"{service}{base}", "model": name, "api_key": "sk-test"}
         entry = {"BACKEND": conf.OPENAI, "OPTIONS": options}
         settings.WALDUR_CHAT = {"PROVIDERS": {"default": entry}, **own}
-        return model.ask(conf.load())
+        return provider_check.check_providers(conf.load())
 
     return ask
 
@@ -88,7 +88,7 @@ def test_the_log_of_a_failure_is_shown(ask: Any) -> None:
 def test_nothing_that_listens_is_named(settings: Any) -> None:
     entry = {"BACKEND": conf.OPENAI, "OPTIONS": {"base_url": "http://127.0.0.1:1/v1", "api_key": "sk-test"}}
     settings.WALDUR_CHAT = {"PROVIDERS": {"default": entry}}
-    assert [finding.id for finding in model.ask(conf.load())] == ["provider_unreachable"]
+    assert [finding.id for finding in provider_check.check_providers(conf.load())] == ["provider_unreachable"]
 
 
 @pytest.mark.parametrize("base", ["", "/html"])
@@ -108,7 +108,7 @@ def test_every_provider_in_line_is_asked_for_itself(ask: Any, settings: Any, ser
     bad = {"BACKEND": conf.OPENAI, "OPTIONS": {**providers["default"]["OPTIONS"], "model": "status=401"}}
     chain = {"default": {**bad, "FALLBACK": "second"}, "second": {**bad, "FALLBACK": "third"}, "third": bad}
     settings.WALDUR_CHAT = {"PROVIDERS": chain}
-    found = model.ask(conf.load())
+    found = provider_check.check_providers(conf.load())
     assert [finding.seen.partition(":")[0] for finding in found] == ["default", "second", "third"]
 
 
@@ -117,16 +117,16 @@ def test_settings_in_the_environment_are_named_as_such(settings: Any, service: s
     monkeypatch.setenv("OPENAI_BASE_URL", f"{service}/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("WALDUR_CHAT_MODEL", "status=404")
-    assert model.ask(conf.load())[0].cure.startswith("WALDUR_CHAT_MODEL: ")
+    assert provider_check.check_providers(conf.load())[0].cure.startswith("WALDUR_CHAT_MODEL: ")
 
 
 def test_no_provider_is_named(settings: Any) -> None:
     settings.WALDUR_CHAT = {"PROVIDERS": {}}
-    assert [finding.id for finding in model.ask(conf.load())] == ["chat_not_configured"]
+    assert [finding.id for finding in provider_check.check_providers(conf.load())] == ["chat_not_configured"]
 
 
 def test_options_that_cannot_work_are_named(settings: Any) -> None:
     settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": conf.OPENAI, "OPTIONS": {"modle": "x"}}}}
-    (finding,) = model.ask(conf.load())
+    (finding,) = provider_check.check_providers(conf.load())
     assert finding.id == "chat_not_configured"
     assert "Did you mean" in finding.seen
