@@ -11,11 +11,11 @@ import pytest
 from waldur_chat.client.answers import Failed, collect
 from waldur_chat.client.decoding import refusal
 from waldur_chat.client.errors import ChatError
-from waldur_chat.client.requests import Requests
+from waldur_chat.client.requests import RequestBuilder
 from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Usage
 
-REQUESTS = Requests("https://chat.example.com/api/", "secret", "chat", Limits())
+REQUESTS = RequestBuilder("https://chat.example.com/api/", "secret", "chat", Limits())
 
 
 def test_an_error_of_the_api_says_everything() -> None:
@@ -95,9 +95,9 @@ def test_an_id_cannot_lead_elsewhere() -> None:
 
 
 def test_without_a_token_there_is_no_authorization() -> None:
-    assert "Authorization" not in Requests("http://a", "", "chat", Limits()).ask("Hi").headers
+    assert "Authorization" not in RequestBuilder("http://a", "", "chat", Limits()).ask("Hi").headers
 
 
 def test_an_address_must_be_one() -> None:
     with pytest.raises(ValueError, match="https"):
-        Requests("chat.example.com/api", "", "chat", Limits())
+        RequestBuilder("chat.example.com/api", "", "chat", Limits())

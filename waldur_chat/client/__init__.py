@@ -1,15 +1,14 @@
-"""Asks a chat API from another process, and stays with an answer whatever breaks on the way.
+"""Client of the chat API for other processes; it resumes an answer after a broken connection.
 
     from waldur_chat.client import Client
 
     with Client("https://chat.example.com/api", token="...") as client:
         print(client.invoke("What is a VPC?"))
 
-A connection that breaks in the middle of an answer is made anew, and the answer goes on at the very character.
-It needs httpx, and neither Django nor settings.
+When a connection breaks during an answer, the client reconnects and continues at the same character.
+It needs httpx, but neither Django nor settings.
 
-What is asked and what becomes of the responses is decided without a socket, in `exchange` and `reader`; `sync` and
-`aio` carry it.
+The protocol is implemented without I/O in `exchange` and `reader`; `sync` and `aio` do the I/O.
 """
 
 try:
