@@ -1,4 +1,4 @@
-"""The audit trail, to be read."""
+"""The audit trail, read-only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from waldur_chat.models import Reading
 
 
 @admin.register(Reading)
-class ReadingAdmin(ReadOnlyAdmin):
-    """Who of staff and support read whose conversation."""
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Which staff or support user read whose conversation."""
 
     list_display = ("read", "reader", "owner", "thread_on_the_wire", "place")
     list_filter = ("place", "read")
@@ -23,6 +23,6 @@ class ReadingAdmin(ReadOnlyAdmin):
     fields = ("read", "reader", "owner", "thread_on_the_wire", "place")
 
     @admin.display(description=_("thread"))
-    def thread_on_the_wire(self, reading: Reading) -> str:
-        """The thread's UUID as the API writes it."""
-        return reading.thread.hex
+    def thread_on_the_wire(self, entry: Reading) -> str:
+        """The UUID of the thread in the format of the API."""
+        return entry.thread.hex
