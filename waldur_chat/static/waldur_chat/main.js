@@ -1,29 +1,30 @@
-// The chat page: what the reader does (ask, stop, start anew, open a thread, give a token) and what comes of it.
+// The chat page: handles what the user does (ask, stop, start anew, open a thread, enter a token).
 
-import { act } from "./ui/message_actions.js";
-import { putIntoAddress, threadInAddress } from "./state/address.js";
-import { box, onEnter, setBox } from "./ui/composer.js";
-import { showBudget } from "./ui/budget.js";
 import { Conversation } from "./conversation.js";
-import { sidePanel } from "./ui/side_panel.js";
-import { countCharacters } from "./state/client_history.js";
-import { explain, Problem } from "./net/problems.js";
+import { Problem } from "./net/problems.js";
 import { isStored } from "./net/store.js";
-import { ThreadList } from "./ui/threads.js";
+import { putIntoAddress, threadInAddress } from "./state/address.js";
+import { countCharacters } from "./state/client_history.js";
 import { adoptToken, currentToken, keepToken } from "./state/token.js";
+import { showBudget } from "./ui/budget.js";
+import { composer, onEnter, setText } from "./ui/composer.js";
+import { explain } from "./ui/explain.js";
+import { announce, format, showNotice, strings } from "./ui/i18n.js";
+import { runAction } from "./ui/message_actions.js";
+import { sidePanel } from "./ui/side_panel.js";
+import { ThreadList } from "./ui/threads.js";
 import { followEnd } from "./ui/transcript.js";
-import { announce, fill, say, words } from "./ui/i18n.js";
 
 const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;
 const title = document.title;
-const NAMED_AFTER = 5000; // milliseconds after which a new thread has probably got its name
+const NAMED_AFTER = 5000; // milliseconds after which a new thread probably has its title
 const scrollToEnd = followEnd($("latest"));
 const conversation = new Conversation($("transcript"), {
   began: showBeginning,
   ended: showEnd,
   changed: showState,
-  broke: (isBroken) => announce(isBroken ? words.reconnecting : ""),
+  broke: (isBroken) => announce(isBroken ? strings.reconnecting : ""),
   found: openThread,
   joined: showNewThread,
   known: () => threads?.known,
@@ -31,38 +32,38 @@ const conversation = new Conversation($("transcript"), {
 const closePanel = isStored ? sidePanel() : () => {};
 const threads = isStored && new ThreadList({ deleted: leaveDeleted, named: showName, refused: askIfNeeded });
 
-let refused = null; // the turn for which a token is asked
+let refused = null; // the turn that was refused for want of a token
 
 // Asking
 
 async function send() {
   await conversation.opened;
-  const question = box.value.trim();
-  if (question === "") return box.focus();
+  const question = composer.value.trim();
+  if (question === "") return composer.focus();
   if (!check(question)) return;
-  setBox("");
-  box.focus();
+  setText("");
+  composer.focus();
   return conversation.ask(question);
 }
 
-/** Whether this can be asked now; says why not. */
+/** Whether this question can be sent now; shows why not. */
 function check(question) {
   const excess = countCharacters(question) - Number(page.maxLength);
-  if (conversation.isBusy) say(words.busy);
-  else if (excess > 0) say(fill(words.long, { count: excess }));
+  if (conversation.isBusy) showNotice(strings.busy);
+  else if (excess > 0) showNotice(format(strings.long, { count: excess }));
   return !conversation.isBusy && excess <= 0;
 }
 
 function showBeginning() {
   scrollToEnd();
   showState();
-  say("");
+  showNotice("");
 }
 
 function showEnd(turn, { sentence, status }) {
-  if (document.activeElement === $("stop")) box.focus();
+  if (document.activeElement === $("stop")) composer.focus();
   showState();
-  announce(sentence || words.complete);
+  announce(sentence || strings.complete);
   refused = [401, 403].includes(status) ? turn : null;
   if (refused) askForToken(status);
   else showAccount();
@@ -70,7 +71,7 @@ function showEnd(turn, { sentence, status }) {
 
 function stop() {
   conversation.stop();
-  box.focus();
+  composer.focus();
 }
 
 function startAnew() {
@@ -82,14 +83,14 @@ function startAnew() {
 function begin() {
   conversation.clear();
   showAccount();
-  say("");
-  announce(words.cleared);
-  box.focus();
+  showNotice("");
+  announce(strings.cleared);
+  composer.focus();
 }
 
 // Threads
 
-/** Show what the address names. */
+/** Open the thread that the URL names. */
 function openAddressed() {
   const thread = threadInAddress();
   closePanel();
@@ -98,15 +99,15 @@ function openAddressed() {
 }
 
 async function openThread(thread) {
-  say("");
+  showNotice("");
   $("failure").hidden = true;
   try {
     const name = await conversation.open(thread);
     if (name === null) return;
     scrollToEnd();
-    announce(fill(words.opened, { name }));
+    announce(format(strings.opened, { name }));
     showName(thread, name);
-    box.focus();
+    composer.focus();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (thread === conversation.thread) showFailure(error);
@@ -117,7 +118,7 @@ function showFailure(error) {
   if (error.status === 404) {
     putIntoAddress("");
     conversation.clear();
-    return say(words.gone);
+    return showNotice(strings.gone);
   }
   $("failure").hidden = false;
   $("failure").querySelector("p").textContent = explain(error);
@@ -136,7 +137,7 @@ function leaveDeleted(thread) {
   conversation.clear();
 }
 
-/** What of the reader's account may have changed: the list of threads, and what is left to use. */
+/** Update what a turn may have changed: the list of threads, and the budget. */
 async function showAccount() {
   if (!isStored || !canAsk()) return;
   showBudget();
@@ -182,9 +183,9 @@ function askIfNeeded(status) {
 function askForToken(status) {
   if (status === 401) keepToken("");
   $("token-form").hidden = false;
-  $("token-reason").textContent = words.token;
+  $("token-reason").textContent = strings.token;
   showState();
-  if (box.value === "") $("token").focus();
+  if (composer.value === "") $("token").focus();
 }
 
 function useToken() {
@@ -193,10 +194,10 @@ function useToken() {
   if (currentToken() === "") return $("token").focus();
   signIn();
   if (refused && refused === conversation.turns.at(-1)) conversation.again(refused);
-  else box.focus();
+  else composer.focus();
 }
 
-/** Show what a token, or a session, makes available. */
+/** Show what needs a token or a session. */
 function signIn() {
   $("token-form").hidden = canAsk();
   showState();
@@ -204,7 +205,7 @@ function signIn() {
   showAccount();
   if ($("failure").hidden) openAddressed();
   else openThread(conversation.thread);
-  if (conversation.thread === "") conversation.resume();
+  if (conversation.thread === "") conversation.resendSaved();
 }
 
 // Wiring
@@ -218,7 +219,7 @@ $("token-form").addEventListener("submit", (event) => {
   useToken();
 });
 $("stop").addEventListener("click", ({ detail }) => {
-  if (detail < 2) stop(); // the second half of a double click was meant for Send, which stood here before
+  if (detail < 2) stop(); // the second half of a double click was for Send, which this button replaced
 });
 $("new").addEventListener("click", startAnew);
 $("reopen").addEventListener("click", () => openThread(conversation.thread));
@@ -229,9 +230,9 @@ $("other-token").addEventListener("click", () => {
 });
 $("transcript").addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-act]");
-  if (button) act(button, conversation, check);
+  if (button) runAction(button, conversation, check);
 });
-box.addEventListener("input", () => say(""));
+composer.addEventListener("input", () => showNotice(""));
 onEnter(send);
 addEventListener("keydown", (event) => {
   const isForOther = event.defaultPrevented || event.isComposing || event.target.closest?.("dialog");
@@ -246,5 +247,5 @@ addEventListener("hashchange", () => {
 
 adoptToken();
 signIn();
-setBox(box.value); // what the browser has kept
-box.focus();
+setText(composer.value); // which the browser may have restored
+composer.focus();

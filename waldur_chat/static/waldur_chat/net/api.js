@@ -1,16 +1,16 @@
-// One connection to the chat API, and the events that come over it.
+// One connection to the chat API, and the events that arrive over it.
 
 import { send } from "./http.js";
 import { Problem } from "./problems.js";
 import { EventParser } from "./sse.js";
 
 /**
- * Ask, and yield {type: "head", turn, thread}, the UUIDs of those that the server keeps; {type: "start", thread};
- * {type: "text" | "reasoning", text} as they come; then one {type: "end", reason} or {type: "cancelled", detail}. Each
- * after the head has the `id` with which to come back, the time until then in `retry`, and maybe the UUIDs of what is
- * stored, `question` and `answer`. Throws a Problem, or an AbortError once `signal` is aborted.
+ * Send a request, and yield {type: "head", turn, thread}, the UUIDs of stored ones; {type: "start", thread};
+ * {type: "text" | "reasoning", text} as they arrive; then one {type: "end", reason} or {type: "cancelled", detail}. All
+ * but the head have the `id` from which to resume, the delay before that in `retry`, and maybe the UUIDs of the stored
+ * messages, `question` and `answer`. Throws a Problem, or an AbortError once `signal` is aborted.
  */
-export async function* read(method, url, { body, headers, signal }) {
+export async function* readEvents(method, url, { body, headers, signal }) {
   const response = await send(method, url, { body, headers, signal, accept: "text/event-stream" });
   const type = response.headers.get("Content-Type") ?? "";
   if (!type.startsWith("text/event-stream")) throw new Problem("unreadable");
@@ -23,17 +23,17 @@ export async function* read(method, url, { body, headers, signal }) {
       signal.throwIfAborted();
       if (done) throw new Problem("lost");
       for (const sent of parser.feed(value)) {
-        const event = understand(sent);
+        const event = parseEvent(sent);
         if (event) yield { ...event, id: sent.id, retry: parser.retry };
         if (event?.type === "end" || event?.type === "cancelled") return;
       }
     }
   } finally {
-    reader.cancel().catch(() => {}); // whoever leaves early hangs up
+    reader.cancel().catch(() => {}); // close the connection if the consumer stops early
   }
 }
 
-function understand({ type, data }) {
+function parseEvent({ type, data }) {
   const body = parseObject(data);
   const kept = { question: body.user_message_uuid, answer: body.assistant_message_uuid };
   if (type === "message") return { type: "text", text: String(body.c ?? "") };
@@ -42,7 +42,7 @@ function understand({ type, data }) {
   if (type === "end") return { type, reason: body.finish_reason, ...kept };
   if (type === "cancelled") return { type, detail: new Problem(type, body).detail, ...kept };
   if (type === "error") throw new Problem("failed", body);
-  return null; // what later versions may add
+  return null; // events of later versions
 }
 
 function parseObject(data) {

@@ -1,18 +1,18 @@
-// One request to the API, in the name of whoever sits at the page.
+// One request to the API, authenticated by token or session.
 
 import { Problem } from "./problems.js";
 import { currentToken } from "../state/token.js";
 
 const page = document.body.dataset;
 
-/** The response, if it is a good one. Throws a Problem, or an AbortError once `signal` is aborted. */
+/** Send a request; the response is successful. Throws a Problem, or an AbortError once `signal` is aborted. */
 export async function send(method, url, { body, signal, headers: given, accept = "application/json" } = {}) {
   const token = currentToken();
   const headers = { Accept: accept, ...given };
   if (body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Token ${token}`;
   else if (method !== "GET") headers[page.csrfHeader] = page.csrfToken;
-  const credentials = token ? "omit" : "same-origin"; // a token says who asks; a session must not outvote it
+  const credentials = token ? "omit" : "same-origin"; // a token identifies the user; a session must not override it
   const options = { method, headers, body: body && JSON.stringify(body), signal, credentials };
   const response = await fetch(url, options).catch((error) => {
     throw signal?.aborted ? error : new Problem("unreachable");
@@ -21,7 +21,7 @@ export async function send(method, url, { body, signal, headers: given, accept =
   return response;
 }
 
-/** What the server has to say about `url`, as JSON. */
+/** GET `url`; the body is parsed as JSON. */
 export async function receive(url) {
   const response = await send("GET", url);
   const body = await response.json().catch(() => null);
@@ -34,7 +34,7 @@ async function refusal(response) {
   const fields = ["input", "name", "comment"].flatMap((field) => body[field] ?? []);
   const detail = body.detail ?? fields.filter((text) => typeof text === "string").join(" ");
   const seconds = secondsUntil(body.retry_after ?? response.headers.get("Retry-After"));
-  const thread = response.headers.get("X-Chat-Thread"); // where the question is stored in spite of all
+  const thread = response.headers.get("X-Chat-Thread"); // the question may be stored although it was refused
   return new Problem("refused", { ...body, detail, status: response.status, seconds, thread });
 }
 

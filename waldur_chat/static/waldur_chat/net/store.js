@@ -1,14 +1,14 @@
-// The conversations that the server keeps, and what can be done with them.
+// The API of stored conversations.
 
 import { receive, send } from "./http.js";
 
 const page = document.body.dataset;
 const PAGE_SIZE = 50;
 
-/** Whether the server keeps conversations; else this page is all that knows of them. */
+/** Whether the server stores conversations; if not, they exist on this page only. */
 export const isStored = "threadsUrl" in page;
 
-/** Own threads {uuid, name}, the last used first, and whether there are more. */
+/** The user's threads {uuid, name}, the last used first, and whether there are more. */
 export async function listThreads({ isArchived = false, query = "", number = 1 } = {}) {
   const asked = { is_archived: isArchived, o: "-modified", page_size: PAGE_SIZE, page: number };
   return list(query ? { ...asked, query } : asked);
@@ -22,13 +22,14 @@ async function list(asked) {
 }
 
 /**
- * The name of a thread, the UUID of the turn that is `running` in it or null, and its exchanges {questions, answers}:
- * of either all versions, the current one last.
+ * The name of a thread, the UUID of its `running` turn or null, and its exchanges {questions, answers}: all versions
+ * of each, the current one last.
  */
 export async function readThread(uuid) {
   const query = new URLSearchParams({ thread: uuid, include_history: true });
   const { name, running_turn: running } = (await receive(`${page.threadsUrl}${uuid}/`)).body;
-  const messages = await receive(`${page.messagesUrl}?${query}`); // after it: what runs no more has its answer here
+  // After the thread: if its turn has ended by then, its answer is among these.
+  const messages = await receive(`${page.messagesUrl}?${query}`);
   return { name, running, exchanges: exchangesOf(messages.body) };
 }
 
@@ -57,7 +58,7 @@ function versionOf(message) {
   };
 }
 
-/** The UUID of a thread, not among the `known` ones, that this question began; "" if there is none. */
+/** The UUID of the new thread that this question began, not one of `known`; "" if there is none. */
 export async function findThread(question, known) {
   const { threads } = await list({ o: "-created", page_size: 3 });
   for (const { uuid } of threads.filter((thread) => !known.has(thread.uuid))) {
@@ -79,12 +80,12 @@ export function deleteThread(uuid) {
   return send("DELETE", `${page.threadsUrl}${uuid}/`);
 }
 
-/** Stop the answer that is being written in a thread, wherever that happens. */
+/** Cancel the running turn of a thread, whichever process runs it. */
 export function cancelTurn(thread) {
   return send("POST", `${page.threadsUrl}${thread}/cancel/`);
 }
 
-/** Say what an answer was worth: {score, category?, comment?}. */
+/** Rate an answer: {score, category?, comment?}. */
 export function rateMessage(uuid, feedback) {
   return send("POST", `${page.messagesUrl}${uuid}/feedback/`, { body: feedback });
 }

@@ -1,4 +1,4 @@
-// What the page's own address carries behind its "#": the thread, so that a reload and Back lead to it again.
+// The fragment of the page's URL: it names the thread, so that reload and Back lead to it again.
 
 function parts() {
   return new URLSearchParams(location.hash.slice(1));
@@ -8,7 +8,7 @@ function addressWith(hash) {
   return location.pathname + location.search + (String(hash) && `#${hash}`);
 }
 
-/** The value of this name, which leaves the address at once; null if it is not there. */
+/** Remove this parameter from the fragment, and return its value; null if there is none. */
 export function takeFromAddress(name) {
   const hash = parts();
   const value = hash.get(name);
@@ -28,7 +28,7 @@ export function hashOf(thread) {
   return thread && `thread=${thread}`;
 }
 
-/** Name the thread in the address, "" for none; as a new entry of the browser's history where Back shall lead back. */
+/** Put the thread into the fragment, "" for none; `isNewEntry` adds an entry to the browser's history. */
 export function putIntoAddress(thread, { isNewEntry = false } = {}) {
   if (thread === threadInAddress()) return;
   history[isNewEntry ? "pushState" : "replaceState"](null, "", addressWith(hashOf(thread)));

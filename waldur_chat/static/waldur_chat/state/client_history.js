@@ -1,4 +1,4 @@
-// For a server that keeps nothing: each question brings along what was said before.
+// Conversation history for servers that store none: each question includes the earlier exchanges.
 
 /** Characters as the server counts them: an emoji is one, though JavaScript's `length` says two. */
 export function countCharacters(text) {
@@ -7,17 +7,17 @@ export function countCharacters(text) {
   return text.length - pairs;
 }
 
-/** The question, after as many of the latest exchanges {question, answer} as fit. */
+/** The question, preceded by as many of the latest exchanges {question, answer} as fit into `maxLength`. */
 export function buildInput(exchanges, question, maxLength) {
   let input = `User: ${question}`;
   let room = maxLength - countCharacters(input);
-  let told = false;
+  let hasHistory = false;
   for (const exchange of exchanges.filter(({ answer }) => answer).reverse()) {
     const part = `User: ${exchange.question}\n\nAssistant: ${exchange.answer}\n\n`;
     room -= countCharacters(part);
     if (room < 0) break;
     input = part + input;
-    told = true;
+    hasHistory = true;
   }
-  return told ? input : question;
+  return hasHistory ? input : question;
 }

@@ -1,36 +1,36 @@
-// The question that is on its way: until the address names the thread in which it is answered, a reload asks it again.
-// It does so with the same key, which leads to the same answer, however often and whether or not it had arrived.
+// The question that was sent, but is not yet in a thread of the URL: a reload sends it again, with the same idempotency
+// key, so that it leads to the same turn whether or not it had arrived.
 
 import { storage } from "./session.js";
 
 const NAME = "waldur-chat-question";
-const KEPT = 600_000; // milliseconds; what is found later, nobody waits for any more
-const RELOADING = 3000; // milliseconds in which a reload that has begun leads to the address as it was when it began
+const MAX_AGE = 600_000; // milliseconds; nobody waits for an older question any more
+const RELOAD_TIME = 3000; // milliseconds; a reload that has already begun uses the URL from before
 
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID() is there with https only
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Keep a question {key, body} while it is on its way. */
-export function keepQuestion({ key, body }) {
+/** Save a question {key, body} while it is being sent. */
+export function saveQuestion({ key, body }) {
   storage().setItem(NAME, JSON.stringify({ key, body, at: Date.now() }));
 }
 
-export function forgetQuestion() {
+export function removeQuestion() {
   storage().removeItem(NAME);
 }
 
-/** Forget the question with this key, but not for a reload that has begun. */
-export function forgetSoon(key) {
-  setTimeout(() => key === read().key && forgetQuestion(), RELOADING);
+/** Remove the question with this key once a reload that has already begun would be over. */
+export function removeQuestionSoon(key) {
+  setTimeout(() => key === read().key && removeQuestion(), RELOAD_TIME);
 }
 
-/** The question on its way to this thread, "" for a new one; null if there is none. */
-export function keptQuestion(thread) {
+/** The saved question of this thread, "" for a new one; null if there is none. */
+export function savedQuestion(thread) {
   const { key, body, at } = read();
-  const isMeant = key && (body.thread_uuid ?? "") === thread && Date.now() - at < KEPT;
-  return isMeant ? { key, body } : null;
+  const isOfThread = key && (body.thread_uuid ?? "") === thread && Date.now() - at < MAX_AGE;
+  return isOfThread ? { key, body } : null;
 }
 
 function read() {

@@ -1,6 +1,6 @@
-// What lives as long as the browser tab.
+// Storage that is kept as long as the browser tab.
 
-/** The tab's storage; where the browser's settings forbid it, one that keeps nothing. */
+/** The storage of the tab; one that stores nothing if the browser's settings forbid it. */
 export function storage() {
   try {
     return sessionStorage;

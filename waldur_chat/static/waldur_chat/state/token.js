@@ -1,4 +1,4 @@
-// The API token of a reader without a session. It lives as long as the browser tab, and never in an address.
+// The API token of a user without a session. It is kept as long as the browser tab, and never in a URL.
 
 import { takeFromAddress } from "./address.js";
 import { storage } from "./session.js";
@@ -11,7 +11,7 @@ export function currentToken() {
   return token;
 }
 
-/** Whether "#token=KEY" gave a token, which leaves the address bar at once; if not, one kept earlier is used. */
+/** Take the token from "#token=KEY" and remove it there, or use the stored one. Tells whether the URL had one. */
 export function adoptToken() {
   const given = takeFromAddress("token");
   if (given === null) token = storage().getItem(NAME) ?? token;
@@ -19,7 +19,7 @@ export function adoptToken() {
   return given !== null;
 }
 
-/** Keep what a header can carry. */
+/** Store a token, if an HTTP header can carry it. */
 export function keepToken(text) {
   token = /^[\x21-\x7e]+$/.test(text.trim()) ? text.trim() : "";
   storage().setItem(NAME, token);

@@ -1,25 +1,25 @@
-// The box in which a question is written.
+// The text field for the question.
 
-export const box = document.getElementById("question");
+export const composer = document.getElementById("question");
 
-export function setBox(text) {
-  box.value = text;
-  fit(box);
+export function setText(text) {
+  composer.value = text;
+  fit(composer);
 }
 
-/** Put a question before what is written there, for it to be sent again. */
-export function putBack(question) {
-  setBox([question, box.value].filter(Boolean).join("\n\n"));
-  box.focus();
+/** Put a question that is to be sent again before the text in the field. */
+export function prependText(question) {
+  setText([question, composer.value].filter(Boolean).join("\n\n"));
+  composer.focus();
 }
 
-/** Make a box as high as its text. */
+/** Make a text area as high as its text. */
 export function fit(area) {
   area.style.height = "auto";
   area.style.height = `${area.scrollHeight}px`;
 }
 
-/** Whether this key is the reader's Enter, rather than that of a word to choose, or of a new line. */
+/** Whether this is Enter to send, and not for a new line or to confirm a word of an input method. */
 export function isEnter(event) {
   return event.key === "Enter" && !event.shiftKey && !isComposing(event);
 }
@@ -29,8 +29,8 @@ export function isComposing(event) {
 }
 
 export function onEnter(send) {
-  box.addEventListener("input", () => fit(box));
-  box.addEventListener("keydown", (event) => {
+  composer.addEventListener("input", () => fit(composer));
+  composer.addEventListener("keydown", (event) => {
     if (!isEnter(event)) return;
     event.preventDefault();
     send();

@@ -1,14 +1,14 @@
-// The question before a thread is deleted.
+// The confirmation before a thread is deleted.
 
-import { fill, words } from "./i18n.js";
+import { format, strings } from "./i18n.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** Whether the reader wants that. */
+/** Ask the user; resolves to whether they confirmed. */
 export function confirmDeletion(name) {
   const dialog = $("deletion");
   dialog.returnValue = "";
-  $("deletion-title").textContent = fill(words.delete, { name });
+  $("deletion-title").textContent = format(strings.delete, { name });
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "delete"), { once: true });

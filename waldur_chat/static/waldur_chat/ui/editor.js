@@ -1,8 +1,8 @@
-// A question that is edited where it stands.
+// Editing a question in place.
 
 import { fit, isComposing, isEnter } from "./composer.js";
 
-/** Open the editor in `turn`; `accept(text)` gets what was written, and tells whether it takes that. */
+/** Open the editor in `turn`; `accept(text)` receives the text, and returns whether to close the editor. */
 export function openEditor(turn, accept) {
   const question = turn.element.querySelector(".question");
   if (question.querySelector(".editor")) return;

@@ -1,10 +1,11 @@
-// Thumbs up and down, and the form that asks what was wrong.
+// Rating of answers, and the form for negative feedback.
 
-import { explain, Problem } from "../net/problems.js";
+import { explain } from "./explain.js";
+import { announce, showNotice, strings } from "./i18n.js";
+import { Problem } from "../net/problems.js";
 import { rateMessage } from "../net/store.js";
-import { announce, say, words } from "./i18n.js";
 
-/** Say that the shown version of an answer was good, or that it was not: then the form opens. */
+/** Rate the shown version of an answer; a negative rating opens the form. */
 export async function rate(turn, score) {
   const version = turn.answers.shown;
   closeForm(turn);
@@ -12,21 +13,21 @@ export async function rate(turn, score) {
   if (!score) openForm(turn, version);
 }
 
-/** Whether it was saved; what it was before comes back if not. */
+/** Save feedback; restores the old state and returns false if that fails. */
 async function save(turn, version, feedback) {
   const before = { score: version.score, comment: version.comment, category: version.category };
   Object.assign(version, { comment: "", category: "", ...feedback });
   turn.showRating();
   try {
     await rateMessage(version.uuid, feedback);
-    say("");
-    announce(words.thanks);
+    showNotice("");
+    announce(strings.thanks);
     return true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     Object.assign(version, before);
     turn.showRating();
-    say(explain(error));
+    showNotice(explain(error));
     return false;
   }
 }

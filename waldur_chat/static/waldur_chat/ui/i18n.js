@@ -1,21 +1,21 @@
-// What the page says: the template's own sentences, in its language, and the two places that say them.
+// Translated strings of the template, and the two elements that show them.
 
 const $ = (id) => document.getElementById(id);
 
 export const language = document.documentElement.lang;
-export const words = Object.fromEntries([...$("words").content.children].map((p) => [p.dataset.word, p.textContent]));
+export const strings = Object.fromEntries([...$("words").content.children].map((p) => [p.dataset.word, p.textContent]));
 
 /** `sentence` with {name} replaced by the value of that name. */
-export function fill(sentence, values) {
+export function format(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** Say what keeps a question in the box; the empty text takes it back. */
-export function say(sentence) {
+/** Show why a question cannot be sent; the empty text hides the notice. */
+export function showNotice(sentence) {
   $("notice").textContent = sentence;
 }
 
-/** Tell those who listen; the same words twice are told twice. */
+/** Announce to screen readers; repeated text is announced again. */
 export function announce(sentence) {
   $("status").textContent = "";
   setTimeout(() => ($("status").textContent = sentence), 50);

@@ -1,28 +1,28 @@
-// What the buttons within the conversation do.
+// Actions of the buttons in the conversation.
 
-import { box, putBack } from "./composer.js";
+import { composer, prependText } from "./composer.js";
 import { openEditor } from "./editor.js";
 import { rate } from "./feedback.js";
-import { announce, say, words } from "./i18n.js";
+import { announce, showNotice, strings } from "./i18n.js";
 
-/** Do what a click in `conversation` asks for. `check(question)` tells whether that can be asked now. */
-export function act(button, conversation, check) {
+/** Run the action of a button in `conversation`. `check(question)` tells whether a question can be sent now. */
+export function runAction(button, conversation, check) {
   const turn = conversation.turnOf(button);
-  if (turn) ACTS[button.dataset.act](turn, { button, conversation, check });
+  if (turn) ACTIONS[button.dataset.act](turn, { button, conversation, check });
 }
 
-const ACTS = {
+const ACTIONS = {
   retry(turn, { conversation }) {
-    if (conversation.isBusy) return say(words.busy);
-    box.focus();
+    if (conversation.isBusy) return showNotice(strings.busy);
+    composer.focus();
     return conversation.again(turn);
   },
   edit(turn, { conversation, check }) {
     if (turn.element.querySelector("[aria-busy]")) return;
-    if (!turn.inForce) return putBack(conversation.take(turn));
+    if (!turn.inForce) return prependText(conversation.take(turn));
     openEditor(turn, (question) => {
       if (!check(question)) return false;
-      box.focus();
+      composer.focus();
       conversation.edit(turn, question);
       return true;
     });
@@ -41,9 +41,9 @@ const ACTS = {
   },
   async copy(turn, { button }) {
     await copyText(button.closest(".code").querySelector("code"));
-    announce(words.copied);
+    announce(strings.copied);
     const label = button.textContent;
-    button.textContent = words.copied;
+    button.textContent = strings.copied;
     setTimeout(() => (button.textContent = label), 2000);
   },
 };
@@ -56,7 +56,7 @@ async function copyText(node) {
   try {
     await navigator.clipboard.writeText(node.textContent);
   } catch {
-    getSelection().selectAllChildren(node); // no clipboard without https: the old way, or the reader's own Ctrl+C
+    getSelection().selectAllChildren(node); // there is no clipboard API without https
     document.execCommand("copy");
   }
 }

@@ -1,8 +1,8 @@
-// The side panel: beside the conversation where there is room, else in a drawer that a button opens.
+// The side panel: beside the conversation if the window is wide, else in a dialog that a button opens.
 
 const $ = (id) => document.getElementById(id);
 
-/** Gives what closes the drawer. A dialog, so focus stays in it and Escape closes it. */
+/** Set up the panel; returns a function that closes its dialog. In a dialog, focus is trapped and Escape closes. */
 export function sidePanel() {
   const wide = matchMedia("(min-width: 60rem)");
   const drawer = $("drawer");

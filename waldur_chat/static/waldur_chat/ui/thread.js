@@ -1,9 +1,9 @@
-// One thread in the list: the link to it, its menu, and the field in which it is renamed.
+// One thread in the list: its link, its menu, and the field for its name.
 
+import { format, strings } from "./i18n.js";
 import { hashOf } from "../state/address.js";
-import { fill, words } from "./i18n.js";
 
-const UNNAMED = "New chat"; // what the server calls a thread until it has a name
+const UNNAMED = "New chat"; // the server's name for a thread without a title
 
 /** Made from the page's <template id="thread">. `rename(item, name)` is called with another name. */
 export class ThreadItem {
@@ -21,7 +21,7 @@ export class ThreadItem {
       this.#saveName();
     });
     this.#find("input").addEventListener("blur", () => this.#saveName());
-    this.element.addEventListener("keydown", (event) => this.#leave(event));
+    this.element.addEventListener("keydown", (event) => this.#closeOnEscape(event));
   }
 
   get isUnnamed() {
@@ -29,13 +29,13 @@ export class ThreadItem {
   }
 
   get title() {
-    return this.isUnnamed ? words.unnamed : this.name;
+    return this.isUnnamed ? strings.unnamed : this.name;
   }
 
   setName(name) {
     this.name = name;
     this.link.textContent = this.link.title = this.title;
-    this.#menuButton.setAttribute("aria-label", fill(words.options, { name: this.title }));
+    this.#menuButton.setAttribute("aria-label", format(strings.options, { name: this.title }));
   }
 
   mark(isActive) {
@@ -44,8 +44,8 @@ export class ThreadItem {
     else this.link.removeAttribute("aria-current");
   }
 
-  /** What the menu offers in a list of archived threads, and in the other one. */
-  showActs({ isArchived }) {
+  /** Show the menu entries for the list of archived threads, or for the other one. */
+  showActions({ isArchived }) {
     this.#find("[data-act=archive]").hidden = isArchived;
     this.#find("[data-act=unarchive]").hidden = !isArchived;
   }
@@ -78,8 +78,8 @@ export class ThreadItem {
     if (hadFocus) this.#menuButton.focus();
   }
 
-  /** Escape closes what is open, and nothing else. */
-  #leave(event) {
+  /** Escape closes the menu or the field, and nothing else. */
+  #closeOnEscape(event) {
     const isMenuOpen = !this.#find(".menu").hidden;
     if (event.key !== "Escape" || (this.#find("form").hidden && !isMenuOpen)) return;
     event.preventDefault();

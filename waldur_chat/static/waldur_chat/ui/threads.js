@@ -1,19 +1,20 @@
-// The list of threads in the side panel: search, the archived ones, and what the menu of each does.
+// The list of threads in the side panel: search, archived threads, and the actions of each menu.
 
 import { confirmDeletion } from "./deletion.js";
-import { explain, Problem } from "../net/problems.js";
-import { archiveThread, deleteThread, listThreads, renameThread } from "../net/store.js";
+import { explain } from "./explain.js";
+import { announce, strings } from "./i18n.js";
 import { ThreadItem } from "./thread.js";
-import { announce, words } from "./i18n.js";
+import { Problem } from "../net/problems.js";
+import { archiveThread, deleteThread, listThreads, renameThread } from "../net/store.js";
 
 const $ = (id) => document.getElementById(id);
-const SEARCH_AFTER = 250; // milliseconds without a key
+const SEARCH_AFTER = 250; // milliseconds after the last key
 
 export class ThreadList {
-  #items = new Map(); // by UUID, in the order in which they are shown
+  #items = new Map(); // by UUID, in display order
   #pages = 1;
   #active = "";
-  #asked = 0; // only the latest answer of the server is shown
+  #asked = 0; // number of requests; only the latest response is shown
   #on;
 
   /** `on` has deleted(uuid), named(uuid, title) and refused(status). */
@@ -26,7 +27,7 @@ export class ThreadList {
     $("threads").addEventListener("click", ({ target }) => this.#act(target.closest("button[data-act]")));
   }
 
-  /** The UUIDs of those in the list. */
+  /** The UUIDs of the threads in the list. */
   get known() {
     return new Set(this.#items.keys());
   }
@@ -35,14 +36,14 @@ export class ThreadList {
     return this.#items.get(uuid)?.isUnnamed ?? false;
   }
 
-  /** Mark the thread that is open, "" for none. */
+  /** Mark the open thread, "" for none. */
   mark(uuid) {
     this.#active = uuid;
     for (const item of this.#items.values()) item.mark(item.uuid === uuid);
     if (this.#items.has(uuid)) this.#on.named(uuid, this.#items.get(uuid).title);
   }
 
-  /** Ask for the threads that were used last; others that are shown already stay below them. */
+  /** Reload the first page; threads of further pages stay below it. */
   refresh() {
     return this.#load(1, ({ threads, hasMore }) => {
       const rest = this.#pages > 1 ? [...this.#items.values()] : [];
@@ -51,7 +52,7 @@ export class ThreadList {
     });
   }
 
-  /** The list as it is when it is opened. */
+  /** Go back to the first page, and reload it. */
   restart() {
     this.#pages = 1;
     return this.refresh();
@@ -64,7 +65,7 @@ export class ThreadList {
       this.#show([...before, ...threads]);
       $("more").hidden = !hasMore;
       const next = [...this.#items.values()][before.length];
-      if (!hasMore) next?.link.focus(); // the button is gone
+      if (!hasMore) next?.link.focus(); // the button is hidden now
     });
   }
 
@@ -76,32 +77,32 @@ export class ThreadList {
     }, { canRepeat: true, isWanted: () => asked === this.#asked });
   }
 
-  /** Do it, and say what went wrong; tells whether it was done. */
+  /** Run `act`, and show its Problem if it fails; resolves to whether it succeeded. */
   async #try(act, { canRepeat = false, isWanted = () => true } = {}) {
     try {
       await act();
-      this.#say("");
+      this.#showNotice("");
       return true;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (isWanted()) this.#say(explain(error), canRepeat);
+      if (isWanted()) this.#showNotice(explain(error), canRepeat);
       this.#on.refused(error.status);
       return false;
     }
   }
 
-  #say(sentence, canRepeat = false) {
+  #showNotice(sentence, canRepeat = false) {
     $("side-notice").textContent = sentence;
     $("again").hidden = !canRepeat;
   }
 
-  /** Show these, each once. Items stay the same nodes, so that focus and what is open in them stays too. */
+  /** Show these threads, each once. Nodes of items are reused, so that focus and open menus are kept. */
   #show(threads) {
     const items = new Map();
     for (const { uuid, name } of threads.filter((thread) => !items.has(thread.uuid))) {
       const item = this.#items.get(uuid) ?? new ThreadItem({ uuid, name }, (...args) => this.#rename(...args));
       if (item.name !== name) item.setName(name);
-      item.showActs({ isArchived: this.#isArchived });
+      item.showActions({ isArchived: this.#isArchived });
       items.set(uuid, item);
     }
     this.#items = items;
@@ -111,13 +112,13 @@ export class ThreadList {
     }
     while (list.children.length > items.size) list.lastChild.remove();
     $("no-threads").hidden = items.size > 0;
-    $("no-threads").textContent = this.#emptyWord;
+    $("no-threads").textContent = this.#emptyText;
     this.mark(this.#active);
   }
 
-  get #emptyWord() {
-    if ($("search").value.trim()) return words.nothing;
-    return this.#isArchived ? words["none-archived"] : words.none;
+  get #emptyText() {
+    if ($("search").value.trim()) return strings.nothing;
+    return this.#isArchived ? strings["none-archived"] : strings.none;
   }
 
   get #isArchived() {
@@ -140,8 +141,8 @@ export class ThreadList {
     const acts = {
       menu: () => this.#toggleMenu(item),
       rename: () => item.openName(),
-      archive: () => this.#putAway(item, true),
-      unarchive: () => this.#putAway(item, false),
+      archive: () => this.#setArchived(item, true),
+      unarchive: () => this.#setArchived(item, false),
       delete: () => this.#delete(item),
     };
     acts[button.dataset.act]();
@@ -156,25 +157,25 @@ export class ThreadList {
     const before = item.name;
     item.setName(name);
     this.mark(this.#active);
-    if (await this.#try(() => renameThread(item.uuid, name))) return announce(words.renamed);
+    if (await this.#try(() => renameThread(item.uuid, name))) return announce(strings.renamed);
     item.setName(before);
     this.mark(this.#active);
     item.openName(name);
   }
 
-  async #putAway(item, isArchived) {
+  async #setArchived(item, isArchived) {
     const isDone = await this.#try(() => archiveThread(item.uuid, isArchived));
-    if (isDone) this.#drop(item, isArchived ? words["put-away"] : words["taken-back"]);
+    if (isDone) this.#drop(item, isArchived ? strings["put-away"] : strings["taken-back"]);
   }
 
   async #delete(item) {
     if (!(await confirmDeletion(item.title))) return;
     if (!(await this.#try(() => deleteThread(item.uuid)))) return;
-    this.#drop(item, words.deleted);
+    this.#drop(item, strings.deleted);
     this.#on.deleted(item.uuid);
   }
 
-  /** Take one out of the list; who stood on it stands on its neighbour then. */
+  /** Remove an item from the list, and focus its neighbour. */
   #drop(item, sentence) {
     const all = [...this.#items.values()];
     const at = all.indexOf(item);

@@ -1,20 +1,20 @@
-// The transcript: one Turn per question, drawn at most once a frame, and the page that follows the newest line.
+// The transcript: one Turn per question, drawn at most once per frame, and scrolling to the newest line.
 
-import { MarkdownView } from "../markdown/view.js";
+import { strings } from "./i18n.js";
 import { Versions } from "./versions.js";
-import { words } from "./i18n.js";
+import { MarkdownView } from "../markdown/view.js";
 
-const REST = 3; // drawing that took t milliseconds is followed by at least 3t without, so typing stays swift
+const REST = 3; // after drawing for t milliseconds, wait at least 3t, so that typing stays responsive
 
-/** One question and what became of it, in all versions. Made from the page's <template id="turn">. */
+/** One question with its answer, in all versions. Made from the <template id="turn">. */
 export class Turn {
-  inForce = ""; // the UUID of the question that the server counts as asked: an edited one only once it is answered
+  inForce = ""; // the UUID of the current question on the server; an edited one is current once it has an answer
   #markdown = null;
   #thoughts = "";
   #frame = 0;
   #restUntil = 0;
 
-  /** `exchange` is {questions, answers}, see net/store.js. A turn that is not stored has one question without a UUID. */
+  /** `exchange` is {questions, answers}, see net/store.js. One that is not stored has a question without UUID. */
   constructor({ questions, answers = [] }) {
     this.element = document.getElementById("turn").content.cloneNode(true).firstElementChild;
     this.questions = new Versions(this.#find(".question .pager"), (version, isLast) => {
@@ -38,13 +38,13 @@ export class Turn {
     return this.answers.last?.text ?? "";
   }
 
-  /** Whether nothing is left to learn about what the server has stored. */
+  /** Whether all that the server has stored is known. */
   get isSettled() {
-    const { last } = this.questions; // none where the assistant opens the conversation
+    const { last } = this.questions; // undefined if the assistant opened the conversation
     return Boolean(!last || last.uuid) && (this.answer === "" || Boolean(this.answers.last.uuid));
   }
 
-  /** An answer begins: a new version, if there was one before. */
+  /** Begin an answer: a new version if there is one already. */
   begin() {
     this.answers.add({ text: "" });
     this.#find(".thinking").hidden = true;
@@ -54,9 +54,9 @@ export class Turn {
     this.#find(".answer").setAttribute("aria-busy", "true");
   }
 
-  /** Whether the connection is broken, and the answer is written on without us. */
+  /** Show whether the connection is broken; the answer continues on the server. */
   showBreak(isBroken) {
-    this.#find(".waiting b").textContent = isBroken ? words.reconnecting : "";
+    this.#find(".waiting b").textContent = isBroken ? strings.reconnecting : "";
   }
 
   addText(text) {
@@ -70,12 +70,12 @@ export class Turn {
     this.#drawSoon();
   }
 
-  /** No more will come. `sentence` says why if that was not a plain end; `isError` how to show it. */
+  /** End the answer. `sentence` says why, unless it is complete; `isError` how to show it. */
   finish({ sentence = "", isError = false, canRetry = false } = {}) {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     if (this.#find("[aria-busy]")) this.#draw({ done: true });
-    if (this.answers.last?.text === "") this.answers.set(this.answers.all.slice(0, -1)); // the earlier one stands
+    if (this.answers.last?.text === "") this.answers.set(this.answers.all.slice(0, -1)); // keep the earlier version
     this.#find(".waiting").hidden = true;
     this.showBreak(false);
     this.#find(".answer").removeAttribute("aria-busy");
@@ -87,20 +87,20 @@ export class Turn {
     this.#showTools();
   }
 
-  /** Learn the UUIDs {question, answer} of what is stored. */
+  /** Set the UUIDs {question, answer} of the stored messages. */
   identify({ question, answer }) {
     const asked = this.questions.last;
     if (question) asked.uuid = question;
     if (answer && this.answers.last) {
       this.answers.last.uuid = answer;
       const before = this.answers.all.slice(0, -1);
-      if (before.at(-1)?.uuid === answer) this.answers.set(before); // it ended while the page was opened: read twice
+      if (before.at(-1)?.uuid === answer) this.answers.set(before); // it ended while the page was loading: read twice
     }
     if (answer || this.questions.all.length === 1) this.inForce = asked?.uuid ?? "";
     if (question || answer) this.#showTools();
   }
 
-  /** Take over the versions that the server has, unless there is more here. */
+  /** Take the versions of the server, unless there are more here. */
   adopt({ questions, answers }) {
     if (questions.length >= this.questions.all.length) this.questions.set(questions);
     if (answers.length >= this.answers.all.length) this.answers.set(answers);
@@ -108,7 +108,7 @@ export class Turn {
     this.#showTools();
   }
 
-  /** Show the question that is being answered: one that was edited is not in force before it has its answer. */
+  /** Show the question that is being answered; an edited one becomes current with its answer only. */
   showAsked() {
     const { all } = this.questions;
     const asked = newestOf(all);
@@ -164,7 +164,7 @@ function newestOf(versions) {
   return [...versions].sort((one, other) => one.created - other.created).at(-1);
 }
 
-/** Keep the end of the page in sight while it grows, unless the reader scrolled up; `button` leads back there. */
+/** Keep the end of the page in view while it grows, unless the user scrolled up; `button` returns to it. */
 export function followEnd(button) {
   let following = true;
   let last = 0;

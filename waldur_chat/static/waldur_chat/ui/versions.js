@@ -1,8 +1,8 @@
-// The versions of one message: which of them is shown, and the way to the others.
+// The versions of one message, and the pager between them.
 
-import { announce, fill, words } from "./i18n.js";
+import { announce, format, strings } from "./i18n.js";
 
-/** `pager` gets "2 / 3" between two buttons where there are several; `draw` shows one version {text, ...}. */
+/** `pager` shows "2 / 3" between two buttons if there are several; `draw` shows one version {text, ...}. */
 export class Versions {
   all = [];
   #at = 0;
@@ -23,7 +23,7 @@ export class Versions {
     return this.all[this.#at];
   }
 
-  /** Let these be all, and show the last. */
+  /** Replace all versions, and show the last. */
   set(all) {
     this.all = all;
     this.#show(all.length - 1);
@@ -33,10 +33,10 @@ export class Versions {
     this.set([...this.all, version]);
   }
 
-  /** Show the version that many steps on. */
+  /** Move this many versions forward. */
   move(steps) {
     this.#show(this.#at + steps);
-    announce(fill(words.version, this.#place()));
+    announce(format(strings.version, this.#place()));
     const [older, newer] = this.#pager.querySelectorAll("button");
     if (older.disabled) newer.focus();
     if (newer.disabled) older.focus();
