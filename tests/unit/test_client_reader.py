@@ -12,7 +12,7 @@ from tests.unit.replies import FINISHED, HEADERS, STARTED, THREAD, TURN, encoded
 from waldur_chat import errors, events
 from waldur_chat.client.answers import Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, ConnectionLost, Unreachable
-from waldur_chat.client.reader import Reader
+from waldur_chat.client.reader import AnswerReader
 from waldur_chat.client.requests import Request, RequestBuilder
 from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
@@ -33,19 +33,19 @@ ANSWERS = {
 }
 
 
-def asking(limits: Limits = LIMITS, text: str = "Hi", **options: object) -> Reader:
+def asking(limits: Limits = LIMITS, text: str = "Hi", **options: object) -> AnswerReader:
     """A reader of a new question."""
-    return Reader(REQUESTS, limits, REQUESTS.ask(text, **options))
+    return AnswerReader(REQUESTS, limits, REQUESTS.ask(text, **options))
 
 
-def connect(reader: Reader, headers: dict[str, str] = HEADERS) -> Request:
+def connect(reader: AnswerReader, headers: dict[str, str] = HEADERS) -> Request:
     """Take the next request, and answer it with a successful head."""
     request = reader.request()
     reader.head(200, headers, b"")
     return request
 
 
-def break_off(reader: Reader) -> None:
+def break_off(reader: AnswerReader) -> None:
     """Break the connection."""
     assert 0 < reader.retry_delay(ConnectionError("It broke.")) < 60
 
@@ -215,20 +215,20 @@ def test_a_turn_that_ends_with_its_reader_is_lost_with_the_connection() -> None:
 
 
 def test_a_resumed_turn_gives_the_rest() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN, position=3)
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN, position=3)
     assert position_of(connect(reader)) == 3
     reader.feed(rest([STARTED, Delta(text="abcdef"), FINISHED], 3))
     assert list(reader.events) == [STARTED, Delta(text="def"), FINISHED]
 
 
 def test_nothing_more_to_come_is_the_end() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN)
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN)
     reader.request()
     reader.head(204, {}, b"")
     assert (reader.has_ended, list(reader.events)) == (True, [])
 
 
-def refused(reader: Reader, status: int, code: str = "", **headers: str) -> Exception:
+def refused(reader: AnswerReader, status: int, code: str = "", **headers: str) -> Exception:
     """What the reader makes of a refusal."""
     body = json.dumps({"detail": "No.", "code": code}).encode() if code else b"<html>"
     with pytest.raises((ChatError, ConnectionLost)) as refusal:
@@ -288,7 +288,7 @@ def test_a_resumed_turn_waits_for_transient_errors(status: int, code: str, is_fi
 
 
 def test_patience_ends_with_what_was_said_last() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN)
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN)
     reader.request()
     with pytest.raises(ChatError, match=r"No\.") as given_up:
         reader.retry_delay(refused(reader, 503, "chat_busy", retry_after="61"))

@@ -13,7 +13,7 @@ import httpx
 from waldur_chat.client.answers import Answer, Event, collect
 from waldur_chat.client.errors import ChatError, ConnectionLost
 from waldur_chat.client.exchange import Exchange, RepeatableCall
-from waldur_chat.client.reader import Reader, StreamPosition
+from waldur_chat.client.reader import AnswerReader, StreamPosition
 from waldur_chat.client.requests import QuestionOptions, RequestBuilder
 from waldur_chat.client.retry import Limits
 
@@ -67,7 +67,7 @@ class AsyncConnection:
 class AsyncStream(StreamPosition):
     """The asynchronous twin of `Stream`: an asynchronous iterator of events."""
 
-    def __init__(self, http: httpx.AsyncClient, reader: Reader) -> None:
+    def __init__(self, http: httpx.AsyncClient, reader: AnswerReader) -> None:
         super().__init__(reader)
         self._http = http
         self._connection = AsyncConnection(http, reader)
@@ -134,11 +134,11 @@ class AsyncClient:
     def stream(self, text: str, **options: Unpack[QuestionOptions]) -> AsyncStream:
         """Ask, and stream the answer. The question is sent when the stream is entered or first read."""
         question = self._requests.ask(text, **options)
-        return AsyncStream(self._http, Reader(self._requests, self._limits, question))
+        return AsyncStream(self._http, AnswerReader(self._requests, self._limits, question))
 
     def events(self, turn: str | UUID, *, after: int = 0) -> AsyncStream:
         """Resume a turn: its events after this many characters of its answer."""
-        return AsyncStream(self._http, Reader(self._requests, self._limits, turn=str(turn), position=after))
+        return AsyncStream(self._http, AnswerReader(self._requests, self._limits, turn=str(turn), position=after))
 
     async def cancel(self, thread: str | UUID) -> None:
         """Cancel the running turn of a conversation, if there is one. Raises `ChatError`."""

@@ -19,7 +19,7 @@ GATEWAY_STATUSES = {502, 503, 504}
 """Statuses with which a gateway answers if it does not know what happened to the request."""
 
 
-class Reader(Exchange):
+class AnswerReader(Exchange):
     """Reads one answer: of a new question, or of an existing `turn` from `position`, in characters.
 
     `position` counts the characters that have arrived, `consumed` those returned by next_event(); `turn` and `thread`
@@ -152,7 +152,7 @@ class Reader(Exchange):
 class StreamPosition:
     """Position of a stream, and the IDs of its turn and conversation."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: AnswerReader) -> None:
         self._reader = reader
 
     @property

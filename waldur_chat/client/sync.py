@@ -13,7 +13,7 @@ import httpx
 from waldur_chat.client.answers import Answer, Event, collect
 from waldur_chat.client.errors import ChatError, ConnectionLost
 from waldur_chat.client.exchange import Exchange, RepeatableCall
-from waldur_chat.client.reader import Reader, StreamPosition
+from waldur_chat.client.reader import AnswerReader, StreamPosition
 from waldur_chat.client.requests import QuestionOptions, RequestBuilder
 from waldur_chat.client.retry import Limits
 
@@ -72,7 +72,7 @@ class Stream(StreamPosition):
     `ChatError` if there is no answer, or if the connection cannot be restored.
     """
 
-    def __init__(self, http: httpx.Client, reader: Reader) -> None:
+    def __init__(self, http: httpx.Client, reader: AnswerReader) -> None:
         super().__init__(reader)
         self._http = http
         self._connection = Connection(http, reader)
@@ -147,11 +147,11 @@ class Client:
     def stream(self, text: str, **options: Unpack[QuestionOptions]) -> Stream:
         """Ask, and stream the answer. The question is sent when the stream is entered or first read."""
         question = self._requests.ask(text, **options)
-        return Stream(self._http, Reader(self._requests, self._limits, question))
+        return Stream(self._http, AnswerReader(self._requests, self._limits, question))
 
     def events(self, turn: str | UUID, *, after: int = 0) -> Stream:
         """Resume a turn: its events after this many characters of its answer."""
-        return Stream(self._http, Reader(self._requests, self._limits, turn=str(turn), position=after))
+        return Stream(self._http, AnswerReader(self._requests, self._limits, turn=str(turn), position=after))
 
     def cancel(self, thread: str | UUID) -> None:
         """Cancel the running turn of a conversation, if there is one. Raises `ChatError`."""

@@ -11,7 +11,7 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="certificate_expired",
-        cause="The certificate is no longer valid, or not yet.",
+        cause="The certificate has expired, or is not valid yet.",
         cure="certbot renew && nginx -s reload",
     ),
     FindingKind(
@@ -31,33 +31,33 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="host_refused",
-        cause="The site's name is not among those that Django answers to.",
+        cause="The site's name is not in ALLOWED_HOSTS.",
         cure='settings.py: ALLOWED_HOSTS = ["{host}"]',
     ),
     FindingKind(
         id="host_not_passed",
-        cause="The proxy puts another Host in place of the site's name, and Django does not answer to that.",
+        cause="The proxy replaces the Host header by a name that is not in ALLOWED_HOSTS.",
         cure="nginx: proxy_set_header Host $host;",
     ),
     FindingKind(
         id="redirect_to_https",
-        cause="The site sends http on to https, and clients that follow drop the question.",
+        cause="The site redirects http to https, and clients that follow the redirect drop the question.",
         cure="Give clients {location}",
     ),
     FindingKind(
         id="redirect_loop",
-        cause="The proxy ends TLS and does not tell Django, which sends every request on to https.",
+        cause="The proxy terminates TLS without telling Django, which redirects every request to https.",
         cure='settings.py: SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  '
         "nginx: proxy_set_header X-Forwarded-Proto $scheme;",
     ),
     FindingKind(
         id="slash_lost",
-        cause="The proxy cuts the slash at the end of the path, and Django redirects to the path that has it.",
+        cause="The proxy removes the slash at the end of the path, and Django redirects to the path with it.",
         cure="nginx: remove  rewrite ^(.*)/$ $1;  and give proxy_pass no path",
     ),
     FindingKind(
         id="redirected",
-        cause="Something before the API sends clients elsewhere: a login page, another name of the site.",
+        cause="Something in front of the API redirects clients: a login page, another name of the site.",
         cure="nginx: location {path} { auth_request off; }  or give clients the address that it leads to",
     ),
     FindingKind(
@@ -88,7 +88,7 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="unexpected_answer",
-        cause="None that is known.",
+        cause="Unknown.",
         cure="Ask the application's server itself: --direct http://127.0.0.1:PORT{path}",
     ),
     # The user and the switches.
@@ -99,7 +99,7 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="token_wrong",
-        cause="The token arrives, and is nobody's.",
+        cause="The token arrives, but belongs to no user.",
         cure="manage.py drf_create_token USER",
     ),
     FindingKind(
@@ -114,12 +114,12 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="chat_not_configured",
-        cause="There is no provider, or its settings cannot work; the log names the place.",
+        cause="There is no provider, or its settings are invalid; the log names the place.",
         cure='settings.py: WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": ..., "OPTIONS": {...}}}}',
     ),
     FindingKind(
         id="site_busy",
-        cause="A limit of the site is reached, so that it cannot be examined now.",
+        cause="A limit of the site is reached, so it cannot be examined now.",
         cure="WALDUR_CHAT: raise TURNS_PER_USER, TURNS_PER_PROCESS, or the throttle rates chat_stream and chat_invoke",
     ),
     # The doctor's own way.
@@ -130,12 +130,12 @@ ACCESS_KINDS = (
     ),
     FindingKind(
         id="probe_unreachable",
-        cause="The site cannot connect to the doctor, who listens on {listen}.",
+        cause="The site cannot connect to the doctor, which listens on {listen}.",
         cure="--listen HOST:PORT  with an address of this machine that the site can reach",
     ),
     FindingKind(
         id="probe_lost",
-        cause="The header X-Waldur-Chat-Probe does not arrive, so that the site's own provider answered.",
+        cause="The header X-Waldur-Chat-Probe does not arrive, so the site's own provider answered.",
         cure="nginx: proxy_pass_request_headers on;",
     ),
 )

@@ -6,7 +6,7 @@ DELIVERY_KINDS = (
     # What is done to an answer on its way.
     FindingKind(
         id="cached",
-        cause="The proxy keeps answers, and gives one user's to another.",
+        cause="The proxy caches answers, and may send those of one user to another.",
         cure="nginx: proxy_cache off;",
     ),
     FindingKind(
@@ -16,7 +16,7 @@ DELIVERY_KINDS = (
     ),
     FindingKind(
         id="proxy_compression",
-        cause="The proxy compresses streams, and holds them back for that.",
+        cause="The proxy compresses streams, and delays them by that.",
         cure="nginx: gzip off;  and remove  proxy_hide_header Content-Encoding;",
     ),
     FindingKind(
@@ -26,12 +26,12 @@ DELIVERY_KINDS = (
     ),
     FindingKind(
         id="proxy_buffering",
-        cause="The proxy holds pieces back until it has many or all.",
+        cause="The proxy buffers pieces until it has many or all of them.",
         cure="nginx: proxy_buffering off;  and remove  proxy_ignore_headers X-Accel-Buffering;",
     ),
     FindingKind(
         id="middleware_buffering",
-        cause="Middleware reads the stream whole, or gives Django an iterator of the wrong colour.",
+        cause="Middleware reads the whole stream first, or replaces it by an iterator of the other kind (sync, async).",
         cure="settings.py: MIDDLEWARE: remove what reads response.streaming_content (under ASGI it must be async)",
     ),
     FindingKind(
@@ -46,43 +46,43 @@ DELIVERY_KINDS = (
     ),
     FindingKind(
         id="errors_rewritten",
-        cause="The proxy puts pages of its own in place of our errors, so that clients see no code.",
+        cause="The proxy replaces our errors by its own pages, so clients see no error code.",
         cure="nginx: proxy_intercept_errors off;",
     ),
     FindingKind(
         id="proxy_body_limit",
-        cause="The proxy takes no body that is as large as INPUT_MAX_LENGTH allows.",
+        cause="The proxy does not accept a body as large as INPUT_MAX_LENGTH allows.",
         cure="nginx: client_max_body_size {kilobytes}k;",
     ),
     FindingKind(
         id="django_body_limit",
-        cause="Django takes no body that is as large as INPUT_MAX_LENGTH allows.",
+        cause="Django does not accept a body as large as INPUT_MAX_LENGTH allows.",
         cure="settings.py: DATA_UPLOAD_MAX_MEMORY_SIZE = {bytes}",
     ),
     # Time, and many at once.
     FindingKind(
         id="proxy_hides_hangups",
-        cause="The proxy does not tell the application that a client has gone, so that answers are paid for nobody.",
+        cause="The proxy does not tell the application that a client has disconnected: answers are paid for that nobody reads.",
         cure="nginx: proxy_ignore_client_abort off;",
     ),
     FindingKind(
         id="django_hides_hangups",
-        cause="Before version 5 Django does not notice under ASGI that a client has gone.",
+        cause="Before version 5 Django does not notice under ASGI that a client has disconnected.",
         cure='pip install "Django>=5.2"  or  asgi.py: application = waldur_chat.shedding.asgi(get_asgi_application())',
     ),
     FindingKind(
         id="middleware_hides_hangups",
-        cause="Middleware reads the stream on although the client has gone.",
+        cause="Middleware continues to read the stream although the client has disconnected.",
         cure="settings.py: MIDDLEWARE: remove what wraps response.streaming_content without closing it",
     ),
     FindingKind(
         id="one_stream_per_worker",
-        cause="A worker carries one stream at a time, as gunicorn's sync workers do.",
+        cause="A worker serves one stream at a time, as gunicorn's sync workers do.",
         cure="gunicorn --worker-class gthread --workers 4 --threads 50",
     ),
     FindingKind(
         id="response_time_limit",
-        cause="Something ends answers that take long although they are not silent; gunicorn's sync workers do.",
+        cause="Something ends long answers although they are not silent, as gunicorn's sync workers do.",
         cure="gunicorn --worker-class gthread --threads 50  or  gunicorn --timeout {seconds}",
     ),
     FindingKind(

@@ -10,17 +10,17 @@ PROVIDER_KINDS = (
     ),
     FindingKind(
         id="provider_address",
-        cause="The base URL is not the one of the chat completions: the service answers under another.",
+        cause="The base URL is not that of chat completions; the service answers at another one.",
         cure='{base_url} = "{address}"',
     ),
     FindingKind(
         id="key_wrong",
-        cause="The provider does not take the key.",
+        cause="The provider rejects the key.",
         cure="{api_key}: a key of this provider",
     ),
     FindingKind(
         id="provider_refused",
-        cause="The provider does not take our parameters.",
+        cause="The provider rejects our parameters.",
         cure="{completion}: remove what the model does not know; see max_output_tokens and max_tokens_field too",
     ),
     FindingKind(
@@ -35,7 +35,7 @@ PROVIDER_KINDS = (
     ),
     FindingKind(
         id="usage_missing",
-        cause="The provider reports no usage, so that tokens can only be guessed.",
+        cause="The provider reports no usage, so tokens are estimated.",
         cure="{stream_options} = True, and a service that knows stream_options.include_usage",
     ),
 )
