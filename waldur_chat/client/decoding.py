@@ -15,7 +15,7 @@ from waldur_chat.errors import kind_of_code
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 
-def event_of(name: str, data: bytes) -> Event | None:
+def decode_event(name: str, data: bytes) -> Event | None:
     """Decode a server-sent event; None for events that this client does not know.
 
     Raises `BrokenStream` if its data are invalid.
@@ -28,12 +28,12 @@ def event_of(name: str, data: bytes) -> Event | None:
         raise BrokenStream("The server sent an event that makes no sense.") from error
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
     """Decode an error response, of the API or of anything else."""
-    said: Any = None
+    parsed: Any = None
     with suppress(ValueError, RecursionError):
-        said = json.loads(body)
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+        parsed = json.loads(body)
+    fields: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
     code = str(fields.get("code") or "")
     return ChatError(
         str(fields.get("detail") or _problems(fields) or f"The server answered with the status {status}."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from waldur_chat.client.decoding import refusal
+from waldur_chat.client.decoding import decode_error
 from waldur_chat.client.errors import ChatError, ConnectionLost, Unreachable
 from waldur_chat.client.requests import Request
 from waldur_chat.client.retry import Backoff, Limits
@@ -64,7 +64,7 @@ class RepeatableCall(Exchange):
 
     def head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if status not in (200, 204):
-            error = refusal(status, headers, body)
+            error = decode_error(status, headers, body)
             raise ConnectionLost(error) if is_transient(error) else error
         self.has_ended = True
 

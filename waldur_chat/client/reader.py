@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from waldur_chat.client.answers import Event
-from waldur_chat.client.decoding import event_of, refusal
+from waldur_chat.client.decoding import decode_error, decode_event
 from waldur_chat.client.errors import BrokenStream, ChatError, ConnectionLost, Unreachable
 from waldur_chat.client.exchange import Exchange, RepeatableCall, is_transient
 from waldur_chat.client.requests import Request, RequestBuilder
@@ -65,7 +65,7 @@ class AnswerReader(Exchange):
             self.has_ended = True
             return
         if status != 200:
-            error = refusal(status, headers, body)
+            error = decode_error(status, headers, body)
             raise ConnectionLost(error) if self._is_retryable(error) else error
         if not headers.get("content-type", "").startswith("text/event-stream"):
             raise BrokenStream("The server answers with something else than a stream of events.")
@@ -76,7 +76,7 @@ class AnswerReader(Exchange):
             raise ConnectionLost(Unreachable("The stream ended before the answer did."))
         try:
             for sent in self._decoder.feed(chunk):
-                if (event := event_of(sent.name, sent.data)) and not self.has_ended:
+                if (event := decode_event(sent.name, sent.data)) and not self.has_ended:
                     self._accept(event, self._decoder.last_id)
         except ProviderFailed as error:
             raise BrokenStream("The server sent an endless event.") from error

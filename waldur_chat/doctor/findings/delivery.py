@@ -62,7 +62,7 @@ DELIVERY_KINDS = (
     # Time, and many at once.
     FindingKind(
         id="proxy_hides_hangups",
-        cause="The proxy hides from the application that a client has disconnected: answers are paid for unread.",
+        cause="The proxy hides that a client has disconnected from the application, so unread answers are paid for.",
         cure="nginx: proxy_ignore_client_abort off;",
     ),
     FindingKind(

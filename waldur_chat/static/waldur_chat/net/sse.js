@@ -2,7 +2,7 @@
 // https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
 export class EventParser {
-  retry; // milliseconds before coming back, once the stream has said so
+  retry; // milliseconds before resuming, once the stream has set it
   #decoder = new TextDecoder(); // holds back half a character, drops a leading byte order mark
   #line = "";
   #afterReturn = false; // the last piece ended in CR: a LF now belongs to it
