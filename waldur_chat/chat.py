@@ -39,6 +39,7 @@ from waldur_chat.store.turns import finish, leases, slots
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns import start
 from waldur_chat.turns.resume import TurnSubscription
+from waldur_chat.turns.slots import acquire_slots
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ def open_turn(
         request_id=caller.request_id,
         connect_seconds=settings.connect_seconds,
     )
-    held = slots.held if slots.limits(settings, caller.user_id) else None
+    held = acquire_slots if slots.limits(settings, caller.user_id) else None
     return Turn(settings, prompt, caller, held, start.recorder(begun))
 
 
@@ -177,7 +178,7 @@ def cancel_thread(thread: Thread) -> None:
     """
     for turn_id in leases.ask_to_cancel(thread):
         running_turns.cancel(turn_id)
-    finish.end_abandoned(thread=thread)
+    finish.end_abandoned(running_turns.find, thread=thread)
 
 
 def _prepare_apart(question: Question, user: Any | None) -> Turn:

@@ -123,8 +123,10 @@ def _limits(settings: Settings) -> Reservation:
 def _makes_room(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
     """Whether it is worth trying again: what was in the way is of a dead process, or is to be stopped."""
     if isinstance(refusal, BudgetExhausted):
-        return bool(finish.end_abandoned(**({"user_id": user.pk} if refusal.scope == "user" else {})))
-    if not refusal.turn or finish.end_abandoned(uuid=refusal.turn):
+        return bool(
+            finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
+        )
+    if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":
         return False

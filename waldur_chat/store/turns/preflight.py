@@ -27,7 +27,7 @@ NOTHING = Preflight()
 
 def load(user: Any) -> Preflight:
     """What there is for a question of this user. One query."""
-    key = sql.stored(Session, "user", user.pk)
+    (key,) = sql.prepared(Session, {"user": user.pk})
     ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
     return Preflight(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 
