@@ -140,16 +140,13 @@ def takes_several(using: BaseDatabaseWrapper) -> bool:
     does both, which Django has by default. Nobody is listening meanwhile: an `execute_wrapper()` of the host expects
     one statement at a time. Only looks for names, so that a driver or a backend that has others is left alone.
     """
-    options = using.settings_dict.get("OPTIONS") or {}
-    cursor = getattr(getattr(using, "Database", None), "ClientCursor", None)
-    return (
-        _allowed["several"]
-        and using.vendor == "postgresql"
-        and hasattr(cursor, "nextset")
-        and "cursor_factory" not in options
-        and not options.get("server_side_binding")
-        and not getattr(using, "execute_wrappers", True)
-    )
+    settings = getattr(using, "settings_dict", None)
+    if not _allowed["several"] or settings is None or getattr(using, "vendor", "") != "postgresql":
+        return False
+    options = settings.get("OPTIONS") or {}
+    client = getattr(getattr(using, "Database", None), "ClientCursor", None)
+    is_client = "cursor_factory" not in options and not options.get("server_side_binding")
+    return is_client and hasattr(client, "nextset") and not getattr(using, "execute_wrappers", True)
 
 
 def allow_several(is_allowed: bool) -> None:
