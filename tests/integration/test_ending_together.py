@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.integration.asked import USED, begin, row_of, standing
 from tests.integration.rest import Person, message_of
-from tests.integration.stored import thread_of
+from tests.integration.stored import charge, thread_of
 from waldur_chat import conf
 from waldur_chat.events import StoredMessages
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
@@ -141,6 +141,28 @@ def test_many_ask_a_database_no_more_often_than_one() -> None:
             end(*begun)
         asked.append(len(queries))
     assert asked == [5, 5]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_many_make_at_the_same_moment_count_all() -> None:
+    """There is neither a line of the day nor an account yet, of the users or of the site."""
+    users = [get_user_model().objects.create_user(f"user{number}") for number in range(2)]
+    barrier = Barrier(4)
+
+    def charge_all() -> None:
+        try:
+            barrier.wait(10)
+            for user in users:
+                charge(user, "m", USED)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(charge_all) for _ in range(4)]:
+            done.result()
+    assert lines() == [("user0", "m", 4, 12, 16), ("user1", "m", 4, 12, 16)]
+    accounts = Budget.objects.values_list("user__username", "daily_tokens", "weekly_tokens", "reserved")
+    assert set(accounts) == {("user0", 28, 28, 0), ("user1", 28, 28, 0), (None, 56, 56, 0)}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""Where the answer of a turn goes when it ends: into the place that its turn was given, which others may have taken.
+"""Where the answer of a turn goes in its conversation when the turn ends, and which message it replaces.
 
 All of it happens in the transaction that ends the turn, which has locked the thread.
 """
@@ -15,8 +15,8 @@ from waldur_chat.store import rows
 def of(turn: Turn, text: str, model: str, usage: Usage, *, is_asked: bool) -> Message | None:
     """The answer, in the place of an earlier version; one without any text leaves that standing.
 
-    `is_asked` says that the question is in force. An answer that can be written together with others is not written
-    yet. A turn for a title has none.
+    `is_asked` says that the question is current. A turn for a title has no answer. The usual one, to a new question, is
+    not written yet: the answers of turns that end together go in one statement.
     """
     if not turn.thread or turn.purpose != Turn.Purpose.ANSWER or not text:
         return None
@@ -40,7 +40,7 @@ def of(turn: Turn, text: str, model: str, usage: Usage, *, is_asked: bool) -> Me
 
 
 def _take_place(turn: Turn) -> tuple[bool, Message | None]:
-    """Make room: whether the answer is in force from now on, and the earlier version that stood there."""
+    """Make the answer's place free. Gives whether the answer is current from now on, and which version it replaces."""
     current = Message.objects.filter(thread=turn.thread, is_current=True)
     is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
     if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.

@@ -1,4 +1,4 @@
-"""Locks of rows. Threads go before all else that a transaction locks, in the order of their keys: no circle waits.
+"""Locks of rows. Threads are locked before all else, in the order of their keys, so that there is no deadlock.
 
 SQLite has none for rows; there a write, whatever it changes, keeps all others out.
 """
@@ -53,36 +53,39 @@ def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
 
 
 def free(wanted: QuerySet[Thread]) -> list[int]:
-    """Lock those of these rows that nobody else has locked, until the transaction ends. Gives their keys."""
+    """Lock those of these rows that no other transaction has locked, until this one ends. Gives their keys."""
     keys = wanted.order_by("pk").values_list("pk", flat=True)
     if connections[wanted.db].features.has_select_for_update_skip_locked:
         return list(keys.select_for_update(skip_locked=True, of=("self",)))
-    wanted.update(modified=F("modified"))  # SQLite refuses who has read and then writes beside another writer.
+    wanted.update(modified=F("modified"))  # SQLite refuses a write after a read where another process has written.
     return list(keys)
 
 
 def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
-    """The turns once their threads are locked, which goes before all else, and whether each question is in force.
+    """Lock the threads of these turns, then read the turns, each with whether its question is in force.
 
-    Turns of one thread share it. Only what the end of a turn needs is read.
+    Turns of one thread share the instance of it. Only what the end of a turn needs is read. The two statements are
+    plain SQL so that they are sent together.
     """
     keys = [sql.prepared(Turn, {"uuid": uuid})[0] for uuid in uuids]
     shared: dict[int, Thread] = {}
     found = []
     for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[(_locking(len(keys)), keys)]):
         turn = sql.instance(Turn, TURN, values[: len(TURN)])
+        if turn.thread_id and turn.thread_id not in shared:
+            shared[turn.thread_id] = sql.instance(Thread, THREAD, values[len(TURN) :])
         if turn.thread_id:
-            turn.thread = shared.setdefault(turn.thread_id, sql.instance(Thread, THREAD, values[len(TURN) :]))
+            turn.thread = shared[turn.thread_id]
         found.append((turn, bool(is_asked)))
     return found
 
 
 @sql.composed
 def _locking(count: int) -> str:
-    """Lock the threads of so many turns; rows may still point to them meanwhile.
+    """Lock the threads of so many turns. Other transactions may still insert rows that point to them.
 
-    It is a statement of its own: one that waits for a lock reads all else as it was before it waited. So of two turns
-    that end in one thread the later would write sums in which the first is missing.
+    This is a statement of its own: one that waits for a lock still reads all other rows as they were before it waited.
+    Of two turns that end in one thread, the second would write sums in which the first is missing.
     """
     where = f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # No values in it.
     if sql.database().vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""New rows, written by Django to the default database whatever the site's routers say; who listens hears of each."""
+"""New rows: inserted through Django with its signals, into the default database whatever the site's routers say."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ M = TypeVar("M", bound=Model)
 
 
 def insert(row: M) -> M:
-    """Write one, which has its key then."""
+    """Insert one, which then has its primary key."""
     row.save(force_insert=True, using=sql.database().alias)
     return row
 
 
 def insert_all(rows: Sequence[Model]) -> None:
-    """Write rows of one model: in one statement where nobody listens, since `bulk_create()` sends no signals."""
+    """Insert rows of one model; one by one where a receiver listens to it, since `bulk_create()` sends no signals."""
     if len(rows) > 1 and _may_go_together(type(rows[0])):
         type(rows[0])._default_manager.using(sql.database().alias).bulk_create(rows)
         return

@@ -94,12 +94,9 @@ def delete(model: type[Model], name: str, values: Sequence[object]) -> int:
     `QuerySet.delete()` reads all rows first, and those that point to them: of conversations that may be thousands.
     """
     taken = [prepared(model, {name: value})[0] for value in values]
-    return execute(_deleting(model, name, len(taken)), taken) if taken else 0
-
-
-@composed
-def _deleting(model: type[Model], name: str, count: int) -> str:
-    return f"DELETE FROM {table(model)} WHERE {column(model, name)} IN ({places(count)})"  # noqa: S608  # See above.
+    if not taken:
+        return 0
+    return execute(f"DELETE FROM {table(model)} WHERE {column(model, name)} IN ({places(len(taken))})", taken)  # noqa: S608  # See above.
 
 
 def execute(statement: str, values: Sequence[object]) -> int:
@@ -136,9 +133,10 @@ def rows(statement: str, values: Sequence[object], *, after: Sequence[Act] = ())
 def takes_several(using: BaseDatabaseWrapper) -> bool:
     """Whether several statements are sent in one: a shortcut, without which each is sent by itself.
 
-    PostgreSQL takes them where the values stand in the text, and psycopg 3 tells what each has done; its `ClientCursor`
-    does both, which Django has by default. Nobody is listening meanwhile: an `execute_wrapper()` of the host expects
-    one statement at a time. Only looks for names, so that a driver or a backend that has others is left alone.
+    PostgreSQL takes several in one exchange where the values stand in the text, and psycopg 3 then gives the result of
+    each: that is its `ClientCursor`, which Django has by default. Off while the host has an `execute_wrapper()`, which
+    expects one statement at a time. Only names are looked for: with a driver or backend that lacks one, or has another
+    cursor, statements are sent one by one.
     """
     settings = getattr(using, "settings_dict", None)
     if not _allowed["several"] or settings is None or getattr(using, "vendor", "") != "postgresql":

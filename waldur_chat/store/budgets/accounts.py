@@ -1,7 +1,7 @@
 """The tokens of users and of the site: reserved before a model is asked, charged when its turn has ended.
 
 An account's row is locked from its reservation or charge to the end of the transaction, those of users in the order of
-their keys, then that of the site: so no limit is overshot, no update lost, and nobody waits in a circle.
+their keys, then that of the site: so no limit is overshot, no update lost, and there is no deadlock.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def limit_all(settings: Settings) -> bool:
 
 
 def accounts(user: Any, settings: Settings) -> list[Account]:
-    """The accounts that limit turns of this user: his own, then the site's. One query, where the accounts exist."""
+    """The accounts that limit turns of a user: the user's own, then the site's. One query, where the accounts exist."""
     rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
     found = []
     for scope, owner in (("user", {"user_id": user.pk}), ("site", {"is_site": True})):
@@ -108,7 +108,7 @@ class Charge:
     """What a turn has used, if anything, and what was held for it and is let go."""
 
     user_id: Any
-    """None where the user was deleted while his turn ran."""
+    """None where the user was deleted while the turn ran."""
     model: str
     usage: Usage
     turns: int
@@ -121,10 +121,10 @@ class Charge:
 
 
 def entering(charges: Sequence[Charge]) -> list[sql.Act]:
-    """Enter charges in the ledger and in the accounts, within one transaction.
+    """The statements that enter charges in the ledger and in the accounts, within one transaction.
 
-    In this order nobody waits in a circle: users by their keys, of each the ledger and then the account; then the
-    site's account, for which all wait, so that it is locked last and shortest.
+    Transactions that lock the same rows lock them in this order, so that there is no deadlock: users by their keys, of
+    each the ledger and then the account; then the site's account, which all turns need: it is locked last and shortest.
     """
     today = first_days(timezone.now())
     entered = [charge for charge in charges if charge.tokens or charge.reserved]
@@ -153,7 +153,10 @@ def _line(today: Periods, charges: Sequence[Charge]) -> sql.Act:
 
 @sql.composed
 def _adding(names: Sequence[str]) -> str:
-    """One statement makes the line of the day or adds to it: of two turns that find none neither fails, nor is lost."""
+    """Insert the line of the day or add to it. In one statement: of two turns that find no line, none fails or is lost.
+
+    The ORM has no such statement: `bulk_create()` can replace values of a row that is there, but not add to them.
+    """
     line = sql.table(DayOfUsage)
     sums = ", ".join(f"{name} = {line}.{name} + EXCLUDED.{name}" for name in ("turns", "input_tokens", "output_tokens"))
     return (
@@ -172,10 +175,10 @@ def _account(today: Periods, charges: Sequence[Charge], owner: str, key: object)
 
 @sql.composed
 def _charging(owner: str, names: Sequence[str]) -> str:
-    """One statement, which makes the account where there is none: what others charge or reserve meanwhile is not lost.
+    """Charge the account as it is when its row is locked, or insert it: what others charge meanwhile is not lost.
 
-    A new period begins at the charge; a process whose clock is behind counts into the newer one. Never less than
-    nothing is reserved, should the same have been let go twice.
+    The first charge of a period starts it at 0; a process whose clock is behind charges the newer period. Where more is
+    let go than is reserved, as after a row was edited by hand, 0 is left.
     """
     account = sql.table(Budget)
     changes = [f"reserved = CASE WHEN {account}.reserved > %s THEN {account}.reserved - %s ELSE 0 END"]

@@ -45,8 +45,8 @@ def _try_to_erase(user: Any) -> bool:
 def _remove(which: Which, key: int) -> None:
     """Delete these threads within a transaction, at whose end the database looks at foreign keys.
 
-    They are locked, so that no turn begins in them. Turns that run are left to their processes, which settle them; that
-    they have lost their thread tells these that nobody wants the answer.
+    They are locked, so that no turn begins in them. Running turns lose their thread and stay: their processes charge
+    what they used, and store no answer.
     """
     turns = Turn.objects.filter(**{f"thread__{which}": key})
     Piece.objects.filter(turn__in=turns.values("pk")).delete()
@@ -57,7 +57,7 @@ def _remove(which: Which, key: int) -> None:
 
 @sql.composed
 def _deleting(model: type[Turn] | type[Message] | type[Thread], which: Which) -> str:
-    """Threads, or what belongs to them, in one statement: the ORM would read all of it, and what points to it."""
+    """Delete threads, or what belongs to them, in one statement: `QuerySet.delete()` would read all of it first."""
     threads = f"SELECT id FROM {sql.table(Thread)} WHERE {which} = %s"  # noqa: S608  # No values in it.
     column = "id" if model is Thread else "thread_id"
     return f"DELETE FROM {sql.table(model)} WHERE {column} IN ({threads})"  # noqa: S608  # See above.

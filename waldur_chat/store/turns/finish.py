@@ -1,7 +1,8 @@
-"""How stored turns end: answer, usage and end are written in one act, whatever the end was.
+"""How stored turns end: answer, usage and status are written in one transaction, whatever the end was.
 
-A turn whose process died is ended by whoever finds it. Should its process live after all, its answer is stored still.
-A process that stood still, and could not say that its turns run, at least does not take those for dead itself.
+A turn whose lease has expired is ended by any process that finds it. Should its own process be alive after all, the
+answer is stored still, and only what is missing is charged. A process that could not renew its leases never ends its
+own turns so.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def end(turn_id: str, ending: TurnOutcome) -> StoredMessages | None:
 def end_all(endings: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
     """End turns in one transaction, as end() does with each.
 
-    Raises `Error` where somebody else ends one of several at the same moment; then nothing was written.
+    Raises `Error` where another process ends one of several at the same moment; then nothing was written.
     """
     wanted = {UUID(turn_id): ending for turn_id, ending in endings}
     with transaction.atomic():
@@ -84,9 +85,9 @@ def end_all(endings: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages |
 
 
 def end_abandoned(runs_here: Callable[[str], object], **where: object) -> int:
-    """End the turns whose process was not heard of for too long; gives how many there were.
+    """End the turns whose leases have expired; gives how many.
 
-    `runs_here` tells of the id of a turn whether it runs in this process, which may be the one that is late.
+    `runs_here` is given the id of each: a turn that runs in this process is left, since it is this one that is late.
     """
     found = list(_abandoned().filter(**where))
     random.shuffle(found)  # Other processes have found them too, and had better begin with others.
@@ -104,10 +105,7 @@ def _abandoned() -> QuerySet[Turn]:
 
 
 def _end_interrupted(turn: Turn, runs_here: Callable[[str], object]) -> bool:
-    """End it with what it was last known to have used.
-
-    Not one that runs in this process, that was heard of since, or that somebody has ended.
-    """
+    """End it with what it was last known to have used, unless it runs here, or was ended or renewed meanwhile."""
     if runs_here(turn.uuid.hex) or not _abandoned().filter(pk=turn.pk).exists():
         return False
     text = partials.text_of(turn)
@@ -143,9 +141,10 @@ def _ended(turn: Turn, ending: TurnOutcome, *, is_asked: bool) -> _Ended:
 
 
 def _write(ended: Sequence[_Ended]) -> bool:
-    """Write all of it, the threads and accounts that several share once; False where somebody else has ended one.
+    """Write all of it, shared threads and accounts once; False where another process has ended one of the turns.
 
-    That can only be one without a thread: nothing of it is locked.
+    That can only be a turn without a thread, since the others are locked. The statements are plain SQL so that they are
+    sent together: the accounts are locked for one exchange with the database, however many turns end.
     """
     if not ended:
         return True
@@ -169,7 +168,7 @@ def _may_end(turn: Turn, ending: TurnOutcome) -> bool:
 
 
 def _end(one: _Ended) -> sql.Act:
-    """Write the end, unless somebody else has done it."""
+    """Write the end only where the status is still the one that was read, so that it is written and charged once."""
     turn, ending = one.turn, one.ending
     changes = {
         "status": ending.status,
@@ -187,7 +186,7 @@ def _end(one: _Ended) -> sql.Act:
 
 
 def _at_least(turn: Turn, usage: Usage) -> Usage:
-    """What it used; of a turn that was taken for dead not less than what was charged then, which is not given back."""
+    """What it used; after an interrupted end at least what was charged for that, since nothing is given back."""
     if turn.status == Turn.Status.RUNNING:
         return usage
     return replace(

@@ -36,7 +36,7 @@ def take(scopes: Mapping[str, int], turn: str, seconds: float) -> str:
     now = timezone.now()
     try:
         with transaction.atomic():
-            # A write comes first: SQLite refuses who has read and then writes beside another writer.
+            # A write comes first: SQLite refuses a write after a read where another process has written.
             Seat.objects.filter(expires__lte=now).delete()
             for scope, limit in scopes.items():
                 _take(Seat(scope=scope, turn=turn, expires=now + timedelta(seconds=seconds)), limit)
