@@ -25,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.asyncio import async_unsafe
 
-from waldur_chat import conf
+from waldur_chat import conf, users
 from waldur_chat.engine import running_turns
 from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.engine.turn import Turn
@@ -141,12 +141,14 @@ def open_turn(
 ) -> Turn | TurnSubscription:
     """See prepare(). The same key of the same user leads to the turn that it has begun before.
 
+    Of an anonymous user nothing is stored, and nobody can come back to it; it counts in the site's budget.
     Raises `IdempotencyKeyReused` where that was asked something else.
     """
     if not settings.chain:
         raise ChatNotConfigured("There is no default provider.")
     caller = caller or Caller()
-    if key and user and (replay := start.before(question, user, key)):
+    key = key if users.is_known(user) else ""
+    if key and (replay := start.before(question, user, key)):
         return TurnSubscription(replay)
     limiter_of_process().check(caller.user_id, settings)
     begun = start.begin(question, settings, user, key)
@@ -157,6 +159,7 @@ def open_turn(
         opens=begun.opens,
         request_id=caller.request_id,
         connect_seconds=settings.connect_seconds,
+        metadata=question.metadata,
     )
     held = slots.held if slots.limits(settings, caller.user_id) else None
     return Turn(settings, prompt, caller, held, start.recorder(begun))
@@ -191,7 +194,7 @@ def _prepare_apart(question: Question, user: Any | None) -> Turn:
 
 
 def _caller(user: Any | None) -> Caller:
-    return Caller(user_id=str(user.pk)) if user else Caller()
+    return Caller(user_id=str(user.pk)) if user and users.is_known(user) else Caller()
 
 
 def ended(events: list[Event]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -10,11 +11,11 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat import registry
+from waldur_chat import registry, users
 from waldur_chat.conf import Settings
 from waldur_chat.engine import running_turns
 from waldur_chat.engine.keeping import Recorder
-from waldur_chat.errors import BudgetExhausted, IdempotencyKeyReused, ThreadBusy
+from waldur_chat.errors import BudgetExhausted, IdempotencyKeyReused, ThreadBusy, ThreadNotFound
 from waldur_chat.messages import Message, Question
 from waldur_chat.models import SystemPromptVersion
 from waldur_chat.store.budgets import accounts
@@ -46,7 +47,10 @@ def before(question: Question, user: Any, key: str) -> Replay | None:
 
 def fingerprint(question: Question) -> str:
     """Tells questions apart."""
-    return sha256(repr((question.text, question.thread, question.mode, question.edited)).encode()).hexdigest()
+    asked: tuple[Any, ...] = (question.text, question.thread, question.mode, question.edited)
+    if question.metadata:
+        asked = (*asked, json.dumps(question.metadata, sort_keys=True))
+    return sha256(repr(asked).encode()).hexdigest()
 
 
 def begin(question: Question, settings: Settings, user: Any | None, key: str = "") -> StartedTurn | Replay:
@@ -54,6 +58,9 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
 
     Raises what `store.turns.begin()` raises.
     """
+    is_anonymous = user is not None and not users.is_known(user)
+    if is_anonymous and (question.thread or question.names):
+        raise ThreadNotFound
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         preflight_data = preflight.load(user) if user else preflight.NOTHING
@@ -68,7 +75,7 @@ def begin(question: Question, settings: Settings, user: Any | None, key: str = "
             return StartedTurn(turn="", opens=question.text is None, messages=_alone(question, settings, told))
         try:
             accounts.check(promise.output_tokens, limited, settings)
-            if not settings.storage or question.names:
+            if not settings.storage or question.names or is_anonymous:
                 alone = _alone(question, settings, told)
                 begun = begin_turns.begin_unstored(user, alone, settings, promise, limited, question.names)
                 return replace(begun, opens=question.text is None)

@@ -56,10 +56,16 @@ def limit_all(settings: Settings) -> bool:
 
 
 def accounts(user: Any, settings: Settings) -> list[Account]:
-    """The accounts that limit turns of this user: his own, then the site's. One query, where the accounts exist."""
+    """The accounts that limit turns of this user: his own, then the site's. One query, where the accounts exist.
+
+    An anonymous user, who has no key, has no account.
+    """
     rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
     found = []
-    for scope, owner in (("user", {"user_id": user.pk}), ("site", {"is_site": True})):
+    owners: dict[str, dict[str, Any]] = {"user": {"user_id": user.pk}, "site": {"is_site": True}}
+    if user.pk is None:
+        del owners["user"]
+    for scope, owner in owners.items():
         if limits := limits_of(rows.get(scope), settings, scope):
             row = rows.get(scope) or Budget.objects.get_or_create(**owner)[0]
             found.append(Account(row=row, scope=scope, limits=limits))
