@@ -32,7 +32,7 @@ def subclassed(**attributes: Any) -> dict[str, Any]:
 
 
 def answering(settings: Any, *steps: Step, **own: Any) -> Script:
-    """Let the default provider follow these steps, as `scripted()` does, for a test that changes more settings later."""
+    """Let the default provider follow these steps, as `scripted()` does, for tests that change more settings."""
     script = Script(steps=steps)
     entry = {"BACKEND": "waldur_chat.testing.ScriptedProvider", "OPTIONS": {"script": script}}
     settings.WALDUR_CHAT = {"STORAGE": False, "PROVIDERS": {"default": entry}, **own}

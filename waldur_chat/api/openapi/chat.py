@@ -4,40 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from waldur_chat.api.openapi.inspector import describe
-from waldur_chat.api.serializers.chat import OPTIONAL_INPUT, ChatErrorSerializer, ChatRequestSerializer
+from waldur_chat.api.serializers.chat import ChatErrorSerializer
 from waldur_chat.wire.encoders import ENCODERS
-
-
-class ChatRequestExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # It is registered.
-    """Describes the body of `invoke`, which may have no input, as a component of its own."""
-
-    target_class = ChatRequestSerializer
-    match_subclasses = True
-
-    def get_name(self, auto_schema: AutoSchema, direction: Direction) -> str | None:
-        """`ChatInvoke` beside `ChatRequest`, and likewise for the class of a site; None is the usual name."""
-        if not self._needs_no_input():
-            return None
-        name = type(self.target).__name__.removesuffix("Serializer")
-        return f"{name.removesuffix('Request')}Invoke"
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        """See OpenApiSerializerExtension.map_serializer()."""
-        usual: Any = auto_schema._map_serializer
-        schema: dict[str, Any] = usual(self.target, direction, bypass_extensions=True)
-        if self._needs_no_input():
-            schema["description"] = "A question, or none: then the assistant opens the conversation."
-        return schema
-
-    def _needs_no_input(self) -> bool:
-        return isinstance(self.target, ChatRequestSerializer) and bool(self.target.context.get(OPTIONAL_INPUT))
-
 
 _ERRORS = {
     400: "The body is not valid. What is wrong stands under the name of the field.",

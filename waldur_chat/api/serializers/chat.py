@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.settings import api_settings
-from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from waldur_chat import conf
@@ -21,9 +22,6 @@ THREAD_HELP = "The conversation to go on with; without it a new one begins."
 MODE_HELP = "`reload`: replace the last answer. `edit`: replace the last message of the user, and answer it."
 NAME_HELP = "Store nothing but the answer, as the name of this conversation (clients of release 8.0.2)."
 EDIT_HELP = "The message to edit; with the mode `edit` only."
-
-OPTIONAL_INPUT = "optional_input"
-"""In the context of a `ChatRequestSerializer`: whether it is valid without input."""
 
 METADATA_MAX_BYTES = 4096
 """What further fields of a site may have together, as JSON in UTF-8."""
@@ -81,13 +79,6 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
         """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
         return f"<{type(self).__name__}>"
 
-    def get_fields(self) -> dict[str, Any]:
-        """See Serializer.get_fields(). `invoke` needs no input: without any the assistant opens the conversation."""
-        fields: dict[str, Any] = super().get_fields()
-        if self.context.get(OPTIONAL_INPUT) and "input" in fields:
-            fields["input"].required = False
-        return fields
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The fields must fit each other (contract section 2)."""
         thread, mode, edited = (attrs.get(name) for name in ("thread_uuid", "mode", "edit_message_uuid"))
@@ -126,12 +117,39 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
 OWN_FIELDS = frozenset(ChatRequestSerializer().get_fields())
 
 
+class _OptionalInput(serializers.Serializer[Any]):
+    """A question, or none: then the assistant opens the conversation."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """See Serializer.get_fields()."""
+        fields: dict[str, Any] = super().get_fields()
+        if "input" in fields:  # A subclass may have none.
+            fields["input"].required = False
+        return fields
+
+
+@cache
+def with_optional_input(kind: type[ChatRequestSerializer]) -> type[ChatRequestSerializer]:
+    """The class that reads what `invoke` is sent: the same fields, with a name of its own for API documents."""
+    name = kind.__name__.removesuffix("Serializer").removesuffix("Request")
+    own = {"__doc__": _OptionalInput.__doc__, "__module__": kind.__module__}
+    return type(f"{name}InvokeSerializer", (_OptionalInput, kind), own)
+
+
+class _MetadataEncoder(DjangoJSONEncoder):
+    """Writes what DRF's fields give; of several choices these are a set."""
+
+    def default(self, o: Any) -> Any:
+        """See JSONEncoder.default()."""
+        return sorted(o) if isinstance(o, set) else super().default(o)
+
+
 def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
     """These as JSON has them: UUIDs, times and decimal numbers as text."""
     if not fields:
         return {}
     try:
-        written = json.dumps(fields, cls=JSONEncoder, ensure_ascii=False, allow_nan=False)
+        written = json.dumps(fields, cls=_MetadataEncoder, ensure_ascii=False, allow_nan=False)
         size = len(written.encode())
     except (TypeError, ValueError, RecursionError) as error:  # Also text that cannot be written as UTF-8.
         raise _refused(_("What was sent besides the question is no JSON.")) from error

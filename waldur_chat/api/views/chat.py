@@ -18,7 +18,7 @@ from waldur_chat.api.request import auth, doctor_probe, resume
 from waldur_chat.api.request.negotiation import accepted, stream_encoder
 from waldur_chat.api.request.throttles import ChatRateThrottle, TokenBudget, TurnLimit, throttle_classes
 from waldur_chat.api.responses.deferred import DeferredResponse, EventStream, JsonAnswer, ResumedStream, deferred
-from waldur_chat.api.serializers.chat import OPTIONAL_INPUT, ChatRequestSerializer
+from waldur_chat.api.serializers.chat import ChatRequestSerializer, with_optional_input
 from waldur_chat.api.views.base import ChatAPIViewSet
 from waldur_chat.engine.event_source import Source
 from waldur_chat.messages import Question
@@ -48,9 +48,11 @@ class ChatViewSet(ChatAPIViewSet, GenericAPIView[Any]):
         self.limits += [one for one in throttles if isinstance(one, ChatRateThrottle)]
         return throttles
 
-    def get_serializer_context(self) -> dict[str, Any]:
-        """See GenericAPIView.get_serializer_context(). `invoke` reads the same body, but needs no input."""
-        return {**super().get_serializer_context(), OPTIONAL_INPUT: self.action == "invoke"}
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        """See GenericAPIView.get_serializer(). `invoke` reads the same body, but needs no input."""
+        kind: Any = self.get_serializer_class()
+        kwargs.setdefault("context", self.get_serializer_context())
+        return (with_optional_input(kind) if self.action == "invoke" else kind)(*args, **kwargs)
 
     def admit(self, request: Request) -> None:
         """See ChatAPIViewSet.admit(). The switches are asked once the user is known."""
