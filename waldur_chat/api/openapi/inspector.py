@@ -12,6 +12,7 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema
 from rest_framework.schemas import DefaultSchema
+from rest_framework.settings import api_settings
 
 
 class ViewSchema(DefaultSchema):
@@ -19,20 +20,15 @@ class ViewSchema(DefaultSchema):
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """See DefaultSchema.__get__()."""
+        host: Any = api_settings.DEFAULT_SCHEMA_CLASS
+        if instance is None and not issubclass(host, AutoSchema):
+            return AutoSchema()  # DRF's generators ask the class only whether it has a schema at all.
         found: Any = super().__get__(instance, owner)
-        if isinstance(found, AutoSchema) or not _is_for_spectacular(instance):
+        if isinstance(found, AutoSchema) or not getattr(instance, "swagger_fake_view", False):
             return found
-        schema = AutoSchema()
+        schema = AutoSchema()  # It is drf-spectacular that asks: it marks its views so.
         schema.view = instance
         return schema
-
-
-def _is_for_spectacular(view: Any) -> bool:
-    """Whether drf-spectacular asks: for the class, or for a view that it has marked (`swagger_fake_view`).
-
-    DRF's generators ask the class only whether it has a schema at all.
-    """
-    return view is None or getattr(view, "swagger_fake_view", False)
 
 
 def describe(**options: Any) -> Callable[[Any], Any]:
