@@ -114,6 +114,15 @@ def test_they_are_counted_where_nothing_is_limited(stranger: Caller) -> None:
     assert [account.is_site for account in Budget.objects.filter(daily_tokens__gt=0)] == [True]
 
 
+def test_the_ledger_has_one_line_for_all_of_them(stranger: Caller) -> None:
+    for _ in range(3):
+        stranger.invoke(HI)
+        settled()
+    (line,) = DayOfUsage.objects.all()
+    assert (line.user, line.turns) == (None, 3)
+    assert line.input_tokens + line.output_tokens == Budget.objects.get(is_site=True).daily_tokens
+
+
 def test_the_budget_of_the_site_refuses_them(stranger: Caller, site: Any) -> None:
     site(SITE_TOKENS_DAILY=10)
     reply = stranger.invoke(HI)

@@ -152,7 +152,7 @@ def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
         written = json.dumps(fields, cls=_MetadataEncoder, ensure_ascii=False, allow_nan=False)
         size = len(written.encode())
     except (TypeError, ValueError, RecursionError) as error:  # Also text that cannot be written as UTF-8.
-        raise _refused(_("What was sent besides the question is no JSON.")) from error
+        raise _refused(_("What was sent besides the question cannot be written as JSON.")) from error
     if size > METADATA_MAX_BYTES:
         words = _("What was sent besides the question has {size} bytes; {limit} are allowed.")
         raise _refused(words.format(size=size, limit=METADATA_MAX_BYTES))

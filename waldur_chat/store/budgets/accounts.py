@@ -116,7 +116,7 @@ class Charge:
     """What a turn has used, if anything, and what was held for it and is let go."""
 
     user_id: Any
-    """None where the user was deleted while his turn ran."""
+    """None where the user was deleted while his turn ran, and of an anonymous one."""
     model: str
     usage: Usage
     turns: int
@@ -138,7 +138,8 @@ class Booking:
         self._today = first_days(timezone.now())
         entered = [charge for charge in charges if charge.tokens or charge.reserved]
         known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
-        self._of_deleted = [one for one in entered if one.user_id is None and one.tokens]
+        nobodys = (one for one in entered if one.user_id is None and one.tokens)
+        self._of_nobody = sorted(nobodys, key=attrgetter("model"))
         self._of_site = entered
         self._steps: list[tuple[sql.Act, Callable[[], None]]] = []
         for user_id, of_user in groupby(known, attrgetter("user_id")):
@@ -154,8 +155,10 @@ class Booking:
             if not found:
                 make()
         self._steps.clear()  # They point back: all would wait for the garbage collector.
-        for one in self._of_deleted:
-            self._new_line(*self._line(None, [one]))
+        for _, of_model in groupby(self._of_nobody, attrgetter("model")):
+            line = self._line(None, list(of_model))
+            if not _to_line_of_nobody(*line):
+                self._new_line(*line)
         if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
             self._new_account(self._of_site, is_site=True)
 
@@ -201,6 +204,13 @@ class Booking:
 
 def _to_line(line: Mapping[str, Any], sums: Mapping[str, int]) -> sql.Act:
     return _adding(tuple(line), tuple(sums)), [*sums.values(), *sql.all_stored(DayOfUsage, line)]
+
+
+def _to_line_of_nobody(line: Mapping[str, Any], sums: Mapping[str, int]) -> int:
+    """Add to the one that there is; no constraint keeps it from being two, since no null is another's equal."""
+    found = DayOfUsage.objects.filter(**line).order_by("pk").values_list("pk", flat=True).first()
+    more = {name: F(name) + sums[name] for name in sums}
+    return int(DayOfUsage.objects.filter(pk=found).update(**more))
 
 
 @sql.composed
