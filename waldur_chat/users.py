@@ -18,8 +18,8 @@ _NUMBER = (1 << 62) - 1
 
 
 def is_known(user: Any) -> bool:
-    """Whether this is a user of the host's with a key, by which rows are theirs; not so an anonymous one, or None."""
-    return bool(getattr(user, "is_authenticated", False)) and getattr(user, "pk", None) is not None
+    """Whether this has a key, by which rows are theirs; not so an anonymous user, a guest, or None."""
+    return bool(getattr(user, "is_authenticated", True)) and getattr(user, "pk", None) is not None
 
 
 def uuid_of(user: Any) -> UUID:
