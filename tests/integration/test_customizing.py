@@ -20,7 +20,7 @@ from tests.integration.chatting import settled
 from tests.integration.conftest import Caller
 from tests.integration.customized import answering, urls
 from tests.integration.test_documentation import blocks
-from waldur_chat.api.serializers.chat import METADATA_MAX_BYTES, ChatRequestSerializer
+from waldur_chat.api.serializers.chat import METADATA_MAX_BYTES, ChatRequestSerializer, InputField
 from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.messages import Question
 from waldur_chat.models import Turn
@@ -198,8 +198,9 @@ def test_the_limit_on_input_is_that_of_the_settings(call: Caller, settings: Any)
         assert [call.stream({"input": "x" * length}).status for length in (limit, limit + 1)] == [200, 400]
 
 
-def test_a_subclass_may_have_an_input_of_its_own(call: Caller, settings: Any) -> None:
-    own = {"input": serializers.CharField(max_length=2), "mode": None}
+@pytest.mark.parametrize("kind", [serializers.CharField, InputField])
+def test_a_subclass_may_have_an_input_of_its_own(call: Caller, settings: Any, kind: Any) -> None:
+    own = {"input": kind(max_length=2), "mode": None}
     serializer = type("Own", (ChatRequestSerializer,), own)
     settings.ROOT_URLCONF = urls({"chat": type("Mine", (ChatViewSet,), {"serializer_class": serializer})})
     answering(settings, "Hello")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
@@ -14,7 +15,7 @@ from rest_framework.authentication import BaseAuthentication, TokenAuthenticatio
 from rest_framework.decorators import action
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.parsers import FormParser, JSONParser
-from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, DjangoModelPermissions, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -196,6 +197,17 @@ BOTH = IsAuthenticated & NobodyHere
 def test_a_hosts_combination_of_permissions_is_asked(call: Caller) -> None:
     with override_settings(REST_FRAMEWORK={"DEFAULT_PERMISSION_CLASSES": [f"{__name__}.BOTH"]}), scripted("Hello"):
         assert statuses(call) == [403, 403]
+
+
+def test_permissions_of_models_may_be_asked_for(call: Caller, site: Any, user: Any) -> None:
+    site(subclassed(permission_classes=[IsAuthenticated, DjangoModelPermissions]))
+    user.is_staff = True
+    user.save()
+    for name in ("threads", "messages", "sessions", "system-prompts"):
+        assert call.get(f"/api/chat-{name}/").status == 200
+    assert call.post("/api/chat-system-prompts/", {"name": "a"}).status == 403
+    user.user_permissions.add(Permission.objects.get(codename="add_systemprompt"))
+    assert call.post("/api/chat-system-prompts/", {"name": "a"}).status == 201
 
 
 def test_the_hosts_own_token_class_is_asked(call: Caller) -> None:

@@ -29,7 +29,7 @@ class MessageViewSet(ResourceViewSet):
     serializer_class = MessageSerializer
 
     def get_queryset(self) -> QuerySet[Message]:
-        """See ResourceViewSet.get_queryset()."""
+        """What may be read; permissions of a site's that go by models, ask for it."""
         return messages.visible_to(self.request.user)
 
     @operation("chat_messages_list", "List messages", MessageSerializer(many=True), 400, parameters=[

@@ -37,7 +37,7 @@ class SystemPromptViewSet(ResourceViewSet):
     serializer_class = SystemPromptSerializer
 
     def get_queryset(self) -> QuerySet[SystemPrompt]:
-        """See ResourceViewSet.get_queryset()."""
+        """What may be read; permissions of a site's that go by models, ask for it."""
         return system_prompts.all_prompts()
 
     def admit(self, request: Request) -> None:

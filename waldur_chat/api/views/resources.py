@@ -25,12 +25,8 @@ class ResourceViewSet(ChatAPIViewSet, GenericAPIView[Any]):
     filter_backends = []
     pagination_class = None  # `page_of` has one of its own, so that lists are bare arrays in the OpenAPI document too.
 
-    def get_queryset(self) -> QuerySet[Any]:
-        """The rows that the user may read; what belongs to DRF, as permissions of the site's, asks for it."""
-        raise NotImplementedError
-
     def get_object(self) -> Any:
-        """The row that the URL names, if the user may read it. Raises `NotFound`."""
+        """The row that the URL names, if the user may read it. DRF's metadata and sites ask so. Raises `NotFound`."""
         return self.find(self.get_queryset())
 
     def find(self, rows: QuerySet[M]) -> M:

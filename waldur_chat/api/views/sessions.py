@@ -35,7 +35,7 @@ class SessionViewSet(ResourceViewSet):
     serializer_class = ChatSessionSerializer
 
     def get_queryset(self) -> QuerySet[Session]:
-        """See ResourceViewSet.get_queryset()."""
+        """What may be read; permissions of a site's that go by models, ask for it."""
         return sessions.visible_to(self.request.user)
 
     @operation("chat_sessions_list", "List sessions", SHOWN(many=True), 400, 404, parameters=[FIELDS, *PAGES])

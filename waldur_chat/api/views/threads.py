@@ -29,7 +29,7 @@ class ThreadViewSet(ResourceViewSet):
     serializer_class = ThreadSessionSerializer
 
     def get_queryset(self) -> QuerySet[Thread]:
-        """See ResourceViewSet.get_queryset()."""
+        """What may be read; permissions of a site's that go by models, ask for it."""
         return threads.visible_to(self.request.user)
 
     @operation("chat_threads_list", "List conversations", SHOWN(many=True), 400, 404, parameters=[
