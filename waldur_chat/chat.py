@@ -25,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.asyncio import async_unsafe
 
-from waldur_chat import conf
+from waldur_chat import conf, users
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
@@ -153,6 +153,7 @@ def open_turn(
 ) -> Turn | TurnSubscription:
     """See prepare(). The same key of the same user leads to the turn that it has begun before.
 
+    Of an anonymous user nothing is stored, and nobody can come back to it; it counts in the site's budget.
     Raises `IdempotencyKeyReused` where that was asked something else.
     """
     caller = caller or Caller()
@@ -170,7 +171,7 @@ def _prepare_apart(question: Question, user: Any | None) -> Turn:
 
 
 def _caller(user: Any | None) -> Caller:
-    return Caller(user_id=str(user.pk)) if user else Caller()
+    return Caller(user_id=str(user.pk)) if user and users.is_known(user) else Caller()
 
 
 def ended(events: list[Event]) -> bool:

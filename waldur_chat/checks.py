@@ -237,5 +237,6 @@ def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
 
 
 def _leads_to_us(pattern: URLPattern) -> bool:
-    """Whether a viewset of ours answers there; told by name, so that nothing of the API is imported."""
-    return getattr(getattr(pattern.callback, "cls", None), "__module__", "") == VIEWS
+    """Whether our chat answers there, or a site's subclass; told by name, so that nothing of the API is imported."""
+    viewset = getattr(pattern.callback, "cls", None)
+    return any(kind.__module__ == VIEWS for kind in getattr(viewset, "__mro__", ()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 Role = Literal["system", "user", "assistant"]
@@ -19,7 +20,8 @@ class Question:
 
     No text means that the assistant opens the conversation. The mode "reload" asks the last question again, "edit" puts
     this text in the place of the message `edited`, which is the last question too. With `names`, a thread, nothing is
-    stored but the answer as the name of that one.
+    stored but the answer as the name of that one. `metadata` is what a site's own serializer has validated besides, as
+    JSON for the provider, which is not stored.
     """
 
     text: str | None = field(default=None, repr=False)
@@ -27,6 +29,7 @@ class Question:
     mode: Mode = ""
     edited: UUID | None = None
     names: UUID | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Prompt:
     `opens` is true where the user wrote nothing and the assistant is asked to open the conversation. `request_id` is
     what the provider may be told to find the request in its own log, and `connect_seconds` the time it has to take a
     connection; all other limits are the turn's own. `max_output_tokens` is less than the provider's own limit, if any.
+    `metadata` is that of the question.
     """
 
     messages: tuple[Message, ...]
@@ -51,6 +55,7 @@ class Prompt:
     request_id: str = ""
     connect_seconds: float = 5.0
     max_output_tokens: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def question(self) -> str:

@@ -129,6 +129,7 @@ def _is_chat(method: str, path: str, root: str) -> bool:
     from waldur_chat.api.views.chat import ChatViewSet
 
     try:
-        return method == "POST" and getattr(resolve(path.removeprefix(root)).func, "cls", None) is ChatViewSet
+        viewset = getattr(resolve(path.removeprefix(root)).func, "cls", None)
     except Resolver404:
         return False
+    return method == "POST" and isinstance(viewset, type) and issubclass(viewset, ChatViewSet)

@@ -17,6 +17,11 @@ NAMESPACE = UUID("57a1d0c4-0000-8000-8000-000000000000")
 _NUMBER = (1 << 62) - 1
 
 
+def is_known(user: Any) -> bool:
+    """Whether this has a key, by which rows are theirs; not so an anonymous user, a guest, or None."""
+    return bool(getattr(user, "is_authenticated", True)) and getattr(user, "pk", None) is not None
+
+
 def uuid_of(user: Any) -> UUID:
     """The user's UUID."""
     if _has("uuid"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import UnreadablePostError
 from django.utils.translation import gettext
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 
 from waldur_chat.api.request.parsers import BodyTooLarge
@@ -28,8 +29,11 @@ class ChatAPIException(APIException):
 def as_api_exception(error: Exception) -> Exception:
     """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML.
 
-    Who hangs up while he sends is nobody's failure: as any other error it would be logged, and mailed to admins.
+    Who hangs up while he sends is nobody's failure: as any other error it would be logged, and mailed to admins. What
+    an error quotes can be written in every format.
     """
+    if isinstance(error, APIException):
+        error.detail = _writable(error.detail)
     if isinstance(error, RequestDataTooBig):
         return BodyTooLarge()
     if isinstance(error, UnreadablePostError):
@@ -37,6 +41,32 @@ def as_api_exception(error: Exception) -> Exception:
     if isinstance(error, QuestionRefused):
         return ValidationError({error.field: [gettext(str(error))]})
     return ChatAPIException(error) if isinstance(error, ChatError) else error
+
+
+def _writable(detail: Any) -> Any:
+    r"""The same with `\ud800` in the place of a lone surrogate, which JSON may bring and UTF-8 cannot take away.
+
+    DRF quotes what was sent, as a choice that is none; its renderer would raise UnicodeEncodeError.
+    """
+    match detail:
+        case dict():
+            return {_writable(name): _writable(inner) for name, inner in detail.items()}
+        case list() | tuple():
+            return [_writable(inner) for inner in detail]
+        case ErrorDetail() if not _is_utf8(detail):
+            return ErrorDetail(_escaped(detail), detail.code)
+        case str() if not _is_utf8(detail):
+            return _escaped(detail)
+        case _:
+            return detail
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _particulars(error: APIException) -> dict[str, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.routers import BaseRouter
+from rest_framework.viewsets import ViewSetMixin
 
 from waldur_chat.api.views.base import ChatAPIViewSet
 from waldur_chat.api.views.chat import ChatViewSet
@@ -12,22 +16,32 @@ from waldur_chat.api.views.quota import QuotaViewSet
 from waldur_chat.api.views.sessions import SessionViewSet
 from waldur_chat.api.views.threads import ThreadViewSet
 
-RESOURCES: dict[str, type[ChatAPIViewSet]] = {
+VIEWSETS: dict[str, type[ChatAPIViewSet]] = {
+    "chat": ChatViewSet,
     "threads": ThreadViewSet,
     "messages": MessageViewSet,
     "sessions": SessionViewSet,
     "quota": QuotaViewSet,
     "system-prompts": SystemPromptViewSet,
 }
+"""By the names under which a site puts its own in their place."""
 
 
-def register(router: BaseRouter, prefix: str = "chat") -> None:
-    """Add the API under this prefix; the names of its routes (`chat-invoke`, `chat-threads-list`) begin with it too."""
-    viewsets: list[type[ChatAPIViewSet]] = [ChatViewSet, *RESOURCES.values()]
-    for name, viewset in zip(prefixes(prefix), viewsets, strict=True):
-        router.register(name, viewset, basename=name)
+def register(
+    router: BaseRouter, prefix: str = "chat", viewsets: Mapping[str, type[ViewSetMixin]] | None = None
+) -> None:
+    """Add the API under this prefix; the names of its routes (`chat-invoke`, `chat-threads-list`) begin with it too.
+
+    `viewsets` are the site's own, mostly subclasses of ours, by the names in `VIEWSETS`. Raises `ImproperlyConfigured`
+    for a name that is not there.
+    """
+    own = viewsets or {}
+    if unknown := sorted(set(own) - set(VIEWSETS)):
+        raise ImproperlyConfigured(f"register(): there is no viewset {unknown[0]!r}, only {', '.join(VIEWSETS)}.")
+    for path, (name, viewset) in zip(prefixes(prefix), VIEWSETS.items(), strict=True):
+        router.register(path, own.get(name, viewset), basename=path)
 
 
 def prefixes(prefix: str) -> list[str]:
     """All that is registered under this prefix: itself, and those that begin with it."""
-    return [prefix, *(f"{prefix}-{name}" for name in RESOURCES)]
+    return [prefix if name == "chat" else f"{prefix}-{name}" for name in VIEWSETS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,11 +11,11 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from waldur_chat import registry
+from waldur_chat import registry, users
 from waldur_chat.conf import Settings
 from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.engine.turn import Turn
-from waldur_chat.errors import BudgetExhausted, ChatNotConfigured, IdempotencyKeyReused, ThreadBusy
+from waldur_chat.errors import BudgetExhausted, ChatNotConfigured, IdempotencyKeyReused, ThreadBusy, ThreadNotFound
 from waldur_chat.messages import Message, Prompt, Question
 from waldur_chat.models import SystemPromptVersion
 from waldur_chat.record import Caller
@@ -37,13 +38,22 @@ WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """A question, who asks it, and under which settings. `key` is its Idempotency-Key, empty where it has none."""
+    """A question, who asks it, and under which settings. `key` is its Idempotency-Key, empty where it has none.
+
+    Without a user, as in the host's own code, nothing is stored and nothing is limited. Of an anonymous user, who has
+    no primary key, nothing is stored either, and nobody can come back to it; it counts in the site's budget.
+    """
 
     question: Question
     settings: Settings
     caller: Caller
     user: Any | None = None
     key: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the user is one that nobody knows."""
+        return self.user is not None and not users.is_known(self.user)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,8 @@ def admit(request: TurnRequest) -> Replay | None:
     """Refuse what cannot run here; tell the turn that the same request has begun before, if any."""
     if not request.settings.chain:
         raise ChatNotConfigured("There is no default provider.")
+    if request.is_anonymous and (request.question.thread or request.question.names):
+        raise ThreadNotFound
     if earlier := find_by_idempotency_key(request):
         return earlier
     limiter_of_process().check(request.caller.user_id, request.settings)
@@ -111,7 +123,7 @@ def reserve_and_write(request: TurnRequest, plan: _Plan) -> StartedTurn:
         messages = _alone(question, settings, plan.system)
         return StartedTurn(turn="", opens=question.text is None, messages=messages)
     accounts.check(plan.reservation.output_tokens, plan.limited, settings)
-    if not settings.storage or question.names:
+    if not settings.storage or question.names or request.is_anonymous:
         messages = _alone(question, settings, plan.system)
         started = begin.begin_unstored(user, messages, settings, plan.reservation, plan.limited, question.names)
         return replace(started, opens=question.text is None)
@@ -127,6 +139,7 @@ def run(request: TurnRequest, started: StartedTurn) -> Turn:
         opens=started.opens,
         request_id=request.caller.request_id,
         connect_seconds=request.settings.connect_seconds,
+        metadata=request.question.metadata,
     )
     return Turn(request.settings, prompt, TurnLifecycle(request.settings, request.caller, started))
 
@@ -136,7 +149,9 @@ def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
 
     Raises `IdempotencyKeyReused` where that was another question.
     """
-    replay = replays.of_key(request.user, request.key) if request.key and request.user else None
+    if not request.key or request.user is None or request.is_anonymous:
+        return None
+    replay = replays.of_key(request.user, request.key)
     if replay and replay.fingerprint != fingerprint(request.question):
         raise IdempotencyKeyReused
     return replay
@@ -144,7 +159,10 @@ def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
 
 def fingerprint(question: Question) -> str:
     """Tells questions apart."""
-    return sha256(repr((question.text, question.thread, question.mode, question.edited)).encode()).hexdigest()
+    asked: tuple[Any, ...] = (question.text, question.thread, question.mode, question.edited)
+    if question.metadata:
+        asked = (*asked, json.dumps(question.metadata, sort_keys=True))
+    return sha256(repr(asked).encode()).hexdigest()
 
 
 def _can_try_again(request: TurnRequest, refusal: BudgetExhausted | ThreadBusy, deadline: float) -> bool:

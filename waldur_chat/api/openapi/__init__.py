@@ -1,1 +1,1 @@
-"""What the OpenAPI document says."""
+"""What the OpenAPI document says of the API."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-from waldur_chat.api.serializers.chat import ChatErrorSerializer, ChatInvokeSerializer, ChatRequestSerializer
+from waldur_chat.api.openapi.inspector import describe
+from waldur_chat.api.serializers.chat import ChatErrorSerializer
 from waldur_chat.wire.encoders import ENCODERS
 
 _ERRORS = {
@@ -44,17 +45,16 @@ _KEY = OpenApiParameter(
     description="The same question with the same key is asked once. At most 255 characters.",
 )
 
-invoke = extend_schema(
+invoke = describe(
     operation_id="chat_invoke",
     tags=["chat"],
     summary="Invoke the chat model",
     description="Answers when the whole answer is there. Without a body the assistant opens the conversation.",
     parameters=[_KEY],
-    request=ChatInvokeSerializer,
     responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_PROBLEM},
 )
 
-events = extend_schema(
+events = describe(
     operation_id="chat_turns_events",
     tags=["chat"],
     summary="Come back to an answer",
@@ -78,7 +78,7 @@ events = extend_schema(
     },
 )
 
-stream = extend_schema(
+stream = describe(
     operation_id="chat_stream",
     tags=["chat"],
     summary="Stream the answer of the chat model",
@@ -88,6 +88,5 @@ stream = extend_schema(
         "answer is complete."
     ),
     parameters=[_KEY],
-    request=ChatRequestSerializer,
     responses={**_stream_formats(), **_PROBLEM},
 )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from waldur_chat.api.openapi.inspector import describe
 from waldur_chat.api.serializers.chat import ChatErrorSerializer
 
 _ALWAYS = {
@@ -64,7 +65,7 @@ def operation(
     responses = {refusal: _problem(refusal, words) for refusal, words in sorted(problems.items())}
     answers = answer if isinstance(answer, dict) else {status: answer}
     options.setdefault("tags", ["-".join(name.split("_")[:2])])
-    return extend_schema(operation_id=name, summary=summary, responses={**answers, **responses}, **options)
+    return describe(operation_id=name, summary=summary, responses={**answers, **responses}, **options)
 
 
 def _problem(status: int, words: str) -> OpenApiResponse:

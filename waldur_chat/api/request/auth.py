@@ -1,27 +1,31 @@
-"""Who may use the API: what the host configured, and where it configured nothing, owners of a token."""
+"""Who may use the API: what the host configured, and where it configured nothing, owners of a token.
+
+Our viewsets have `AUTHENTICATION` and `PERMISSIONS` for their classes, which stand for the host's settings as they are
+at each request. Whatever a subclass, an action or `as_view()` puts in their place wins, as everywhere in DRF.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import Model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.metadata import BaseMetadata, SimpleMetadata
 from rest_framework.permissions import (
     AllowAny,
     BasePermission,
     DjangoModelPermissions,
     IsAuthenticated,
 )
+from rest_framework.request import Request
 from rest_framework.settings import api_settings
+from rest_framework.views import APIView
 
+from waldur_chat import users
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatDisabled, ChatNotConfigured
-from waldur_chat.store import tokens
 
 
 def host_configured_authentication() -> bool:
@@ -34,19 +38,32 @@ def tokens_are_installed() -> bool:
     return apps.is_installed("rest_framework.authtoken")
 
 
-def authenticators() -> list[BaseAuthentication]:
+def authentication_classes() -> list[type[BaseAuthentication]]:
     """The host's; without any, `Authorization: Token <key>`, and sessions for pages of the same site."""
     if host_configured_authentication():
-        return [_quick(make()) for make in _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES)]
-    own = [_quick(TokenAuthentication())] if tokens_are_installed() else []
-    return [*own, SessionAuthentication()]
+        return _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    own: list[type[BaseAuthentication]] = [TokenAuthentication] if tokens_are_installed() else []
+    return [*own, SessionAuthentication]
 
 
-def permissions() -> list[BasePermission]:
+def permission_classes() -> list[type[BasePermission]]:
     """An authenticated user always, and what else the host asks for; not permissions of models, since none is here."""
-    further = [make() for make in _classes(api_settings.DEFAULT_PERMISSION_CLASSES)]
-    needless = (AllowAny, IsAuthenticated, DjangoModelPermissions)
-    return [IsAuthenticated(), *(one for one in further if not isinstance(one, needless))]
+    further = [one for one in _classes(api_settings.DEFAULT_PERMISSION_CLASSES) if not _is_needless(one)]
+    return [IsAuthenticated, *further]
+
+
+class PlainMetadata(SimpleMetadata):
+    """What OPTIONS answers: no fields, which the OpenAPI document has, and for which DRF would look for the row."""
+
+    def determine_actions(self, request: Request, view: APIView) -> dict[str, Any]:
+        """See SimpleMetadata.determine_actions()."""
+        return {}
+
+
+def metadata_class() -> type[BaseMetadata]:
+    """The host's own class for OPTIONS, where it has one."""
+    given: Any = api_settings.DEFAULT_METADATA_CLASS
+    return PlainMetadata if given is SimpleMetadata else given
 
 
 def check_switches(settings: Settings, user: object) -> None:
@@ -59,6 +76,12 @@ def check_switches(settings: Settings, user: object) -> None:
         raise ChatNotConfigured("There is no default provider.")
 
 
+def check_is_known(user: object) -> None:
+    """Raise `NotFound` for an anonymous user whom a site's own permissions let in: nothing here is theirs."""
+    if not users.is_known(user):
+        raise NotFound
+
+
 def _has_role(roles: str, user: object) -> bool:
     is_staff = getattr(user, "is_staff", False)
     if roles == "staff":
@@ -68,23 +91,21 @@ def _has_role(roles: str, user: object) -> bool:
     return roles in ("all", "anonymous")
 
 
-def _quick(authentication: BaseAuthentication) -> BaseAuthentication:
-    """The same; where it looks for tokens as DRF does, with a statement of ours."""
-    kind: Any = type(authentication)
-    if getattr(kind, "authenticate_credentials", None) is TokenAuthentication.authenticate_credentials:
-        model = authentication.get_model()  # type: ignore[attr-defined]
-        authentication.authenticate_credentials = partial(_owner, kind, model)  # type: ignore[attr-defined]
-    return authentication
+def _is_needless(permission: Any) -> bool:
+    """Whether it says no more than ours, or asks for the rights to a model. What is made of those two says more.
+
+    A combination of several (`A & B`) is no class.
+    """
+    if permission in (AllowAny, IsAuthenticated):
+        return True
+    return isinstance(permission, type) and issubclass(permission, DjangoModelPermissions)
 
 
-def _owner(kind: type[TokenAuthentication], model: type[Model], key: str) -> tuple[Any, Any]:
-    """See TokenAuthentication.authenticate_credentials(), which says why where nobody is let in."""
-    token = tokens.with_user(model, key)
-    if token is None or not token.user.is_active:
-        return kind().authenticate_credentials(key)
-    return token.user, token
-
-
-def _classes(setting: Any) -> Sequence[Callable[[], Any]]:
+def _classes(setting: Any) -> list[Any]:
     """Classes of DRF's settings, which are paths only until they are accessed."""
-    return tuple(setting)
+    return list(setting)
+
+
+AUTHENTICATION = authentication_classes()
+PERMISSIONS = permission_classes()
+"""What subclasses extend where they write `[*ChatViewSet.permission_classes, Own]`."""

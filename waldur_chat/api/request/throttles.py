@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any, Protocol
 
 from rest_framework.exceptions import APIException
@@ -16,6 +17,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
+from waldur_chat import users
 from waldur_chat.errors import BudgetExhausted, TooManyTurns
 
 logger = logging.getLogger(__name__)
@@ -38,29 +40,33 @@ def rates() -> dict[str, Any]:
 
 
 class ChatRateThrottle(SimpleRateThrottle):
-    """Limits a user's rate in one scope, where the host's `DEFAULT_THROTTLE_RATES` has a rate for it.
+    """Limits a user's rate in the scope of the action, as `chat_stream`, where `DEFAULT_THROTTLE_RATES` has one for it.
 
-    A cache that fails limits nothing: an answer is worth more than a count.
+    An anonymous user has the rate of the address. A cache that fails limits nothing: an answer is worth more than a
+    count. A subclass may have a `scope` or a `rate` of its own.
     """
 
     num_requests: int
     duration: int
     history: list[float]
 
-    def __init__(self, scope: str) -> None:
-        self.scope: str = scope
-        super().__init__()
+    scope: str | None = None
 
     def get_rate(self) -> Any:
         """See SimpleRateThrottle.get_rate(). DRF's own knows the rates of the start, and fails without one."""
-        return rates().get(self.scope)
+        return rates().get(self.scope or "")
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
         """See SimpleRateThrottle.get_cache_key()."""
-        return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
+        ident = request.user.pk if users.is_known(request.user) else _fingerprint(self.get_ident(request))
+        return self.cache_format % {"scope": self.scope, "ident": ident}
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """See SimpleRateThrottle.allow_request()."""
+        if self.scope is None:
+            self.scope = f"chat_{getattr(view, 'action', '')}"
+            self.rate = self.rate or self.get_rate()
+            self.num_requests, self.duration = self.parse_rate(self.rate)  # type: ignore[assignment]  # None without one.
         try:
             return bool(super().allow_request(request, view))
         except Exception as error:  # Every cache has errors of its own.
@@ -88,6 +94,16 @@ class ChatRateThrottle(SimpleRateThrottle):
             "RateLimit": f'"{self.scope}";r={left};t={reset}',
             "RateLimit-Policy": f'"{self.scope}";q={self.num_requests};w={self.duration}',
         }
+
+
+def throttle_classes() -> list[Any]:
+    """Ours, and what else the host limits by."""
+    return [ChatRateThrottle, *api_settings.DEFAULT_THROTTLE_CLASSES]
+
+
+def _fingerprint(address: str | None) -> str:
+    """What stands for an address, which a client may have made up of anything (`X-Forwarded-For`)."""
+    return sha256(str(address).encode()).hexdigest()
 
 
 class TurnLimit:

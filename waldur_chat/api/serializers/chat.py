@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.utils.serializer_helpers import BindingDict
+from rest_framework.settings import api_settings
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from waldur_chat import conf
@@ -18,6 +22,9 @@ THREAD_HELP = "The conversation to go on with; without it a new one begins."
 MODE_HELP = "`reload`: replace the last answer. `edit`: replace the last message of the user, and answer it."
 NAME_HELP = "Store nothing but the answer, as the name of this conversation (clients of release 8.0.2)."
 EDIT_HELP = "The message to edit; with the mode `edit` only."
+
+METADATA_MAX_BYTES = 4096
+"""What further fields of a site may have together, as JSON in UTF-8."""
 
 
 class _NoSurrogates(ProhibitSurrogateCharactersValidator):
@@ -48,31 +55,29 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class InputField(TextField):
+    """What the user says, of at most `INPUT_MAX_LENGTH` characters as that is when a serializer makes its fields."""
+
+    def bind(self, field_name: str, parent: Any) -> None:
+        """See Field.bind()."""
+        super().bind(field_name, parent)
+        if self.max_length is None:
+            self.max_length = int(conf.site_value("INPUT_MAX_LENGTH"))
+            self.validators.append(MaxLengthValidator(self.max_length))  # Documents have it from there.
+
+
 class ChatRequestSerializer(serializers.Serializer[Any]):
     """A question, and where in which conversation it stands. Fields that are not named here are ignored."""
+
+    input = InputField(help_text=INPUT_HELP)
+    thread_uuid = serializers.UUIDField(required=False, allow_null=True, help_text=THREAD_HELP)
+    mode = serializers.ChoiceField(["reload", "edit"], required=False, allow_null=True, help_text=MODE_HELP)
+    edit_message_uuid = serializers.UUIDField(required=False, allow_null=True, help_text=EDIT_HELP)
+    update_thread_name = serializers.UUIDField(required=False, allow_null=True, help_text=NAME_HELP)
 
     def __repr__(self) -> str:
         """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
         return f"<{type(self).__name__}>"
-
-    @property
-    def fields(self) -> BindingDict:
-        """See Serializer.fields. They are made once for each limit on the length, which is a setting."""
-        return _fields(type(self), conf.site_value("INPUT_MAX_LENGTH"))
-
-    @classmethod
-    def make_fields(cls, input_max_length: int) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """New ones by name."""
-        return {
-            "input": TextField(max_length=input_max_length, help_text=INPUT_HELP),
-            "thread_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=THREAD_HELP),
-            "mode": serializers.ChoiceField(["reload", "edit"], required=False, allow_null=True, help_text=MODE_HELP),
-            "edit_message_uuid": serializers.UUIDField(required=False, allow_null=True, help_text=EDIT_HELP),
-            "update_thread_name": serializers.UUIDField(required=False, allow_null=True, help_text=NAME_HELP),
-        }
-
-    def run_validators(self, value: Any) -> None:
-        """See Serializer.run_validators(). There are none; DRF would look for fields that are only read first."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The fields must fit each other (contract section 2)."""
@@ -94,7 +99,10 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
         return attrs
 
     def question(self) -> Question:
-        """What was asked; of data that is valid."""
+        """What was asked; of data that is valid. What a subclass has validated besides is its `metadata`.
+
+        Raises `ValidationError` where that cannot be JSON, or is too long.
+        """
         data = self.validated_data
         return Question(
             text=data.get("input"),
@@ -102,27 +110,57 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
             mode=data.get("mode") or "",
             edited=data.get("edit_message_uuid"),
             names=data.get("update_thread_name") if conf.site_value("STORAGE") else None,
+            metadata=_metadata({name: value for name, value in data.items() if name not in OWN_FIELDS}),
         )
 
 
-class ChatInvokeSerializer(ChatRequestSerializer):
+OWN_FIELDS = frozenset(ChatRequestSerializer().get_fields())
+
+
+class _OptionalInput(serializers.Serializer[Any]):
     """A question, or none: then the assistant opens the conversation."""
 
-    @classmethod
-    def make_fields(cls, input_max_length: int) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """See ChatRequestSerializer.make_fields()."""
-        fields = super().make_fields(input_max_length)
-        fields["input"].required = False
+    def get_fields(self) -> dict[str, Any]:
+        """See Serializer.get_fields()."""
+        fields: dict[str, Any] = super().get_fields()
+        if "input" in fields:  # A subclass may have none.
+            fields["input"].required = False
         return fields
 
 
-@lru_cache(maxsize=8)
-def _fields(kind: type[ChatRequestSerializer], input_max_length: int) -> BindingDict:
-    """Those of a serializer without data, which keep nothing of what they validate."""
-    fields = BindingDict(kind())
-    for name, field in kind.make_fields(input_max_length).items():
-        fields[name] = field
-    return fields
+@cache
+def with_optional_input(kind: type[ChatRequestSerializer]) -> type[ChatRequestSerializer]:
+    """The class that reads what `invoke` is sent: the same fields, with a name of its own for API documents."""
+    name = kind.__name__.removesuffix("Serializer").removesuffix("Request")
+    own = {"__doc__": _OptionalInput.__doc__, "__module__": kind.__module__}
+    return type(f"{name}InvokeSerializer", (_OptionalInput, kind), own)
+
+
+class _MetadataEncoder(DjangoJSONEncoder):
+    """Writes what DRF's fields give; of several choices these are a set."""
+
+    def default(self, o: Any) -> Any:
+        """See JSONEncoder.default()."""
+        return sorted(o) if isinstance(o, set) else super().default(o)
+
+
+def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """These as JSON has them: UUIDs, times and decimal numbers as text."""
+    if not fields:
+        return {}
+    try:
+        written = json.dumps(fields, cls=_MetadataEncoder, ensure_ascii=False, allow_nan=False)
+        size = len(written.encode())
+    except (TypeError, ValueError, RecursionError) as error:  # Also text that cannot be written as UTF-8.
+        raise _refused(_("What was sent besides the question cannot be written as JSON.")) from error
+    if size > METADATA_MAX_BYTES:
+        words = _("What was sent besides the question has {size} bytes; {limit} are allowed.")
+        raise _refused(words.format(size=size, limit=METADATA_MAX_BYTES))
+    return dict(json.loads(written))
+
+
+def _refused(sentence: Any) -> serializers.ValidationError:
+    return serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [sentence]})
 
 
 class ChatErrorSerializer(serializers.Serializer[Any]):

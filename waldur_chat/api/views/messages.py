@@ -28,6 +28,10 @@ class MessageViewSet(ResourceViewSet):
 
     serializer_class = MessageSerializer
 
+    def get_queryset(self) -> QuerySet[Message]:
+        """What may be read; permissions of a site's that go by models, ask for it."""
+        return messages.visible_to(self.request.user)
+
     @operation("chat_messages_list", "List messages", MessageSerializer(many=True), 400, parameters=[
         MessageQuery, THREAD
     ])  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from waldur_chat.api.openapi.inspector import describe
 from waldur_chat.api.openapi.operations import PAGES, UUID_IN_PATH, operation
 from waldur_chat.api.serializers.prompts import SystemPromptSerializer, SystemPromptVersionSerializer
 from waldur_chat.api.views.resources import ResourceViewSet
@@ -23,7 +24,7 @@ VERSION = SystemPromptVersionSerializer
 
 def _operation(name: str, summary: str, answer: Any, *refusals: int, **options: Any) -> Callable[[Any], Any]:
     described = operation(f"chat_system_prompts_{name}", summary, answer, *refusals, **options)
-    return lambda view: extend_schema(tags=["chat-system-prompts"])(described(view))
+    return lambda view: describe(tags=["chat-system-prompts"])(described(view))
 
 
 def _of_one(name: str, summary: str, answer: Any, *parameters: Any, **options: Any) -> Callable[[Any], Any]:
@@ -34,6 +35,10 @@ class SystemPromptViewSet(ResourceViewSet):
     """What the model is told before every conversation."""
 
     serializer_class = SystemPromptSerializer
+
+    def get_queryset(self) -> QuerySet[SystemPrompt]:
+        """What may be read; permissions of a site's that go by models, ask for it."""
+        return system_prompts.all_prompts()
 
     def admit(self, request: Request) -> None:
         """See ChatAPIViewSet.admit()."""

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from waldur_chat import chat, users
 from waldur_chat.api.openapi.operations import operation
+from waldur_chat.api.request.auth import check_is_known
 from waldur_chat.api.serializers.fields import UUIDField
 from waldur_chat.api.serializers.quota import SetTokenQuotaSerializer, TokenQuotaUsageResponseSerializer
 from waldur_chat.api.views.base import ChatAPIViewSet
@@ -54,6 +55,7 @@ class QuotaViewSet(ChatAPIViewSet):
 
     def _user(self, uuid: UUID | None) -> Any:
         """The user whose UUID this is, oneself without any. Whether there are others only staff and support learn."""
+        check_is_known(self.request.user)
         if uuid in (None, users.uuid_of(self.request.user)):
             return self.request.user
         if not users.sees_all(self.request.user):

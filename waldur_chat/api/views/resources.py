@@ -7,10 +7,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
-from rest_framework.metadata import SimpleMetadata
-from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from waldur_chat.api.request.pagination import HeaderPagination
 from waldur_chat.api.request.query_params import fields_wanted
@@ -20,22 +17,17 @@ from waldur_chat.api.views.base import ChatAPIViewSet
 M = TypeVar("M", bound=Model)
 
 
-class PlainMetadata(SimpleMetadata):
-    """What OPTIONS answers: no fields, which the OpenAPI document has, and for which DRF would look for the row."""
-
-    def determine_actions(self, request: Request, view: APIView) -> dict[str, Any]:
-        """See SimpleMetadata.determine_actions()."""
-        return {}
-
-
 class ResourceViewSet(ChatAPIViewSet, GenericAPIView[Any]):
     """Rows that have a `uuid`. Who may see which is a queryset's business; what it leaves out is a 404."""
 
     lookup_field = "uuid"
     lookup_value_regex = "[^/]+"  # What is no UUID reaches us, so that its 404 is JSON.
     filter_backends = []
-    metadata_class = PlainMetadata
     pagination_class = None  # `page_of` has one of its own, so that lists are bare arrays in the OpenAPI document too.
+
+    def get_object(self) -> Any:
+        """The row that the URL names, if the user may read it. DRF's metadata and sites ask so. Raises `NotFound`."""
+        return self.find(self.get_queryset())
 
     def find(self, rows: QuerySet[M]) -> M:
         """The row that the URL names, out of these. Raises `NotFound`."""
@@ -66,6 +58,6 @@ class ResourceViewSet(ChatAPIViewSet, GenericAPIView[Any]):
     def get_serializer_context(self) -> dict[str, Any]:
         """See GenericAPIView.get_serializer_context(). Adds the fields that a reader asked for."""
         context = dict(super().get_serializer_context())
-        if self.request.method in ("GET", "HEAD"):
+        if self.request and self.request.method in ("GET", "HEAD"):  # Generators of documents have none.
             context["fields"] = fields_wanted(self.request, self.get_serializer_class())
         return context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -14,10 +15,12 @@ from rest_framework.response import Response
 
 from waldur_chat import chat
 from waldur_chat.api.openapi.operations import PAGES, UUID_IN_PATH, fields_of, operation
+from waldur_chat.api.request.auth import check_is_known
 from waldur_chat.api.request.pagination import COUNT_HEADER
 from waldur_chat.api.responses.download import Download
 from waldur_chat.api.serializers.sessions import ChatSessionSerializer
 from waldur_chat.api.views.resources import ResourceViewSet
+from waldur_chat.models import Session
 from waldur_chat.store.conversations import deletion, sessions, threads
 from waldur_chat.store.conversations.export import FORMATS
 
@@ -30,6 +33,10 @@ class SessionViewSet(ResourceViewSet):
     """The session of a user; staff and support see those of others too."""
 
     serializer_class = ChatSessionSerializer
+
+    def get_queryset(self) -> QuerySet[Session]:
+        """What may be read; permissions of a site's that go by models, ask for it."""
+        return sessions.visible_to(self.request.user)
 
     @operation("chat_sessions_list", "List sessions", SHOWN(many=True), 400, 404, parameters=[FIELDS, *PAGES])
     def list(self, request: Request, **kwargs: Any) -> Response:
@@ -45,6 +52,7 @@ class SessionViewSet(ResourceViewSet):
     @action(detail=False, methods=["get"])
     def current(self, request: Request, **kwargs: Any) -> Response:
         """The user's own session, which is made where there is none."""
+        check_is_known(request.user)
         response = self.one(sessions.current(request.user))
         response[COUNT_HEADER] = "1"
         return response
@@ -53,6 +61,7 @@ class SessionViewSet(ResourceViewSet):
     @current.mapping.delete  # type: ignore[untyped-decorator]  # DRF puts it there.
     def erase(self, request: Request, **kwargs: Any) -> Response:
         """Delete the session with all conversations. What runs in them is stopped; what was used stays counted."""
+        check_is_known(request.user)
         for thread in threads.answering(request.user):
             chat.cancel_thread(thread)
         deletion.erase(request.user)
@@ -64,6 +73,7 @@ class SessionViewSet(ResourceViewSet):
     @action(detail=False, methods=["get"], url_path="current/export")
     def export(self, request: Request, **kwargs: Any) -> Download:
         """All conversations as a file: JSON with every version of each message, or Markdown to read."""
+        check_is_known(request.user)
         name = request.query_params.get("as", "json")
         if name not in FORMATS:
             raise ValidationError({"as": [_("This can be one of {names}.").format(names=", ".join(FORMATS))]})

@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from waldur_chat import chat
+from waldur_chat import chat, users
 from waldur_chat.api.openapi.operations import PAGES, USER, UUID_IN_PATH, fields_of, operation
 from waldur_chat.api.request.query_params import ThreadQuery, thread_filter
 from waldur_chat.api.request.storage import check_storage
@@ -27,6 +27,10 @@ class ThreadViewSet(ResourceViewSet):
     """The conversations of a user; staff and support read and archive those of others too."""
 
     serializer_class = ThreadSessionSerializer
+
+    def get_queryset(self) -> QuerySet[Thread]:
+        """What may be read; permissions of a site's that go by models, ask for it."""
+        return threads.visible_to(self.request.user)
 
     @operation("chat_threads_list", "List conversations", SHOWN(many=True), 400, 404, parameters=[
         ThreadQuery, USER, FIELDS, *PAGES
@@ -48,6 +52,8 @@ class ThreadViewSet(ResourceViewSet):
     def create(self, request: Request, **kwargs: Any) -> Response:
         """A new conversation without messages."""
         check_storage()
+        if not users.is_known(request.user):
+            self.permission_denied(request)
         return self.one(threads.create(request.user, **self.validated()), 201)
 
     @operation("chat_threads_retrieve", "Show a conversation", SHOWN, 400, 404, parameters=[UUID_IN_PATH, FIELDS])

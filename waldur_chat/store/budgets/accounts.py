@@ -54,10 +54,16 @@ def limit_all(settings: Settings) -> bool:
 
 
 def accounts(user: Any, settings: Settings) -> list[Account]:
-    """The accounts that limit turns of a user: the user's own, then the site's. One query, where the accounts exist."""
+    """The accounts that limit turns of a user: the user's own, then the site's. One query, where the accounts exist.
+
+    An anonymous user, who has no key, has no account.
+    """
     rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
     found = []
-    for scope, owner in (("user", {"user_id": user.pk}), ("site", {"is_site": True})):
+    owners: dict[str, dict[str, Any]] = {"user": {"user_id": user.pk}, "site": {"is_site": True}}
+    if user.pk is None:
+        del owners["user"]
+    for scope, owner in owners.items():
         if limits := limits_of(rows.get(scope), settings, scope):
             row = rows.get(scope) or Budget.objects.get_or_create(**owner)[0]
             found.append(Account(row=row, scope=scope, limits=limits))
@@ -108,7 +114,7 @@ class Charge:
     """What a turn has used, if anything, and what was held for it and is let go."""
 
     user_id: Any
-    """None where the user was deleted while the turn ran."""
+    """None where the user was deleted while the turn ran, and of an anonymous one."""
     model: str
     usage: Usage
     turns: int
@@ -129,7 +135,10 @@ def entering(charges: Sequence[Charge]) -> list[sql.Act]:
     today = first_days(timezone.now())
     entered = [charge for charge in charges if charge.tokens or charge.reserved]
     known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
-    acts = [_line(today, [one]) for one in entered if one.user_id is None and one.tokens]
+    nobodys = sorted((one for one in entered if one.user_id is None and one.tokens), key=attrgetter("model"))
+    acts = [
+        act for _, of_model in groupby(nobodys, attrgetter("model")) for act in _line_of_nobody(today, list(of_model))
+    ]
     for user_id, of_user in groupby(known, attrgetter("user_id")):
         theirs = list(of_user)
         used = [charge for charge in theirs if charge.tokens]
@@ -139,16 +148,44 @@ def entering(charges: Sequence[Charge]) -> list[sql.Act]:
 
 
 def _line(today: Periods, charges: Sequence[Charge]) -> sql.Act:
-    """Add these of one user and one model to the ledger; of a user who was deleted each has a line of its own."""
-    values = {
-        "day": today.day,
-        "user_id": charges[0].user_id,
-        "model": charges[0].model[:200],
+    """Add these of one user and one model to the ledger."""
+    values = {"day": today.day, "user_id": charges[0].user_id, "model": charges[0].model[:200], **_sums(charges)}
+    return _adding(tuple(values)), sql.prepared(DayOfUsage, values)
+
+
+def _line_of_nobody(today: Periods, charges: Sequence[Charge]) -> list[sql.Act]:
+    """Add these of one model and no user to one line of the day.
+
+    No constraint keeps the line from being two, since no null is another's equal: the first one counts then.
+    """
+    line = {"day": today.day, "model": charges[0].model[:200]}
+    where, sums = sql.prepared(DayOfUsage, line), list(_sums(charges).values())
+    return [(_making_line_of_nobody(), [*where, *where]), (_adding_to_line_of_nobody(), [*sums, *where])]
+
+
+def _sums(charges: Sequence[Charge]) -> dict[str, int]:
+    return {
         "turns": sum(one.turns for one in charges),
         "input_tokens": sum(one.usage.input_tokens for one in charges),
         "output_tokens": sum(one.usage.output_tokens for one in charges),
     }
-    return _adding(tuple(values)), sql.prepared(DayOfUsage, values)
+
+
+@sql.composed
+def _making_line_of_nobody() -> str:
+    line = sql.table(DayOfUsage)
+    return (
+        f"INSERT INTO {line} (day, model, turns, input_tokens, output_tokens) SELECT %s, %s, 0, 0, 0 "  # noqa: S608  # No values in it.
+        f"WHERE NOT EXISTS (SELECT 1 FROM {line} WHERE day = %s AND model = %s AND user_id IS NULL)"
+    )
+
+
+@sql.composed
+def _adding_to_line_of_nobody() -> str:
+    line = sql.table(DayOfUsage)
+    changes = ", ".join(f"{name} = {name} + %s" for name in ("turns", "input_tokens", "output_tokens"))
+    first = f"SELECT MIN(id) FROM {line} WHERE day = %s AND model = %s AND user_id IS NULL"  # noqa: S608  # No values.
+    return f"UPDATE {line} SET {changes} WHERE id = ({first})"  # noqa: S608  # No values in it.
 
 
 @sql.composed

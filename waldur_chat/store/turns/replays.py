@@ -26,6 +26,8 @@ class Replay:
 
 def of_user(user: Any, uuid: UUID) -> Replay:
     """A turn of this user that answers in one of their threads. Raises `TurnNotFound`."""
+    if user.pk is None:  # The turns of users who were deleted have none either.
+        raise TurnNotFound
     return _one(Turn.objects.filter(uuid=uuid, user=user.pk))
 
 
