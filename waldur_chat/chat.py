@@ -22,7 +22,6 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf
@@ -35,6 +34,7 @@ from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Thread
 from waldur_chat.record import Caller
 from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime.connections import give_back_connections
 from waldur_chat.store.turns import finish, leases, slots
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns import start
@@ -185,9 +185,7 @@ def _prepare_apart(question: Question, user: Any | None) -> Turn:
     try:
         return prepare(question, load(), _caller(user), user)
     finally:
-        for connection in connections.all(initialized_only=True):
-            if not connection.in_atomic_block:
-                connection.close()
+        give_back_connections()
 
 
 def _caller(user: Any | None) -> Caller:

@@ -14,6 +14,7 @@ import time
 from typing import Protocol
 
 from waldur_chat.engine.event_log import Log
+from waldur_chat.runtime import shortcuts
 
 LOOK_SECONDS = 0.1
 
@@ -104,6 +105,8 @@ def wait_for_the_last(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _server() -> object:
+    if not shortcuts.is_on("server_shutdown"):
+        return None
     return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
 
 

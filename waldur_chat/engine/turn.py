@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from contextvars import Context
 from dataclasses import replace
 from uuid import uuid4
 
@@ -41,6 +42,7 @@ from waldur_chat.messages import Prompt
 from waldur_chat.providers.gathering import wants_whole
 from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.runtime import loop as background_loop
+from waldur_chat.runtime import task_context
 
 TRAILING_SECONDS = 5.0
 """How long a provider that has said why it stopped may take to say the rest: usage, and that nothing follows."""
@@ -67,6 +69,7 @@ class Turn:
         "_began_at",
         "_channel",
         "_closing_timer",
+        "_context",
         "_counter",
         "_idle_timeout",
         "_joiner",
@@ -132,7 +135,7 @@ class Turn:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on the loop."""
         self._loop = loop
-        loop.call_soon_threadsafe(self._begin)
+        loop.call_soon_threadsafe(self._begin, task_context.detached())
 
     def cancel(self) -> None:
         """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
@@ -252,9 +255,10 @@ class Turn:
         assert self._loop is not None
         return self._loop
 
-    def _begin(self) -> None:
+    def _begin(self, make_context: Callable[[], Context]) -> None:
         self._began_at = self._running_loop.time()
-        self._task = self._running_loop.create_task(self._run())
+        self._context = make_context()
+        self._task = self._context.run(self._running_loop.create_task, self._run())
 
     def _stop(self, terminal: Terminal) -> None:
         """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
@@ -382,7 +386,8 @@ class Turn:
             self._terminal = terminal
             self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_recorded)
             if self._recorder:
-                self._recording = self._running_loop.create_task(self._record_end(self._recorder, terminal))
+                keeping = self._record_end(self._recorder, terminal)
+                self._recording = self._context.run(self._running_loop.create_task, keeping)
                 self._hold_if_left()
 
     async def _record_end(self, recorder: Recorder, terminal: Terminal) -> None:

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
+from waldur_chat.runtime import shortcuts
 from waldur_chat.store import fields
 
 Act = tuple[str, Sequence[object]]
@@ -250,7 +251,7 @@ def _takes_several(using: BaseDatabaseWrapper) -> bool:
     """PostgreSQL does, where psycopg 3 puts the values into the statement, as Django has it by default."""
     if using.vendor != "postgresql" or using.settings_dict.get("OPTIONS", {}).get("server_side_binding"):
         return False
-    return _has_psycopg3()
+    return shortcuts.is_on("statement_batches") and _has_psycopg3()
 
 
 @cache

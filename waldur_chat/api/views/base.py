@@ -16,14 +16,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from waldur_chat.api.cycles import break_up_response, break_up_view
 from waldur_chat.api.exceptions import as_api_exception, complete
 from waldur_chat.api.request import auth
 from waldur_chat.api.request.negotiation import JSONOnly
 from waldur_chat.api.request.parsers import BoundedJSONParser, check_length
 from waldur_chat.api.request.request_id import HEADER, request_id
 from waldur_chat.api.request.throttles import Limit, limit_headers
-from waldur_chat.api.responses.deferred import DeferredResponse
 
 
 class ChatAPIViewSet(ViewSetMixin, APIView):
@@ -42,14 +40,6 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         self.limits: list[Limit] = []
         self.refusal: Exception | None = None
         return super().initialize_request(request, *args, **kwargs)
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
-        response = super().dispatch(request, *args, **kwargs)
-        del self.response
-        if not isinstance(response, DeferredResponse):
-            break_up_view(self)
-        return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """See access.authenticators()."""
@@ -83,6 +73,4 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         for name, value in limit_headers(self.limits, self.refusal).items():
             finalized[name] = value
         self.refusal = None  # Its traceback keeps the view.
-        if isinstance(finalized, Response):
-            finalized.add_post_render_callback(break_up_response)
         return finalized

@@ -11,9 +11,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.handled import ask
-from waldur_chat.api.fast_path import shorten
-
-pytestmark = pytest.mark.usefixtures("resting")
+from waldur_chat.asgi.middleware import shorten
 
 EXEMPT = "/exempt/"
 STOCK = {
