@@ -22,6 +22,7 @@ from waldur_chat.api.request.negotiation import JSONOnly
 from waldur_chat.api.request.parsers import BoundedJSONParser, check_length
 from waldur_chat.api.request.request_id import HEADER, request_id
 from waldur_chat.api.request.throttles import Limit, limit_headers
+from waldur_chat.api.responses.deferred import DeferredResponse
 
 
 class ChatAPIViewSet(ViewSetMixin, APIView):
@@ -40,6 +41,17 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         self.limits: list[Limit] = []
         self.refusal: Exception | None = None
         return super().initialize_request(request, *args, **kwargs)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """See APIView.dispatch(), which notes the response.
+
+        A deferred one has the view. Were it noted there, one that Django drops would keep its turn until the garbage
+        collector comes: see `DeferredResponse.__del__()`.
+        """
+        response = super().dispatch(request, *args, **kwargs)
+        if isinstance(response, DeferredResponse):
+            del self.response
+        return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """See access.authenticators()."""
