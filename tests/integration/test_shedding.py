@@ -11,7 +11,7 @@ import pytest
 from django.core.asgi import get_asgi_application
 from rest_framework.authtoken.models import Token
 
-from tests.unit.aio import run
+from tests.unit.aio import run, until
 from waldur_chat import shedding
 from waldur_chat.api.responses import deferred
 from waldur_chat.asgi.executor import RequestExecutor
@@ -58,9 +58,8 @@ def test_who_is_too_many_is_refused_and_room_is_made_by_who_leaves() -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         inside = [asyncio.create_task(ask(application, scope())) for _ in range(2)]
-        await asyncio.sleep(0)
+        await until(lambda: site.inside == 2)
         start, body = await ask(application, scope(headers=[(b"x-request-id", b"r-1")]))
-        assert site.inside == 2
         assert start["status"] == 503
         assert dict(start["headers"])[b"retry-after"] == b"5"
         assert dict(start["headers"])[b"x-request-id"] == b"r-1"
@@ -77,7 +76,7 @@ def test_who_is_cancelled_leaves_too() -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         inside = [asyncio.create_task(ask(application, scope())) for _ in range(2)]
-        await asyncio.sleep(0)
+        await until(lambda: site.inside == 2)
         for task in inside:
             task.cancel()
         await asyncio.wait(inside)
@@ -118,8 +117,7 @@ def test_without_a_limit_everybody_is_let_in(settings: Any) -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         tasks = [asyncio.create_task(ask(application, scope())) for _ in range(9)]
-        await asyncio.sleep(0)
-        assert site.inside == 9
+        await until(lambda: site.inside == 9)
         site.finish.set()
         await asyncio.gather(*tasks)
 

@@ -18,7 +18,7 @@ from waldur_chat import checks
 from waldur_chat.runtime import shortcuts
 from waldur_chat.testing import scripted
 
-NAMES = [(one.name, need.path) for one in shortcuts.SHORTCUTS for need in one.needs]
+NAMES = [(one.name, need.path) for one in shortcuts.SHORTCUTS if shortcuts.is_installed(one) for need in one.needs]
 
 
 def hide(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

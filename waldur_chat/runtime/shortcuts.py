@@ -165,7 +165,7 @@ def missing() -> list[tuple[Shortcut, str]]:
     """The shortcuts that are off though they are wanted, each with the name that is missing or has changed."""
     if not are_wanted():
         return []
-    found = ((one, _missing(one)) for one in SHORTCUTS)
+    found = ((one, _missing(one)) for one in SHORTCUTS if is_installed(one))
     return [(one, path) for one, path in found if path]
 
 
@@ -173,7 +173,7 @@ def missing() -> list[tuple[Shortcut, str]]:
 def is_on(name: str) -> bool:
     """Whether the shortcut of this name is taken in this process: asked once, and a log line says why one is off."""
     shortcut = next(one for one in SHORTCUTS if one.name == name)
-    if not are_wanted():
+    if not are_wanted() or not is_installed(shortcut):
         return False
     if path := _missing(shortcut):
         words = "The shortcut %s is off, since this release of %s has no %s as it was; without it, %s."
@@ -181,10 +181,13 @@ def is_on(name: str) -> bool:
     return not path and (shortcut.since is None or _is_as_known(shortcut.since))
 
 
+def is_installed(shortcut: Shortcut) -> bool:
+    """Whether the library is there that the first of its names is of."""
+    return not shortcut.needs or find_spec(shortcut.needs[0].path.partition(".")[0]) is not None
+
+
 def _missing(shortcut: Shortcut) -> str:
-    """The first name that is missing, or has changed; none where the library of the first is not installed."""
-    if not shortcut.needs or not find_spec(shortcut.needs[0].path.partition(".")[0]):
-        return ""
+    """The first name that is missing, or has changed."""
     return next((need.path for need in shortcut.needs if not _is_as_known(need)), "")
 
 
