@@ -63,6 +63,15 @@ def no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     shortcuts.is_on.cache_clear()
 
 
+@pytest.fixture
+def with_shortcuts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose environment says nothing, for tests of shortcuts themselves: all others go without, too."""
+    monkeypatch.delenv(shortcuts.ENVIRONMENT, raising=False)
+    shortcuts.is_on.cache_clear()
+    yield
+    shortcuts.is_on.cache_clear()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def emptied_tables() -> None:
     """Empty the tables after a test that has committed, which takes a tenth of the time that Django's own flush takes.

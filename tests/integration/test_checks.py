@@ -245,7 +245,7 @@ def test_a_router_that_puts_our_tables_elsewhere_is_named(settings: Any, alias: 
     assert all("into another database: Seat." in one for one in found)
 
 
-def test_a_shortcut_that_is_off_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shortcut_that_is_off_is_named(monkeypatch: pytest.MonkeyPatch, with_shortcuts: None) -> None:
     one, need = shortcuts.SHORTCUTS[0], shortcuts.Name(path="django.no_such_name")
     monkeypatch.setattr(shortcuts, "SHORTCUTS", (replace(one, needs=(need,)),))
     (words,) = messages()

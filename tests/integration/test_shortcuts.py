@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import Any
 
@@ -32,11 +32,7 @@ def hide(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortcuts, "resolve_name", found)
 
 
-@pytest.fixture(autouse=True)
-def asked_anew() -> Iterator[None]:
-    shortcuts.is_on.cache_clear()
-    yield
-    shortcuts.is_on.cache_clear()
+pytestmark = pytest.mark.usefixtures("with_shortcuts")
 
 
 def under_wsgi(operation: str, token: str) -> tuple[int, bytes]:

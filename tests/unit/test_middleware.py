@@ -13,6 +13,8 @@ from django.urls import path
 from tests.unit.handled import ask
 from waldur_chat.asgi.middleware import shorten
 
+pytestmark = pytest.mark.usefixtures("with_shortcuts")
+
 EXEMPT = "/exempt/"
 STOCK = {
     "django.middleware.security.SecurityMiddleware": ["process_request", "process_response"],

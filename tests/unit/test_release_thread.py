@@ -34,7 +34,7 @@ async def wait_for_a_model() -> tuple[bool, bool, bool]:
         return before, meanwhile, has_thread()
 
 
-def test_a_thread_of_the_requests_own_is_given_back() -> None:
+def test_a_thread_of_the_requests_own_is_given_back(with_shortcuts: None) -> None:
     assert asyncio.run(wait_for_a_model()) == (True, False, True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pkgutil
 import re
-from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,9 @@ import waldur_chat
 from waldur_chat.runtime import shortcuts
 from waldur_chat.runtime.shortcuts import NEEDS, SHORTCUTS, Name, Shortcut
 
+pytestmark = pytest.mark.usefixtures("with_shortcuts")
+
 ROOT = Path(waldur_chat.__file__).parent
-
-
-@pytest.fixture(autouse=True)
-def asked_anew() -> Iterator[None]:
-    shortcuts.is_on.cache_clear()
-    yield
-    shortcuts.is_on.cache_clear()
 
 
 def row(*needs: Name, since: Name | None = None) -> Shortcut:
