@@ -83,9 +83,9 @@ def asgi(application: ASGI) -> ASGI:
             await application(scope, receive, send)
         elif door.enter():
             try:
-                async with request_executor():
+                async with request_executor(receive) as receive_in_turn:
                     with middleware.inline():
-                        await serve(scope, receive, send)
+                        await serve(scope, receive_in_turn, send)
             finally:
                 door.leave()
         else:

@@ -249,11 +249,17 @@ def test_event_loops_share_the_threads() -> None:
     assert run(request(threading.get_ident)) == run(request(threading.get_ident))
 
 
+async def receive() -> dict[str, Any]:
+    """A request without a body."""
+    return {"type": "http.request"}
+
+
 def serve(function: Callable[[], Any]) -> tuple[Any, bool]:
     """What it gives when it is called within a request that is served, and whether that has an executor of ours."""
 
     async def main() -> tuple[Any, bool]:
-        async with request_executor(), ThreadSensitiveContext():  # The latter is Django's.
+        async with request_executor(receive) as receive_in_turn, ThreadSensitiveContext():  # The latter is Django's.
+            await receive_in_turn()
             result = await sync_to_async(function)(), executor.current() is not None
         assert executor.current() is None
         return result
@@ -271,3 +277,79 @@ def test_asgiref_uses_it_where_it_takes_one(resting: Resting) -> None:
 def test_without_shortcuts_requests_go_django_s_way(no_shortcuts: None, resting: Resting) -> None:
     name, has_own = serve(lambda: threading.current_thread().name)
     assert (name.startswith("waldur-chat-request"), has_own, list(resting)) == (False, False, [])
+
+
+class Door:
+    """Lets requests in, of which one at once has its view."""
+
+    def __init__(self) -> None:
+        self.inside: list[int] = []
+        self.turnstiles: dict[int, executor._Turnstile] = {}
+
+    async def enter(self, number: int) -> None:
+        self.turnstiles[number] = executor._Turnstile(receive)
+        await self.turnstiles[number].receive()
+        self.inside.append(number)
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+    monkeypatch.setattr(thread_pool, "MOST_RESTING", 1)
+    return Door()
+
+
+def test_no_more_requests_have_their_view_at_once_than_there_are_threads_to_keep(door: Door) -> None:
+    async def main() -> None:
+        entering = [asyncio.ensure_future(door.enter(number)) for number in range(3)]
+        for number in range(3):
+            await entering[number]
+            await asyncio.sleep(0.01)
+            assert door.inside == list(range(number + 1))
+            door.turnstiles[number].leave()
+            door.turnstiles[number].leave()
+
+    run(main())
+
+
+def test_who_waits_is_let_in_when_nobody_leaves(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is inside may have asked us in turn, and wait for the answer."""
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.05)
+
+    async def main() -> None:
+        await door.enter(0)
+        await door.enter(1)
+        door.turnstiles[1].leave()  # It never had a place.
+        waiting = asyncio.ensure_future(door.enter(2))
+        await asyncio.sleep(0.02)
+        assert door.inside == [0, 1]
+        await waiting
+
+    run(main())
+
+
+def test_who_waits_goes_on_waiting_while_others_get_on(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.2)
+
+    async def main() -> None:
+        entering = [asyncio.ensure_future(door.enter(number)) for number in range(3)]
+        await entering[0]
+        await asyncio.sleep(0.1)
+        door.turnstiles[0].leave()
+        await asyncio.sleep(0.15)
+        assert door.inside == [0, 1]
+        for one in entering[2:]:
+            one.cancel()
+
+    run(main())
+
+
+def test_a_body_that_has_not_arrived_takes_no_place(door: Door) -> None:
+    async def half() -> dict[str, Any]:
+        return {"type": "http.request", "more_body": True}
+
+    async def main() -> None:
+        for _ in range(3):
+            await executor._Turnstile(half).receive()
+        await door.enter(0)
+
+    run(main())

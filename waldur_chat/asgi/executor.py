@@ -6,19 +6,26 @@ on; with an older one requests go Django's way.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from asgiref import sync
 
 from waldur_chat.asgi import thread_pool
 from waldur_chat.asgi.thread_pool import RequestThread
 from waldur_chat.runtime import shortcuts
+
+Receive = Callable[[], Awaitable[Any]]
+
+PATIENCE_SECONDS = 10.0
+"""How long a request waits while none of those before it gets on."""
 
 
 class RequestExecutor(Executor):
@@ -30,7 +37,8 @@ class RequestExecutor(Executor):
 
     is_over = False
 
-    def __init__(self) -> None:
+    def __init__(self, leave: Callable[[], None] = lambda: None) -> None:
+        self._leave = leave
         self._lock = threading.Lock()
         self._thread: RequestThread | None = None
         self._at_work = 0
@@ -52,7 +60,8 @@ class RequestExecutor(Executor):
         return self._at_work > 0
 
     def release(self) -> None:
-        """Give the thread back, as soon as nothing runs in it."""
+        """Give the thread back, as soon as nothing runs in it. Called on the event loop of the request."""
+        self._leave()
         with self._lock:
             self._keeps_thread = False
             self._give_back()
@@ -77,17 +86,78 @@ class RequestExecutor(Executor):
             thread_pool.release(thread)
 
 
+class _Room:
+    """As many requests of an event loop as have their view at once.
+
+    Many that come together would each start a thread for its first call, and keep it until its last had its turn.
+    """
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(thread_pool.MOST_RESTING)
+        self._left = 0
+
+    async def enter(self) -> bool:
+        """Wait for a place; False where nobody has left for long: those inside may wait for this one."""
+        if not self._places.locked():  # Then to wait costs nothing; a limit of time would cost a task.
+            return await self._places.acquire()
+        while True:
+            left = self._left
+            try:
+                return await asyncio.wait_for(self._places.acquire(), PATIENCE_SECONDS)
+            except asyncio.TimeoutError:
+                if left == self._left:
+                    return False
+
+    def leave(self) -> None:
+        """Make a place free."""
+        self._left += 1
+        self._places.release()
+
+
+class _Turnstile:
+    """Lets a request in when its body has arrived, and leave when it waits for its model, or is over."""
+
+    _is_in = False
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        loop = asyncio.get_running_loop()
+        if loop not in _rooms:
+            _rooms[loop] = _Room()
+        self._room = _rooms[loop]
+
+    async def receive(self) -> Any:
+        """See the ASGI protocol."""
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            self._is_in = await self._room.enter()
+        return message
+
+    def leave(self) -> None:
+        """Make room, once."""
+        if self._is_in:
+            self._is_in = False
+            self._room.leave()
+
+
+_rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, _Room] = WeakKeyDictionary()
+
+
 @asynccontextmanager
-async def request_executor() -> AsyncIterator[None]:
-    """Serve a request within this: with an executor of its own, where asgiref takes one."""
+async def request_executor(receive: Receive) -> AsyncIterator[Receive]:
+    """Serve a request within this: with an executor of its own, where asgiref takes one; gives its `receive`.
+
+    No more requests are in the part that needs threads than there are threads to keep.
+    """
     if not shortcuts.is_on("request_executor"):
-        yield
+        yield receive
         return
-    own = RequestExecutor()
+    turnstile = _Turnstile(receive)
+    own = RequestExecutor(turnstile.leave)
     token = _current.set(own)
     try:
         async with sync.ThreadSensitiveContext(executor=own):
-            yield
+            yield turnstile.receive
     finally:
         _current.reset(token)
         own.end()

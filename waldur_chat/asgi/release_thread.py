@@ -16,9 +16,11 @@ async def release_request_thread(*, holds_connections: bool = True) -> None:
     connections. Where middleware of the host waits in the thread, only the connections are given back.
     """
     own = executor.current()
-    if own and not own.is_busy:
+    if own:
+        is_needed = own.is_busy
         own.release()
-        return
+        if not is_needed:
+            return
     if holds_connections:
         await sync.sync_to_async(give_back_connections)()
     if own is None and shortcuts.is_on("release_thread"):
