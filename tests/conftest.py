@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 from waldur_chat.engine import running_turns
+from waldur_chat.runtime import shortcuts
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import heartbeat_of_process
 
@@ -51,6 +52,24 @@ def settings_are_as_before() -> Iterator[None]:
     yield
     overridden, settings._wrapped = settings._wrapped, before
     assert overridden is before
+
+
+@pytest.fixture
+def no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose environment says that it wants none."""
+    monkeypatch.setenv(shortcuts.ENVIRONMENT, "0")
+    shortcuts.is_on.cache_clear()
+    yield
+    shortcuts.is_on.cache_clear()
+
+
+@pytest.fixture
+def with_shortcuts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose environment says nothing, for tests of shortcuts themselves: all others go without, too."""
+    monkeypatch.delenv(shortcuts.ENVIRONMENT, raising=False)
+    shortcuts.is_on.cache_clear()
+    yield
+    shortcuts.is_on.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

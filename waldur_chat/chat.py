@@ -22,7 +22,6 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.utils.asyncio import async_unsafe
 
 from waldur_chat import conf, users
@@ -31,6 +30,7 @@ from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Question
 from waldur_chat.record import Caller
+from waldur_chat.runtime.connections import give_back_connections
 from waldur_chat.runtime.loop import background_loop, check_threads
 from waldur_chat.turns.cancel import cancel_thread
 from waldur_chat.turns.cancel import cancel_turn as cancel
@@ -165,9 +165,7 @@ def _prepare_apart(question: Question, user: Any | None) -> Turn:
     try:
         return prepare(question, load(), _caller(user), user)
     finally:
-        for connection in connections.all(initialized_only=True):
-            if not connection.in_atomic_block:
-                connection.close()
+        give_back_connections()
 
 
 def _caller(user: Any | None) -> Caller:

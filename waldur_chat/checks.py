@@ -12,6 +12,7 @@ waldur_chat.W007  a time limit can never take effect, since another one is short
 waldur_chat.E011  the default database cannot hold what must be unique under a condition
 waldur_chat.E012  a router of the site's puts our tables into another database than the default one
 waldur_chat.W013  the host's django-constance cannot be read, or has a value that cannot be
+waldur_chat.W014  a shortcut is off, since a library is not as it was
 
 With `--deploy`:
 
@@ -38,6 +39,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from waldur_chat import conf, registry
 from waldur_chat.api.request import auth, throttles
+from waldur_chat.runtime import shortcuts
 
 SETTINGS_PAGE = "docs/settings.md lists the settings."
 VIEWS = "waldur_chat.api.views.chat"
@@ -122,6 +124,20 @@ def check_routers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return []
     words = f"DATABASE_ROUTERS puts tables of waldur_chat into another database: {', '.join(names)}."
     return [_error(words, f"Let db_for_write() give {DEFAULT_DB_ALIAS!r} or None for this app.", "E012")]
+
+
+@register(Tags.compatibility)
+def check_shortcuts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W014."""
+    hint = 'Requests go the ordinary way. WALDUR_CHAT["SHORTCUTS"] = False turns all shortcuts off.'
+    return [
+        Warning(
+            f"The shortcut {one.name} is off: this release of {one.library} has no {path} as it was.",
+            hint=hint,
+            id="waldur_chat.W014",
+        )
+        for one, path in shortcuts.missing()
+    ]
 
 
 @register(Tags.compatibility, deploy=True)

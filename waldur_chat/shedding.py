@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from waldur_chat.api.executor import RequestExecutor
-from waldur_chat.api.fast_path import shorten
+import django
+
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
+from waldur_chat.asgi import middleware
+from waldur_chat.asgi.disconnect_listener import ASGI, listening
+from waldur_chat.asgi.executor import request_executor
 from waldur_chat.conf import site_value
 from waldur_chat.engine.limiter import RETRY_AFTER_SECONDS
 from waldur_chat.errors import ChatBusy
 
-ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 BODY = json.dumps({"detail": ChatBusy.sentence, "code": ChatBusy.code, "retry_after": RETRY_AFTER_SECONDS}).encode()
@@ -73,15 +75,17 @@ class _CountedResponse:
 def asgi(application: ASGI) -> ASGI:
     """The application, with the door in front; chat requests take a shorter way through it where it is Django's own."""
     door = LoadShedder()
-    shorten(application)
+    middleware.shorten(application)
+    serve = application if django.VERSION >= (5, 0) else listening(application)  # From 5.0 on Django listens itself.
 
     async def with_door(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
             await application(scope, receive, send)
         elif door.enter():
             try:
-                async with RequestExecutor():
-                    await application(scope, receive, send)
+                async with request_executor(receive) as receive_in_turn:
+                    with middleware.inline():
+                        await serve(scope, receive_in_turn, send)
             finally:
                 door.leave()
         else:

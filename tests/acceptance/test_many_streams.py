@@ -9,9 +9,10 @@ import pytest
 
 from tests.acceptance.streams import eventually, open_stream, read_until, threads
 from tests.processes import Running, host, stats
-from waldur_chat.api.kept_threads import MOST_KEPT
+from waldur_chat.asgi.thread_pool import MOST_RESTING
 
 COUNT = 150
+MANY = 2000
 
 
 @pytest.mark.parametrize(("model", "first"), [("head=60", b""), ("tokens=2&delay=60", b"w0")])
@@ -21,6 +22,19 @@ def test_waiting_streams_cost_no_threads(model: str, first: bytes, fake: Running
         for connection in connections if first else ():
             read_until(connection, first)
         assert eventually(lambda: stats(fake)["answering"] == COUNT)
-        assert eventually(lambda: threads(running) < 20 + MOST_KEPT)
+        assert eventually(lambda: threads(running) < 20 + MOST_RESTING)
         stack.close()
         assert eventually(lambda: stats(fake)["answering"] == 0)
+
+
+def test_two_thousand_have_fewer_than_eighty_threads(fake: Running, tmp_path: Path) -> None:
+    settings = {"TURNS_PER_PROCESS": None, "FIRST_EVENT_SECONDS": 200, "TURN_SECONDS": 200, "STORAGE": False}
+    provider = f"{fake.address}/v1"
+    with (
+        host("uvicorn", tmp_path, model="head=170", provider=provider, settings=settings) as running,
+        ExitStack() as stack,
+    ):
+        for _ in range(MANY):
+            stack.enter_context(open_stream(running))
+        assert eventually(lambda: stats(fake)["answering"] == MANY, seconds=100)
+        assert eventually(lambda: threads(running) < 80)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.urls import path
 from waldur_chat import checks
 from waldur_chat.conf import NAMES, OFFLINE
 from waldur_chat.models import Seat
+from waldur_chat.runtime import shortcuts
 
 OURS = (
     checks.check_settings,
@@ -28,6 +30,7 @@ OURS = (
     checks.check_urls,
     checks.check_database,
     checks.check_routers,
+    checks.check_shortcuts,
 )
 DEPLOYED = (checks.check_offline, checks.check_addresses, checks.check_cache)
 LANGSERVE = "waldur_chat.providers.langserve.LangServeProvider"
@@ -73,6 +76,7 @@ WRONG = {
     "BUDGET_STATUS": 403,
     "RETENTION_DAYS": 0,
     "URL_PREFIX": "",
+    "SHORTCUTS": 0,
 }
 
 urlpatterns = [path("nothing/", lambda request: None)]
@@ -240,6 +244,15 @@ def test_a_router_that_puts_our_tables_elsewhere_is_named(settings: Any, alias: 
     found = messages()
     assert [one.split(":")[0] for one in found] == said
     assert all("into another database: Seat." in one for one in found)
+
+
+def test_a_shortcut_that_is_off_is_named(monkeypatch: pytest.MonkeyPatch, with_shortcuts: None) -> None:
+    one, need = shortcuts.SHORTCUTS[0], shortcuts.Name(path="django.no_such_name")
+    monkeypatch.setattr(shortcuts, "SHORTCUTS", (replace(one, needs=(need,)),))
+    (words,) = messages()
+    assert words.startswith(
+        f"waldur_chat.W014: The shortcut {one.name} is off: this release of django has no django.no"
+    )
 
 
 def test_no_error_of_ours_stops_the_commands_of_a_waldur(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from django.core.handlers.asgi import ASGIRequest
 from tests.integration.conftest import Caller, Reply
 from tests.unit.aio import run
 from waldur_chat import conf
-from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.request import doctor_probe
+from waldur_chat.asgi.disconnect_listener import listening
 from waldur_chat.doctor.control_channel import ControlChannel, ControlListener
 from waldur_chat.testing import scripted
 
@@ -136,10 +136,11 @@ def test_the_doctor_listens_on_ipv6_too() -> None:
 def test_django_4_hears_hangups_where_it_does_not_serve_itself(is_served_by_us: bool, monkeypatch: Any) -> None:
     scope = {"type": "http", "method": "POST", "path": "/api/chat/stream/", "headers": [], "http_version": "1.1"}
 
-    async def hears() -> object:
-        async with RequestExecutor() as own:
-            own.hears_hangups = is_served_by_us
-            return doctor_probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"]
+    heard: list[object] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(doctor_probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"])
 
     monkeypatch.setattr("django.VERSION", (4, 2, 16, "final", 0))
-    assert run(hears()) is is_served_by_us
+    run((listening(application) if is_served_by_us else application)(scope, None, None))
+    assert heard == [is_served_by_us]

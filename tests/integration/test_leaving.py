@@ -45,7 +45,7 @@ def authorization(call: Caller) -> dict[str, str]:
     return {"Authorization": f"Token {call.token}"}
 
 
-def test_a_socket_that_the_other_side_closed_has_hung_up() -> None:
+def test_a_socket_that_the_other_side_closed_has_hung_up(with_shortcuts: None) -> None:
     ours, theirs = socket.socketpair()
     with ours:
         assert not has_hung_up({"gunicorn.socket": ours})
@@ -53,7 +53,9 @@ def test_a_socket_that_the_other_side_closed_has_hung_up() -> None:
         assert has_hung_up({"gunicorn.socket": ours})
 
 
-def test_a_client_of_uwsgi_has_hung_up_when_its_descriptor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_of_uwsgi_has_hung_up_when_its_descriptor_says_so(
+    monkeypatch: pytest.MonkeyPatch, with_shortcuts: None
+) -> None:
     ours, theirs = socket.socketpair()
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=ours.fileno))
     with ours:
@@ -196,7 +198,9 @@ class TestStored:
             other.close()
         assert Turn.objects.get().status == "finished"
 
-    def test_a_wsgi_client_that_has_gone_is_not_read_to(self, settings: Any, authorization: dict[str, str]) -> None:
+    def test_a_wsgi_client_that_has_gone_is_not_read_to(
+        self, settings: Any, authorization: dict[str, str], with_shortcuts: None
+    ) -> None:
         settings.WALDUR_CHAT = {"STORAGE": True}
         ours, theirs = socket.socketpair()
         with ours, scripted("Hel", 0.3, "lo"):

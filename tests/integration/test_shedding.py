@@ -11,9 +11,10 @@ import pytest
 from django.core.asgi import get_asgi_application
 from rest_framework.authtoken.models import Token
 
-from tests.unit.aio import run
+from tests.unit.aio import run, until
 from waldur_chat import shedding
-from waldur_chat.api.executor import RequestExecutor
+from waldur_chat.api.responses import deferred
+from waldur_chat.asgi.executor import RequestExecutor
 from waldur_chat.testing import scripted
 
 STREAM = "/api/chat/stream/"
@@ -57,9 +58,8 @@ def test_who_is_too_many_is_refused_and_room_is_made_by_who_leaves() -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         inside = [asyncio.create_task(ask(application, scope())) for _ in range(2)]
-        await asyncio.sleep(0)
+        await until(lambda: site.inside == 2)
         start, body = await ask(application, scope(headers=[(b"x-request-id", b"r-1")]))
-        assert site.inside == 2
         assert start["status"] == 503
         assert dict(start["headers"])[b"retry-after"] == b"5"
         assert dict(start["headers"])[b"x-request-id"] == b"r-1"
@@ -76,7 +76,7 @@ def test_who_is_cancelled_leaves_too() -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         inside = [asyncio.create_task(ask(application, scope())) for _ in range(2)]
-        await asyncio.sleep(0)
+        await until(lambda: site.inside == 2)
         for task in inside:
             task.cancel()
         await asyncio.wait(inside)
@@ -117,8 +117,7 @@ def test_without_a_limit_everybody_is_let_in(settings: Any) -> None:
         site = Site()
         application = shedding.asgi(site.asgi)
         tasks = [asyncio.create_task(ask(application, scope())) for _ in range(9)]
-        await asyncio.sleep(0)
-        assert site.inside == 9
+        await until(lambda: site.inside == 9)
         site.finish.set()
         await asyncio.gather(*tasks)
 
@@ -182,18 +181,18 @@ def test_other_wsgi_requests_are_let_through() -> None:
     assert application(environ("/"), None) == [b"a"]
 
 
-@pytest.mark.parametrize(("steps", "rests"), [(["Hello"], 1), ([0.2, "Hello"], 2)])
+@pytest.mark.parametrize(("steps", "times"), [(["Hello"], 0), ([0.2, "Hello"], 1)])
 def test_who_was_let_in_is_answered_and_leaves_the_thread_to_others_while_the_model_thinks(
-    user: Any, steps: list[Any], rests: int, monkeypatch: pytest.MonkeyPatch
+    user: Any, steps: list[Any], times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rested: list[RequestExecutor] = []
-    rest = RequestExecutor.rest
+    released: list[object] = []
 
-    def noted(self: RequestExecutor) -> None:
-        rested.append(self)
-        rest(self)
+    async def release(**_: Any) -> None:
+        released.append("asgiref's")
 
-    monkeypatch.setattr(RequestExecutor, "rest", noted)
+    monkeypatch.setattr(RequestExecutor, "end", lambda self: None)  # Which releases it once more.
+    monkeypatch.setattr(RequestExecutor, "release", lambda self: released.append(self))
+    monkeypatch.setattr(deferred, "release_request_thread", release)
     received = [{"type": "http.request", "body": b""}]
 
     async def receive() -> Any:
@@ -204,4 +203,4 @@ def test_who_was_let_in_is_answered_and_leaves_the_thread_to_others_while_the_mo
     with scripted(*steps):
         start, body = run(ask(shedding.asgi(get_asgi_application()), asked, receive))
     assert (start["status"], body["body"]) == (200, b'"Hello"')
-    assert len(rested) == rests
+    assert len(released) == times

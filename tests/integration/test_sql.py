@@ -139,7 +139,6 @@ OTHERS = [
     {"settings_dict": {"OPTIONS": {"server_side_binding": True}}},
     {"settings_dict": {"OPTIONS": {"cursor_factory": object}}},
     {"Database": SimpleNamespace()},
-    {"Database": SimpleNamespace(ClientCursor=object)},
     {"Database": None},
     {"execute_wrappers": [print]},
 ]
@@ -155,19 +154,10 @@ def test_they_are_sent_one_by_one_to_all_else(words: dict[str, Any]) -> None:
     assert not sql.takes_several(connected(**words))
 
 
-@pytest.mark.parametrize("name", ["Database", "execute_wrappers", "settings_dict", "vendor"])
-def test_they_are_sent_one_by_one_where_a_name_is_missing(name: str) -> None:
-    using = connected()
-    delattr(using, name)
-    assert not sql.takes_several(using)
-
-
 @pytest.fixture
-def not_allowed() -> Iterator[None]:
+def not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shortcut is turned off."""
-    sql.allow_several(False)
-    yield
-    sql.allow_several(True)
+    monkeypatch.setattr(shortcuts, "is_on", lambda name: False)
 
 
 def test_they_are_sent_one_by_one_where_that_is_turned_off(thread: Thread, not_allowed: None) -> None:

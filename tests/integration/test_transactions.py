@@ -10,10 +10,10 @@ from django.db import connection, transaction
 from rest_framework.authentication import TokenAuthentication
 
 from tests.integration.conftest import Caller
-from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
+from waldur_chat.runtime.connections import give_back_connections
 
 
 class Diary:

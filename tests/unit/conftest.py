@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import openai
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.constance_host import host  # noqa: F401  # A fixture.
-from waldur_chat.api import kept_threads
+from waldur_chat.asgi import thread_pool
 
 settings.register_profile("unit", deadline=None, database=None)
 settings.load_profile("unit")
@@ -35,11 +36,11 @@ def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[kept_threads.KeptThread]]:
+@pytest.fixture(autouse=True)
+def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[deque[thread_pool.RequestThread]]:
     """The threads that are kept for requests, which end with the test."""
-    kept: list[kept_threads.KeptThread] = []
-    monkeypatch.setattr(kept_threads, "_resting", kept)
+    kept: deque[thread_pool.RequestThread] = deque()
+    monkeypatch.setattr(thread_pool, "_resting", kept)
     yield kept
     for thread in kept:
         thread.end()

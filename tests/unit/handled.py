@@ -9,8 +9,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler
 
 from tests.unit.aio import run
-from waldur_chat.api.executor import RequestExecutor
-from waldur_chat.api.fast_path import shorten
+from waldur_chat.asgi.middleware import inline, shorten
 
 
 def ask(where: str, *, through_door: bool = True) -> tuple[int, dict[bytes, bytes]]:
@@ -29,7 +28,7 @@ def ask(where: str, *, through_door: bool = True) -> tuple[int, dict[bytes, byte
             return received.pop() if received else await asyncio.Event().wait()
 
         scope = {"type": "http", "method": "POST", "path": where, "headers": [(b"host", b"localhost")]}
-        async with RequestExecutor() if through_door else nullcontext():
+        with inline() if through_door else nullcontext():
             await handler(scope, receive, send)
 
     run(main())

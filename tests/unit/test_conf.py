@@ -53,6 +53,7 @@ WRONG: dict[str, list[object]] = {
     "BUDGET_STATUS": [403, "429", None],
     "RETENTION_DAYS": [0, -1, 1.5, "9", True],
     "URL_PREFIX": ["", "/chat", "chat/", "a//b", "^chat", None, 7],
+    "SHORTCUTS": [None, 0, "no"],
 }
 
 

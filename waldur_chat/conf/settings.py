@@ -109,6 +109,7 @@ class Settings:
     )
     retention_days: int | None = field(default=None, metadata=_LIMIT)
     url_prefix: str = field(default="chat", metadata=_PREFIX)
+    shortcuts: bool = field(default=True, metadata=_FLAG)
 
     @property
     def chain(self) -> tuple[ProviderSpec, ...]:

@@ -8,7 +8,9 @@ loop ends and cancels its tasks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
+from contextvars import Context
 from dataclasses import replace
 
 from waldur_chat.conf import Settings
@@ -23,7 +25,7 @@ from waldur_chat.engine.usage import UsageCounter
 from waldur_chat.errors import ChatError, ProviderSilent, ServerStopping, TurnTooLong
 from waldur_chat.events import Cancelled, Failed, Finished, ProviderEvent, Stopped, Terminal
 from waldur_chat.messages import Prompt
-from waldur_chat.runtime import shutdown
+from waldur_chat.runtime import shutdown, task_context
 from waldur_chat.runtime.loop import background_loop
 
 TRAILING_SECONDS = 5.0
@@ -43,6 +45,7 @@ class Turn(EventSource):
     __slots__ = (  # There are thousands at once: without them each has a dict of 1.5 kB.
         "_attempts",
         "_closing_timer",
+        "_context",
         "_counter",
         "_idle_timeout",
         "_leaving_timer",
@@ -92,7 +95,7 @@ class Turn(EventSource):
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on the loop."""
         self._loop = loop
-        loop.call_soon_threadsafe(self._begin)
+        loop.call_soon_threadsafe(self._begin, task_context.detached())
 
     def cancel(self) -> None:
         """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
@@ -159,8 +162,9 @@ class Turn(EventSource):
         assert self._loop is not None
         return self._loop
 
-    def _begin(self) -> None:
-        self._task = self._running_loop.create_task(self._run())
+    def _begin(self, make_context: Callable[[], Context]) -> None:
+        self._context = make_context()
+        self._task = self._context.run(self._running_loop.create_task, self._run())
 
     async def _run(self) -> None:
         running_turns.add(self, self._running_loop)
@@ -246,7 +250,8 @@ class Turn(EventSource):
             self._terminal = terminal
             self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_recorded)
             if self._lifecycle.is_recorded:
-                self._recording = self._running_loop.create_task(self._record(terminal))
+                recording = self._record(terminal)
+                self._recording = self._context.run(self._running_loop.create_task, recording)
                 self._hold_if_left()
 
     async def _record(self, terminal: Terminal) -> None:

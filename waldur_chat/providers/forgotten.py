@@ -13,9 +13,13 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
+from waldur_chat.runtime import shortcuts
+
 
 def close_forgotten(client: Any) -> None:
     """Let an HTTP client do so, whichever way it goes; one that does not stand on httpcore is left alone."""
+    if not shortcuts.is_on("httpcore_leaks"):
+        return
     for way in (client._transport, *client._mounts.values()):
         pool: Any = getattr(way, "_pool", None)
         if hasattr(pool, "connections") and hasattr(pool, "_requests"):

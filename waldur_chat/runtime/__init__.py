@@ -1,1 +1,1 @@
-"""Loops, threads and processes. Knows nothing of chats."""
+"""Threads, loops, connections and processes: what everything else runs on. It knows nothing of the chat."""

@@ -15,6 +15,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from waldur_chat.runtime import shortcuts
+
 Act = tuple[str, Sequence[object]]
 """A statement and its values."""
 
@@ -135,24 +137,13 @@ def takes_several(using: BaseDatabaseWrapper) -> bool:
 
     PostgreSQL takes several in one exchange where the values stand in the text, and psycopg 3 then gives the result of
     each: that is its `ClientCursor`, which Django has by default. Off while the host has an `execute_wrapper()`, which
-    expects one statement at a time. Only names are looked for: with a driver or backend that lacks one, or has another
-    cursor, statements are sent one by one.
+    expects one statement at a time, and with psycopg 2 or another cursor.
     """
-    settings = getattr(using, "settings_dict", None)
-    if not _allowed["several"] or settings is None or getattr(using, "vendor", "") != "postgresql":
+    if using.vendor != "postgresql" or using.execute_wrappers or not shortcuts.is_on("statement_batches"):
         return False
-    options = settings.get("OPTIONS") or {}
-    client = getattr(getattr(using, "Database", None), "ClientCursor", None)
+    options = using.settings_dict.get("OPTIONS") or {}
     is_client = "cursor_factory" not in options and not options.get("server_side_binding")
-    return is_client and hasattr(client, "nextset") and not getattr(using, "execute_wrappers", True)
-
-
-def allow_several(is_allowed: bool) -> None:
-    """Turn this shortcut on or off for the process; it is on."""
-    _allowed["several"] = is_allowed
-
-
-_allowed = {"several": True}
+    return is_client and hasattr(getattr(using, "Database", None), "ClientCursor")
 
 
 def _field(model: type[Model], name: str) -> Any:

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 
-from waldur_chat.api import executor
+from waldur_chat.asgi import disconnect_listener
 from waldur_chat.conf import ProviderSpec, Settings
 
 HEADER = "X-Waldur-Chat-Probe"
@@ -64,11 +64,6 @@ def applied(request: HttpRequest, settings: Settings) -> Settings:
     return replace(settings, providers={"default": probe}, attempts=1)
 
 
-def _is_served_by_us() -> bool:
-    own = executor.current()
-    return own is not None and own.hears_hangups
-
-
 def _facts(request: HttpRequest, settings: Settings) -> dict[str, Any]:
     """What the doctor must know of the site to judge it; nothing of it is secret."""
     if isinstance(request, ASGIRequest):
@@ -78,7 +73,7 @@ def _facts(request: HttpRequest, settings: Settings) -> dict[str, Any]:
     return {
         "interface": interface,
         "protocol": protocol,
-        "hears_hangups": interface == "wsgi" or django.VERSION >= (5, 0) or _is_served_by_us(),
+        "hears_hangups": interface == "wsgi" or django.VERSION >= (5, 0) or disconnect_listener.is_listening(),
         "body_max_bytes": django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
         **{name: getattr(settings, name) for name in _FACTS},
     }

@@ -20,18 +20,17 @@ from django.utils.translation import get_language, gettext, override
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from waldur_chat.api import executor
-from waldur_chat.api.cycles import break_up_view
-from waldur_chat.api.idle import give_back_thread
-from waldur_chat.api.kept_threads import give_back_connections
 from waldur_chat.api.responses.disconnect import has_hung_up
 from waldur_chat.api.responses.stream_body import POLL_SECONDS, AsyncBody, StreamResponse, SyncBody
+from waldur_chat.asgi import executor
+from waldur_chat.asgi.release_thread import release_request_thread
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.engine.text_buffer import TextBuffer
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
+from waldur_chat.runtime.connections import give_back_connections
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
 
@@ -112,7 +111,8 @@ class DeferredResponse(HttpResponse, Generic[T]):
         self.view = view
         self.source = source
         self.mode = mode
-        self.holds_connections = not give_back_connections(keeps=executor.kept() is not None)
+        keeps = executor.current() is not None
+        self.holds_connections = not give_back_connections(keeps=keeps) or keeps
         self._is_dropped = True  # Unless somebody renders it.
 
     def __del__(self) -> None:
@@ -129,8 +129,6 @@ class DeferredResponse(HttpResponse, Generic[T]):
             return self.refuse(error)
         else:
             return self.respond(reached)
-        finally:
-            break_up_view(self.view)
 
     def respond(self, reached: T) -> HttpResponseBase:
         """The response to a turn that answers."""
@@ -170,9 +168,9 @@ class AsyncDeferredResponse(DeferredResponse[T]):
         """See DeferredResponse.render()."""
         loop = asyncio.get_running_loop()
         self._start(loop)
-        own = executor.kept()
+        own = executor.current()
         try:
-            reached = await (self._reach_with(own, loop) if own else self._reach(loop))
+            reached = await (self._reach(loop) if own is None or own.is_busy else self._reach_with(own, loop))
         except ChatError as error:
             return await sync_to_async(self.refuse)(error)
         except BaseException:
@@ -180,12 +178,10 @@ class AsyncDeferredResponse(DeferredResponse[T]):
             raise
         else:
             return self.respond(reached)
-        finally:
-            break_up_view(self.view)
 
     async def _reach_with(self, own: executor.RequestExecutor, loop: asyncio.AbstractEventLoop) -> T:
         """Wait for what decides the status. A thread that is kept for later requests is given back meanwhile."""
-        timer = loop.call_later(PROMPT_SECONDS, own.rest)
+        timer = loop.call_later(PROMPT_SECONDS, own.release)
         try:
             return await self.mode.reach(self.source)
         finally:
@@ -197,7 +193,7 @@ class AsyncDeferredResponse(DeferredResponse[T]):
         reaching.add_done_callback(_look_at)
         try:
             if not (await asyncio.wait({reaching}, timeout=PROMPT_SECONDS))[0]:
-                await give_back_thread(holds_connections=self.holds_connections)
+                await release_request_thread(holds_connections=self.holds_connections)
             return await reaching
         except BaseException:
             reaching.cancel()

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from waldur_chat.runtime import shortcuts
+
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
@@ -19,7 +21,7 @@ def has_hung_up(environ: Mapping[str, Any]) -> bool:
 
     Used in the thread of the request.
     """
-    descriptor = _descriptor(environ)
+    descriptor = _descriptor(environ) if shortcuts.is_on("server_socket") else -1
     if descriptor < 0:
         return False
     poll = select.poll()

@@ -6,19 +6,21 @@ and `SyncBody` under WSGI, in the request's thread. Whatever ends a body ends it
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any
 
+import django
 from django.http import StreamingHttpResponse
 
-from waldur_chat.api.edges import quick_closer
-from waldur_chat.api.idle import give_back_thread
-from waldur_chat.api.kept_threads import give_back_connections
+from waldur_chat.asgi.release_thread import release_request_thread
 from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Delta, Event, Reasoning
+from waldur_chat.runtime.connections import give_back_connections
 from waldur_chat.wire.base import Encoder
 
 POLL_SECONDS = 1.0
@@ -43,7 +45,6 @@ class Body:
             self.close()
         return piece
 
-    @quick_closer
     def close(self) -> None:
         """Tell the turn that its reader has gone. Called by Django from any thread."""
         source, self.source = self.source, None
@@ -81,7 +82,8 @@ class AsyncBody(Body):
     async def __anext__(self) -> bytes:
         if not self._has_begun:
             self._has_begun = True
-            await give_back_thread()  # What middleware asked of the database after the view is over now.
+            self._close_with_its_task()
+            await release_request_thread()  # What middleware asked of the database after the view is over now.
         # Events that are not shown are silence too.
         left = self.settings.heartbeat_seconds
         heartbeat_at = time.monotonic() + left
@@ -99,6 +101,12 @@ class AsyncBody(Body):
                     return piece
             left = heartbeat_at - time.monotonic()
         raise StopAsyncIteration
+
+    def _close_with_its_task(self) -> None:
+        """Django 4.2 closes no body when its request is cancelled while it sends; to be removed with its support."""
+        task = asyncio.current_task()
+        if task and django.VERSION < (5, 0):
+            task.add_done_callback(lambda _: self.close())
 
 
 class SyncBody(Body):
@@ -139,9 +147,6 @@ class SyncBody(Body):
 class StreamResponse(StreamingHttpResponse):
     """A body that nobody may cache, compress or hold back, and that is closed when its reader has gone."""
 
-    needs_request = False
-    """Whether its request must last until all is sent."""
-
     def __init__(self, body: AsyncBody | SyncBody) -> None:
         content_type = body.encoder.media_type
         if content_type.startswith("text/plain"):
@@ -155,6 +160,17 @@ class StreamResponse(StreamingHttpResponse):
         super().__init__(body, content_type=content_type, headers=headers)
         self._body = body
 
+    @property
+    def streaming_content(self) -> Any:
+        """See StreamingHttpResponse.streaming_content. Middleware that changes what is sent replaces it."""
+        return super().streaming_content
+
+    @streaming_content.setter
+    def streaming_content(self, value: Any) -> None:
+        self._content = value
+        base: Any = StreamingHttpResponse.streaming_content  # A property, which has no `super()` that sets it.
+        base.fset(self, value)
+
     def __iter__(self) -> Iterator[bytes]:
         """What middleware asked of the database after the view is over now."""
         give_back_connections()
@@ -162,7 +178,7 @@ class StreamResponse(StreamingHttpResponse):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The body itself, where no middleware has put anything between: a generator more costs each token."""
-        if getattr(self, "_iterator", None) is self._body:
+        if self._content is self._body:
             assert isinstance(self._body, AsyncBody)  # The other colour is iterated before it gets here.
             return self._body
         return self._closing(super().__aiter__())

@@ -19,7 +19,6 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from waldur_chat import users
-from waldur_chat.api.cycles import break_up_response, break_up_view
 from waldur_chat.api.exceptions import as_api_exception, complete
 from waldur_chat.api.openapi.inspector import ViewSchema
 from waldur_chat.api.request import auth
@@ -63,11 +62,14 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         return super().initialize_request(request, *args, **kwargs)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.dispatch(), which keeps the response. One that keeps the view would wait for the collector."""
+        """See APIView.dispatch(), which notes the response.
+
+        A deferred one has the view. Were it noted there, one that Django drops would keep its turn until the garbage
+        collector comes: see `DeferredResponse.__del__()`.
+        """
         response = super().dispatch(request, *args, **kwargs)
-        del self.response
-        if not isinstance(response, DeferredResponse):
-            break_up_view(self)
+        if isinstance(response, DeferredResponse):
+            del self.response
         return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
@@ -114,6 +116,4 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
         for name, value in limit_headers(self.limits, self.refusal).items():
             finalized[name] = value
         self.refusal = None  # Its traceback keeps the view.
-        if isinstance(finalized, Response):
-            finalized.add_post_render_callback(break_up_response)
         return finalized

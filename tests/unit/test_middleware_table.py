@@ -8,7 +8,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from waldur_chat.api import nonblocking
+from waldur_chat.asgi import middleware_table
 
 
 def respond(request: Any) -> HttpResponse:
@@ -47,19 +47,19 @@ def test_what_may_store_something_waits_for_nothing_only_where_nothing_has_chang
 ) -> None:
     request = RequestFactory().get("/")
     vars(request).update(change)
-    assert nonblocking.NONBLOCKING[(f"django.contrib.{kind}", method)](request, HttpResponse()) is not waits
+    assert middleware_table.NONBLOCKING[(f"django.contrib.{kind}", method)](request, HttpResponse()) is not waits
 
 
 def test_the_sessions_that_are_saved_at_every_request_are_saved_in_a_thread(settings: Any) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
-    waits_for_nothing = nonblocking.NONBLOCKING[
+    waits_for_nothing = middleware_table.NONBLOCKING[
         ("django.contrib.sessions.middleware.SessionMiddleware", "process_response")
     ]
     assert not waits_for_nothing(RequestFactory().get("/"), HttpResponse())
 
 
 def test_a_view_without_protection_from_forgery_is_let_pass_at_once() -> None:
-    waits_for_nothing = nonblocking.NONBLOCKING[("django.middleware.csrf.CsrfViewMiddleware", "process_view")]
+    waits_for_nothing = middleware_table.NONBLOCKING[("django.middleware.csrf.CsrfViewMiddleware", "process_view")]
     request = RequestFactory().post("/")
     assert not waits_for_nothing(request, respond, (), {})
 

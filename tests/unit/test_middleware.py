@@ -11,9 +11,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.handled import ask
-from waldur_chat.api.fast_path import shorten
+from waldur_chat.asgi.middleware import shorten
 
-pytestmark = pytest.mark.usefixtures("resting")
+pytestmark = pytest.mark.usefixtures("with_shortcuts")
 
 EXEMPT = "/exempt/"
 STOCK = {

@@ -1,0 +1,201 @@
+"""What we rely on that no library promises, in two tables.
+
+A *shortcut* saves time or threads by names that its library may change in any release. Each is asked for once in a
+process, when it is first used: where a name is missing or is not what it was, the shortcut is off, a log line says so,
+and requests go the way that Django has for them. `WALDUR_CHAT["SHORTCUTS"] = False`, or `WALDUR_CHAT_SHORTCUTS=0` in
+the environment of the process, turns all of them off. *Needs* are names without which we cannot do; the tests try them
+on every version. `.ci/internals` finds what neither table names; docs/internals.md shows both.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pkgutil import resolve_name
+
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+ENVIRONMENT = "WALDUR_CHAT_SHORTCUTS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """A name that is looked up: there, with these parameters, and with code that uses nothing but this.
+
+    `uses` is for what is done in place of a function: one that asks for more than is known here does more.
+    """
+
+    path: str
+    parameters: tuple[str, ...] = ()
+    uses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcut:
+    """One way that is shorter than the ordinary one.
+
+    `needs` are looked up once; `looks_at` are attributes of objects that are made later, looked for at each use, and
+    nothing is done where they are missing. `since` is what older releases do not have yet, which nobody complains of.
+    """
+
+    name: str
+    what: str
+    without: str
+    library: str
+    tried: str
+    needs: tuple[Name, ...] = ()
+    looks_at: tuple[str, ...] = ()
+    since: Name | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A name without an ordinary way around it."""
+
+    path: str
+    what: str
+    library: str
+    tried: str
+
+
+SHORTCUTS = (
+    Shortcut(
+        name="inline_middleware",
+        what="Django's own middleware that only looks at a chat request runs on the event loop, without a thread",
+        without="asgiref takes each of its methods to a thread and back: 0.6 to 1.8 ms more for a request",
+        library="django",
+        tried="4.2 to 6.1",
+        needs=(
+            Name(path="django.core.handlers.base.BaseHandler._middleware_chain"),
+            Name(path="django.core.handlers.base.BaseHandler._view_middleware"),
+            Name(
+                path="django.utils.deprecation.MiddlewareMixin.__acall__",
+                parameters=("self", "request"),
+                uses=frozenset({"hasattr", "sync_to_async", "process_request", "get_response", "process_response"}),
+            ),
+        ),
+    ),
+    Shortcut(
+        name="request_executor",
+        what="what is synchronous of a chat request runs in a thread that is kept for the next one",
+        without="asgiref makes a thread for each request, and another that waits for its end",
+        library="asgiref",
+        tried="3.13 (older ones take no executor)",
+        needs=(Name(path="asgiref.sync.ThreadSensitiveContext"),),
+        since=Name(path="asgiref.sync.ThreadSensitiveContext", parameters=("executor",)),
+    ),
+    Shortcut(
+        name="release_thread",
+        what="a request with a thread of asgiref's gives it back while it waits for a model",
+        without="each stream keeps a thread to its end",
+        library="asgiref",
+        tried="3.8 to 3.13",
+        needs=(
+            Name(path="asgiref.sync.SyncToAsync.thread_sensitive_context"),
+            Name(path="asgiref.sync.SyncToAsync.context_to_thread_executor"),
+            Name(path="asgiref.sync.AsyncToSync.executors"),
+        ),
+    ),
+    Shortcut(
+        name="statement_batches",
+        what="statements of a turn that need nothing of each other are executed in one round trip",
+        without="PostgreSQL is asked once for each",
+        library="psycopg",
+        tried="psycopg 3.1 to 3.3, Django 4.2 to 6.1",
+        needs=(Name(path="psycopg.ClientCursor.nextset"),),
+    ),
+    Shortcut(
+        name="httpcore_leaks",
+        what="connections that httpcore 1 forgets when a request is cancelled are closed",
+        without="each stays open for as long as the process",
+        library="httpcore",
+        tried="1.0",
+        needs=(
+            Name(path="httpcore.AsyncConnectionPool.connections"),
+            Name(path="httpcore.AsyncConnectionPool.handle_async_request", parameters=("self", "request")),
+        ),
+        looks_at=(
+            "_transport, _mounts of an httpx.AsyncClient",
+            "_requests of a pool",
+            "_stream of a response's stream",
+        ),
+    ),
+    Shortcut(
+        name="server_socket",
+        what="under WSGI the socket of the request shows at once that its client has left",
+        without="a heartbeat that cannot be written shows it",
+        library="gunicorn, uWSGI",
+        tried="gunicorn 20 to 26, uWSGI 2.0",
+        looks_at=('environ["gunicorn.socket"].fileno()', "uwsgi.connection_fd()"),
+    ),
+    Shortcut(
+        name="server_shutdown",
+        what="turns end in time when the server is told to stop, and uvicorn waits for those that nobody reads",
+        without="the server cuts what still runs when its own time of grace is over",
+        library="uvicorn, gunicorn",
+        tried="uvicorn 0.23 to 0.51, gunicorn 20 to 26",
+        looks_at=("should_exit, server_state.tasks of a uvicorn.Server", "alive of a gunicorn worker"),
+    ),
+)
+
+NEEDS = (
+    Need(
+        path="rest_framework.request.Request._request",
+        what="Django's request within DRF's: its length before it is read, and which kind of server carries it",
+        library="djangorestframework",
+        tried="3.15 to 3.17",
+    ),
+)
+
+
+def are_wanted() -> bool:
+    """Whether the site wants shortcuts at all."""
+    own = getattr(settings, "WALDUR_CHAT", {})
+    wanted = own.get("SHORTCUTS", True) if isinstance(own, dict) else True
+    return wanted is not False and os.environ.get(ENVIRONMENT, "1") != "0"
+
+
+def missing() -> list[tuple[Shortcut, str]]:
+    """The shortcuts that are off though they are wanted, each with the name that is missing or has changed."""
+    if not are_wanted():
+        return []
+    found = ((one, _missing(one)) for one in SHORTCUTS if is_installed(one))
+    return [(one, path) for one, path in found if path]
+
+
+@cache
+def is_on(name: str) -> bool:
+    """Whether the shortcut of this name is taken in this process: asked once, and a log line says why one is off."""
+    shortcut = next(one for one in SHORTCUTS if one.name == name)
+    if not are_wanted() or not is_installed(shortcut):
+        return False
+    if path := _missing(shortcut):
+        words = "The shortcut %s is off, since this release of %s has no %s as it was; without it, %s."
+        logger.warning(words, name, shortcut.library, path, shortcut.without)
+    return not path and (shortcut.since is None or _is_as_known(shortcut.since))
+
+
+def is_installed(shortcut: Shortcut) -> bool:
+    """Whether the library is there that the first of its names is of."""
+    return not shortcut.needs or find_spec(shortcut.needs[0].path.partition(".")[0]) is not None
+
+
+def _missing(shortcut: Shortcut) -> str:
+    """The first name that is missing, or has changed."""
+    return next((need.path for need in shortcut.needs if not _is_as_known(need)), "")
+
+
+def _is_as_known(need: Name) -> bool:
+    try:
+        found = resolve_name(need.path)
+        parameters = inspect.signature(found).parameters if need.parameters else ()
+        used = found.__code__.co_names if need.uses else ()
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return False
+    return set(need.parameters) <= set(parameters) and set(used) <= need.uses
