@@ -19,6 +19,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
 from waldur_chat.models import Message, Thread, Turn
+from waldur_chat.runtime import shortcuts
 from waldur_chat.store import locks, rows, sql
 
 pytestmark = pytest.mark.django_db
