@@ -38,7 +38,6 @@ from waldur_chat.events import (
     Usage,
 )
 from waldur_chat.messages import Prompt
-from waldur_chat.providers.gathering import wants_whole
 from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.runtime import loop as background_loop
 
@@ -47,9 +46,6 @@ TRAILING_SECONDS = 5.0
 
 CLOSING_SECONDS = 1.0
 """How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
-
-SHORTEST_SILENCE = 1.0
-"""What gathers before it is read is heard a little later: not where that could be taken for silence, in seconds."""
 
 Slots = Callable[["Turn"], AbstractAsyncContextManager[None]]
 
@@ -301,7 +297,6 @@ class Turn:
                 self._running_loop, self.settings.silence_seconds, self._channel, self._stop_idle
             )
             self._idle_timeout = idle_timeout
-            wants_whole.set(self._source.wants_whole and self.settings.silence_seconds > SHORTEST_SILENCE)
             for event in answering.first:
                 await self._channel.drained()
                 self._pass_on(event)
