@@ -112,7 +112,7 @@ def test_the_body_may_not_be_compressed_since_that_holds_events_back(kind: Kind)
         ("html=1", ProviderIncomplete),
         ("cut=2", ProviderUnreachable),
         ("at=-1&then=reset", ProviderUnreachable),
-        ("at=0&then=close", ProviderUnreachable),
+        ("cut=0", ProviderUnreachable),
         ("fault=2", ProviderFailed),
         ("status=204", ProviderRefused),
         ("status=302", ProviderRefused),
@@ -242,8 +242,9 @@ def test_a_turn_that_is_cancelled_at_any_moment_leaves_no_connection(kind: Kind,
             task = asyncio.create_task(answer(provider))
             for _ in range(steps):
                 await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait({task})
+            while not task.done():  # Below the SDK's HTTP client, Python 3.10 may lose a cancellation.
+                task.cancel()
+                await asyncio.wait({task}, timeout=1)
             await until(lambda: not service.stats.open)
 
     run(main())

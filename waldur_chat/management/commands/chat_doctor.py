@@ -93,14 +93,18 @@ def _results(options: dict[str, Any]) -> Iterator[Result]:
         )
         yield from examine(bench, plan)
         if not options["no_model"]:
-            yield Result(tried="one small question to each provider", findings=_ask_model())
+            yield _ask_model()
 
 
-def _ask_model() -> list[Finding]:
+def _ask_model() -> Result:
+    tried = "one small question to each provider"
     try:
-        return model.ask(conf.load())
+        settings = conf.load()
+        transports = model.transports(settings)
+        tried = f"{tried} ({transports})" if transports else tried
+        return Result(tried=tried, findings=model.ask(settings))
     except ImproperlyConfigured as error:
-        return [found("chat_not_configured", str(error))]
+        return Result(tried=tried, findings=[found("chat_not_configured", str(error))])
 
 
 def _direct(url: str, bench: Bench) -> Bench:
