@@ -25,9 +25,13 @@ from waldur_chat.errors import (
     ProviderUnreachable,
 )
 from waldur_chat.events import Delta, Usage
+from waldur_chat.messages import Message, Prompt
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.openai import OpenAIProvider
+from waldur_chat.providers.transport.aiohttp_transport import AiohttpTransport
+from waldur_chat.providers.transport.base import Transport
+from waldur_chat.providers.transport.sdk import HttpClientTransport, SdkTransport
 
 SECRET = "very-secret"
 MAKERS: dict[str, Callable[[str, str], Provider]] = {
@@ -286,6 +290,22 @@ def test_the_log_knows_no_address_secret_or_prompt(
     caplog.set_level(level)
     port = run(main())
     assert not [secret for secret in (str(port), SECRET, "VPC", "Be kind") if secret in caplog.text]
+
+
+def test_a_prompt_that_no_request_can_hold_is_an_error_of_ours(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind.asking() as (_, provider):
+            await answer(provider, Prompt(messages=(Message(role="user", text="\ud800"),)))
+
+    with pytest.raises(ProviderError):
+        run(main())
+
+
+@pytest.mark.parametrize(
+    "transport", [AiohttpTransport("http://a", {}), SdkTransport("/b", {}), HttpClientTransport("http://a", {})]
+)
+def test_a_transport_that_posted_nothing_has_nothing_to_close(transport: Transport) -> None:
+    run(transport.aclose())
 
 
 def test_the_providers_repr_knows_nothing(kind: Kind) -> None:
