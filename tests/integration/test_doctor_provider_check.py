@@ -13,6 +13,7 @@ from tests.fake.service import Service
 from waldur_chat import conf
 from waldur_chat.doctor import provider_check
 from waldur_chat.doctor.findings import Finding
+from waldur_chat.providers.transport import choice
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +131,22 @@ def test_options_that_cannot_work_are_named(settings: Any) -> None:
     (finding,) = provider_check.check_providers(conf.load())
     assert finding.id == "chat_not_configured"
     assert "Did you mean" in finding.seen
+
+
+def test_by_what_each_provider_is_reached_is_told(ask: Any, settings: Any, monkeypatch: Any) -> None:
+    for name in choice.PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(choice, "is_aiohttp_installed", lambda: False)
+    ask()
+    providers = settings.WALDUR_CHAT["PROVIDERS"]
+    wrong = {"BACKEND": conf.OPENAI, "OPTIONS": {"modle": "x"}, "FALLBACK": "third"}
+    offline = {"BACKEND": conf.OFFLINE}
+    chain = {"default": {**providers["default"], "FALLBACK": "second"}, "second": wrong, "third": offline}
+    settings.WALDUR_CHAT = {"PROVIDERS": chain}
+    told = provider_check.transports(conf.load())
+    assert told == "default by sdk, since aiohttp is not installed (the extra `fast`)"
+
+
+def test_nothing_is_told_of_providers_without_a_service(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": conf.OFFLINE}}}
+    assert provider_check.transports(conf.load()) == ""

@@ -17,7 +17,7 @@ from django.views.debug import ExceptionReporter
 from tests.integration.conftest import Caller, Reply
 from tests.integration.leaky import ANSWERS, leaky_service
 from tests.processes import free_port
-from tests.unit.conftest import use_http_client
+from tests.unit.conftest import use_transport
 from waldur_chat import chat, signals
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
@@ -35,10 +35,10 @@ HEADERS = {
 }
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["aiohttp", "sdk"])
 def http_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each HTTP client that the openai SDK may bring."""
-    return use_http_client(request.param, monkeypatch)
+    """Each transport."""
+    return use_transport(request.param, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,23 @@ def openai_at(address: str) -> dict[str, Any]:
     return {"BACKEND": "waldur_chat.providers.openai.OpenAIProvider", "OPTIONS": options}
 
 
+def plain_openai_at(address: str) -> dict[str, Any]:
+    """The same without options of the SDK's client, which aiohttp asks where it is installed."""
+    entry = openai_at(address)
+    return {**entry, "OPTIONS": {name: value for name, value in entry["OPTIONS"].items() if name != "client"}}
+
+
 def langserve_at(address: str) -> dict[str, Any]:
     """The same of a LangServe provider."""
     options = {"url": f"{address}/stream?key={CANARY}-query", "token": f"{CANARY}-token"}
     return {"BACKEND": "waldur_chat.providers.langserve.LangServeProvider", "OPTIONS": options}
 
 
-KINDS: dict[str, Callable[[str], dict[str, Any]]] = {"openai": openai_at, "langserve": langserve_at}
+KINDS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "openai": openai_at,
+    "plain openai": plain_openai_at,
+    "langserve": langserve_at,
+}
 
 
 @pytest.fixture(params=KINDS)

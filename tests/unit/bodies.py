@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator
 
 from waldur_chat.events import ProviderEvent
-from waldur_chat.providers import transport
 from waldur_chat.providers.openai_chunks import ChunkReader
+from waldur_chat.providers.transport import base
+from waldur_chat.providers.transport.streaming import stream_events
 
 
 class Body:
@@ -31,20 +32,24 @@ class Body:
 
 
 class Response:
-    """See transport.Response."""
+    """See transport.base.Response."""
 
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self.stream = stream
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._pieces = pieces
+        self.has_ended = False
         self.closed = False
+
+    async def read(self) -> bytes:
+        return await anext(self._pieces, b"")
 
     async def aclose(self) -> None:
         self.closed = True
 
 
-def relayed(response: Response) -> AsyncGenerator[ProviderEvent, None]:
+def streamed(response: base.Response) -> AsyncGenerator[ProviderEvent, None]:
     """Its events."""
 
-    async def ask() -> transport.Response:
+    async def post() -> base.Response:
         return response
 
-    return transport.relay(ask, ChunkReader())
+    return stream_events(post, ChunkReader())

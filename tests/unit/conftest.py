@@ -6,18 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-import openai
 import pytest
 from hypothesis import settings
 
 from tests.constance_host import host  # noqa: F401  # A fixture.
 from waldur_chat.asgi import thread_pool
+from waldur_chat.providers.transport import choice
 
 settings.register_profile("unit", deadline=None, database=None)
 settings.load_profile("unit")
 
 # The background loop, and the executors of asyncio and asgiref, which keep their threads by design.
 KEPT_THREADS = ("waldur-chat", "asyncio_", "ThreadPoolExecutor")
+
+MODEL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "WALDUR_CHAT_MODEL")
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +33,8 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_model_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "WALDUR_CHAT_MODEL"):
+def no_model_and_no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*MODEL_VARIABLES, *choice.PROXY_VARIABLES, *choice.CERTIFICATE_VARIABLES):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -46,23 +48,16 @@ def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[deque[thread_pool.Reque
         thread.end()
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
-def http_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each HTTP client that the openai SDK may bring."""
-    return use_http_client(request.param, monkeypatch)
+@pytest.fixture(params=["aiohttp", "sdk"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each transport that asks a plain address, with aiohttp and without it."""
+    return use_transport(request.param, monkeypatch)
 
 
-def use_http_client(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the SDK bring this HTTP client; skip the test where it cannot."""
-    if name == "httpx":
-        monkeypatch.setattr(openai, "DefaultAioHttpClient", _not_installed)
-    else:
-        try:
-            openai.DefaultAioHttpClient()
-        except RuntimeError:
-            pytest.skip("The extra openai[aiohttp] is not installed.")
+def use_transport(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let this transport ask plain addresses; skip the test where its library is not installed."""
+    if name == "sdk":
+        monkeypatch.setattr(choice, "is_aiohttp_installed", lambda: False)
+    elif not choice.is_aiohttp_installed():
+        pytest.skip("aiohttp is not installed.")
     return name
-
-
-def _not_installed(**options: object) -> None:
-    raise RuntimeError("To use the aiohttp client you must have installed the package with the `aiohttp` extra")

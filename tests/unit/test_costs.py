@@ -20,9 +20,10 @@ from waldur_chat.api.responses.stream_body import AsyncBody
 from waldur_chat.engine.turn import Turn
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
-from waldur_chat.providers import transport
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.openai_chunks import ChunkReader
+from waldur_chat.providers.transport import base
+from waldur_chat.providers.transport.streaming import stream_events
 from waldur_chat.wire.sse import SSEEncoder
 
 TOKENS = 400
@@ -42,9 +43,9 @@ class Replaying(Provider):
     pieces: list[bytes] = []
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        return transport.relay(self._ask, ChunkReader())
+        return stream_events(self._ask, ChunkReader())
 
-    async def _ask(self) -> transport.Response:
+    async def _ask(self) -> base.Response:
         return Response(self._body())
 
     async def _body(self) -> AsyncGenerator[bytes, None]:

@@ -210,7 +210,7 @@ def test_a_shape_that_changes_with_each_chunk_is_not_learned_for_ever() -> None:
     reader = ChunkReader()
     data = b"".join(chunk(str(number), id=f"c{number}") for number in range(1000))
     assert letters(reader.feed(data)) == text(*"".join(map(str, range(1000))))
-    assert reader._alike is None
+    assert reader._template is None
 
 
 @pytest.mark.parametrize("broken", [b"a\\", b'a"b', b'a", "b', b"a\nb", b"\xff", b"\\ud83d\\", b'\x01\\"'])

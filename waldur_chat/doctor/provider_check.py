@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from waldur_chat import chat
+from django.core.exceptions import ImproperlyConfigured
+
+from waldur_chat import chat, registry
 from waldur_chat.conf import ProviderSpec, Settings
 from waldur_chat.doctor.findings import Finding, make_finding
 from waldur_chat.errors import (
@@ -19,6 +22,7 @@ from waldur_chat.errors import (
 )
 from waldur_chat.events import Event, Usage
 from waldur_chat.messages import Question
+from waldur_chat.providers.transport.choice import Choice
 from waldur_chat.runtime.loop import background_loop
 
 QUESTION = "Answer with the word OK."
@@ -36,6 +40,18 @@ def check_providers(settings: Settings) -> list[Finding]:
     if not settings.chain:
         return [make_finding("chat_not_configured", "There is no default provider.")]
     return [finding for spec in settings.chain for finding in _check_provider(settings, spec)]
+
+
+def transports(settings: Settings) -> str:
+    """The transport by which this process reaches each of these providers, and why; empty where none says."""
+    return "; ".join(f"{spec.name} by {choice}" for spec in settings.chain if (choice := _transport(spec)))
+
+
+def _transport(spec: ProviderSpec) -> Choice | None:
+    """None for one that cannot be made, too: asking it names what is wrong."""
+    with suppress(ImproperlyConfigured):
+        return registry.build(spec).transport_choice()
+    return None
 
 
 def _check_provider(settings: Settings, spec: ProviderSpec) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
+from waldur_chat.providers.transport.choice import Choice
 
 
 class Provider(ABC):
@@ -35,6 +36,10 @@ class Provider(ABC):
         when the turn is stopped, at whatever `await` it stands: what it opened it must close then, in `finally` or
         `async with`.
         """
+
+    def transport_choice(self) -> Choice | None:
+        """By what it reaches its service, and why, for the doctor; None where there is no such choice."""
+        return None
 
     async def aclose(self) -> None:
         """Give back what was kept between turns (connections). Called once, when no turn uses the provider."""

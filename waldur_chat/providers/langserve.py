@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Any
 
-from waldur_chat.errors import ChatError
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
-from waldur_chat.providers import transport
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.langserve_events import LangServeReader
+from waldur_chat.providers.transport.addresses import check_address, check_key
+from waldur_chat.providers.transport.aiohttp_transport import AiohttpTransport
+from waldur_chat.providers.transport.base import Response, Transport
+from waldur_chat.providers.transport.choice import Choice, choose
+from waldur_chat.providers.transport.sdk import HttpClientTransport
+from waldur_chat.providers.transport.streaming import stream_events
 
 
 class LangServeProvider(Provider):
@@ -21,37 +23,31 @@ class LangServeProvider(Provider):
     writes_titles = False
 
     def __init__(self, *, url: str, token: str = "") -> None:
-        transport.check_address("url", url)
-        transport.check_key("token", token)
+        check_address("url", url)
+        check_key("token", token)
         self._url = url
-        self._headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        self._headers = {"Accept": "text/event-stream"}
         if token:
             self._headers["Authorization"] = f"Token {token}"
-        self._client: Any = None
-        self._connecting = asyncio.Lock()
+        self._transport: Transport | None = None
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """See Provider.stream(). The service takes one text."""
-        return transport.relay(partial(self._ask, prompt), LangServeReader())
+        return stream_events(partial(self._ask, prompt), LangServeReader())
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
-    async def _connect(self) -> Any:
-        async with self._connecting:
-            self._client = self._client or await asyncio.to_thread(transport.open_client)
-            return self._client
+    def transport_choice(self) -> Choice:
+        """See Provider.transport_choice()."""
+        return choose(self._url)
 
-    async def _ask(self, prompt: Prompt) -> transport.Response:
-        client = await self._connect()
-        body = {"input": prompt.transcript}
-        headers = {**self._headers, **transport.request_id(prompt)}
-        request = client.build_request("POST", self._url, json=body, headers=headers, timeout=transport.timeout(prompt))
-        try:
-            return await transport.send(client, request)
-        except ChatError:
-            raise
-        except Exception as error:  # The client's own errors have no name that is the same for every SDK's release.
-            raise transport.broken(error) from error
+    async def _ask(self, prompt: Prompt) -> Response:
+        self._transport = self._transport or self._make_transport()
+        return await self._transport.post({"input": prompt.transcript}, prompt)
+
+    def _make_transport(self) -> Transport:
+        kind = AiohttpTransport if self.transport_choice().name == "aiohttp" else HttpClientTransport
+        return kind(self._url, self._headers)

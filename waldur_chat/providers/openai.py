@@ -1,38 +1,34 @@
-"""Everything that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others.
-
-The SDK is used for its client (addresses, keys, Azure), by the call that it has for requests it does not know. What it
-knows of this one would cost more than all the rest of a turn: it looks at each field of each message, and makes an
-object of each chunk. Where its first request tells all there is to know, those that follow are made like it.
-"""
+"""Everything that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMPLETION_OPTIONS
-from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderFailed, ProviderRefused
+from waldur_chat.errors import ProviderRefused
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
-from waldur_chat.providers import transport
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.openai_chunks import ChunkReader
-from waldur_chat.providers.template import RequestTemplate
+from waldur_chat.providers.transport.addresses import check_address, check_key
+from waldur_chat.providers.transport.aiohttp_transport import AiohttpTransport
+from waldur_chat.providers.transport.base import Response, Transport
+from waldur_chat.providers.transport.choice import Choice, choose, first_set
+from waldur_chat.providers.transport.sdk import SdkTransport
+from waldur_chat.providers.transport.streaming import stream_events
 
 DEFAULT_MODEL = "gpt-4.1-mini"
+DEFAULT_ADDRESS = "https://api.openai.com/v1"
+PATH = "/chat/completions"
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
-_TOLD = ("Arch", "Async", "Lang", "OS", "Package-Version", "Read-Timeout", "Retry-Count", "Runtime", "Runtime-Version")
-TELEMETRY = [f"X-Stainless-{name}" for name in _TOLD]
-"""Headers in which the SDK tells of the machine; no service needs them."""
-SAME_EACH_TIME = {"organization", "project", "default_headers", "default_query"}
-"""Options of the SDK's client with which each request has the same address and headers."""
+PLAIN_VARIABLES = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_LOG", "OPENAI_WEBHOOK_SECRET"}
+"""What the SDK reads of the environment that changes no request, or that is read here too."""
 
 
 class OpenAIProvider(Provider):
@@ -70,114 +66,95 @@ class OpenAIProvider(Provider):
             raise ImproperlyConfigured("model must name a model of the service.")
         self._client_options = dict(client or {})
         if base_url is not None:
-            transport.check_address("base_url", base_url)
+            check_address("base_url", base_url)
         if api_key is not None:
-            transport.check_key("api_key", api_key)
+            check_key("api_key", api_key)
         self.model = model
         self._base_url = base_url
         self._api_key = api_key
         self.max_output_tokens = self._limit = max_output_tokens
-        self._max_tokens_field = max_tokens_field or self._usual_max_tokens_field()
+        self._max_tokens_field = max_tokens_field or self._default_max_tokens_field()
         self._completion = {"model": model, "stream": True, **_completion(completion or {})}
         self._asks_usage = stream_options
         self._takes_usage = False
-        self._client: Any = None
-        self._http_client: Any = None
-        self._template: RequestTemplate | None = None
-        self._connecting = asyncio.Lock()
+        self._transport: Transport | None = None
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """See Provider.stream()."""
-        return transport.relay(partial(self._ask, prompt), ChunkReader())
+        return stream_events(partial(self._ask, prompt), ChunkReader())
 
     async def aclose(self) -> None:
         """See Provider.aclose()."""
-        if self._client is not None:
-            await self._client.close()
+        if self._transport is not None:
+            await self._transport.aclose()
 
-    async def _connect(self) -> Any:
-        async with self._connecting:
-            self._client = self._client or await asyncio.to_thread(self._make_client)
-            return self._client
+    def transport_choice(self) -> Choice:
+        """See Provider.transport_choice()."""
+        return choose(self._address(), self._needs_the_sdk())
 
-    def _make_client(self) -> Any:
-        self._http_client = transport.open_client()
-        openai = import_module("openai")
-        options: dict[str, Any] = {"max_retries": 0, "http_client": self._http_client, **self._client_options}
-        if self._base_url:
-            options["base_url"] = self._base_url
-        if self._api_key or not self._sdk_finds_the_key():
-            options["api_key"] = self._api_key or "none"
-        try:
-            return (openai.AsyncAzureOpenAI if self._is_azure() else openai.AsyncOpenAI)(**options)
-        except (openai.OpenAIError, TypeError, ValueError) as error:
-            raise ChatNotConfigured(f"The openai client cannot be made: {type(error).__name__}: {error}") from error
-
-    async def _ask(self, prompt: Prompt) -> transport.Response:
-        """Send the prompt; give the response, whose body was not read yet.
+    async def _ask(self, prompt: Prompt) -> Response:
+        """Send the prompt.
 
         A service that refuses the request is asked again without being asked for usage, until it is known to take that.
         """
-        client = await self._connect()
         asks_usage = self._asks_usage
         try:
-            response = await self._request(client, prompt, asks_usage)
+            response = await self._post(prompt, asks_usage)
             self._takes_usage = asks_usage
             return response
         except ProviderRefused as error:
             if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
                 raise
-        response = await self._request(client, prompt, False)
+        response = await self._post(prompt, False)
         self._asks_usage = False
         return response
 
-    async def _request(self, client: Any, prompt: Prompt, asks_usage: bool) -> transport.Response:
-        """The response to one request. Whether the SDK wraps what our HTTP client raises depends on its release."""
-        openai = import_module("openai")
+    async def _post(self, prompt: Prompt, asks_usage: bool) -> Response:
+        self._transport = self._transport or self._make_transport()
         usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
         limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
-        body = {"messages": messages, **usage, **limit, **self._completion}
-        try:
-            if self._template:
-                return await self._template.send(body, prompt)
-            return await self._request_by_sdk(openai, client, body, prompt)
-        except ChatError:
-            raise
-        except openai.OpenAIError as error:
-            raise _translated(openai, error) from error
-        except Exception as error:  # aiohttp's own.
-            raise transport.broken(error) from error
+        return await self._transport.post({"messages": messages, **usage, **limit, **self._completion}, prompt)
 
-    async def _request_by_sdk(
-        self, openai: Any, client: Any, body: dict[str, Any], prompt: Prompt
-    ) -> transport.Response:
-        own = transport.request_id(prompt)
-        headers: dict[str, Any] = {**dict.fromkeys(TELEMETRY, openai.Omit()), "Accept-Encoding": "identity", **own}
-        if not (self._api_key or self._sdk_finds_the_key()):
-            headers["Authorization"] = openai.Omit()
-        response = await client.post(
-            "/chat/completions",
-            body=body,
-            cast_to=transport.response_class(),
-            options={"headers": headers, "timeout": transport.timeout(prompt)},
-            stream=True,
-            stream_cls=openai.AsyncStream,
+    def _make_transport(self) -> Transport:
+        key = self._key()
+        if self.transport_choice().name == "aiohttp":
+            headers = {"Accept": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+            return AiohttpTransport(self._address().removesuffix("/") + PATH, headers)
+        options = dict(self._client_options)
+        if self._base_url:
+            options["base_url"] = self._base_url
+        sdk_finds_the_key = self._api_key is None and (self._is_azure() or not self._base_url)
+        if not sdk_finds_the_key:
+            options["api_key"] = self._api_key or "none"
+        return SdkTransport(PATH, options, sends_key=sdk_finds_the_key or bool(self._api_key))
+
+    def _needs_the_sdk(self) -> str:
+        """Why only the SDK can ask, if so: its own options and variables, and what it has to say of a missing key."""
+        if self._client_options:
+            return "the option `client` is for the SDK"
+        if self._api_key is None and not (self._base_url or self._key()):
+            return "there is no key, and the SDK may know another"
+        if "?" in self._address():
+            return "base_url has a query"
+        return first_set(
+            sorted(name for name in os.environ if name.startswith("OPENAI_") and name not in PLAIN_VARIABLES)
         )
-        if self._client_options.keys() <= SAME_EACH_TIME:
-            self._template = RequestTemplate(self._http_client, response.request, own)
-        transport.forget_request(response)
-        return cast("transport.Response", response)
+
+    def _key(self) -> str:
+        """The key to send; empty for services without keys."""
+        if self._api_key is None and not self._base_url:
+            return os.environ.get("OPENAI_API_KEY", "").strip()
+        return self._api_key or ""
+
+    def _address(self) -> str:
+        return self._base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_ADDRESS
 
     def _is_azure(self) -> bool:
         return "azure_endpoint" in self._client_options
 
-    def _sdk_finds_the_key(self) -> bool:
-        """Whether the key was left to the SDK, which has its own options and environment variables for it."""
-        return self._api_key is None and (self._is_azure() or not self._base_url)
-
-    def _usual_max_tokens_field(self) -> str:
-        address = self._base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    def _default_max_tokens_field(self) -> str:
+        address = self._address()
         return MAX_TOKENS_FIELDS[self._is_azure() or "//api.openai.com" in address or ".azure.com" in address]
 
 
@@ -193,14 +170,3 @@ def _completion(options: Mapping[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"completion: {name!r} must be something that JSON can hold.") from error
     return dict(options)
-
-
-def _translated(openai: Any, error: Exception) -> ChatError:
-    """The SDK's error as one of ours. The SDK's messages may quote the key and the prompt, so they stay behind."""
-    if isinstance(error.__cause__, ChatError):
-        return error.__cause__
-    if isinstance(error, openai.APIStatusError):  # Of an HTTP client that is not ours.
-        return transport.refusal(error.status_code, error.response.headers)
-    if isinstance(error, openai.APIConnectionError):
-        return transport.broken(error)
-    return ProviderFailed(f"The openai client raised {type(error).__name__}.")

@@ -14,14 +14,14 @@ from typing import Any
 from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped
 from waldur_chat.providers import untrusted
-from waldur_chat.providers.alike import END, Alike, learn
+from waldur_chat.providers.chunk_template import END, ChunkTemplate, infer
 from waldur_chat.wire.sse_decoder import SSEDecoder
 
-MOST_HELD = 8 * 1024
-"""Bytes of a chunk that has begun, and is like those before: longer ones are read as they come."""
+MAX_HELD_BYTES = 8 * 1024
+"""Of a chunk that has started to match the template; longer ones are read as they come."""
 
-PATIENCE, PRICE = 32, 4
-"""How often, and at what price, the shape of chunks is learned: each time that it helps, one is earned."""
+MAX_CREDIT, INFER_COST = 32, 4
+"""Inferring a template costs credit, and each match earns one back: where chunks never match, it is given up."""
 
 
 class ChunkReader:
@@ -29,10 +29,10 @@ class ChunkReader:
 
     def __init__(self) -> None:
         self._decoder = SSEDecoder()
-        self._alike: Alike | None = None
-        self._usual: Alike | None = None
-        """The same, where the next bytes may be one such chunk, as they nearly always are."""
-        self._patience = PATIENCE
+        self._template: ChunkTemplate | None = None
+        self._next: ChunkTemplate | None = None
+        """The same, where the next bytes may be exactly one chunk, as they nearly always are."""
+        self._credit = MAX_CREDIT
         self._held = b""
         self._complete = False
         self.done = False
@@ -40,31 +40,31 @@ class ChunkReader:
 
     def feed(self, data: bytes) -> Iterable[ProviderEvent]:
         """The events that the next bytes complete. Raises `ProviderFailed` for what is no such stream."""
-        if self._usual and (event := self._usual.only(data)):
-            if self._patience < PATIENCE:
-                self._patience += 1
+        if self._next and (event := self._next.match_one(data)):
+            if self._credit < MAX_CREDIT:
+                self._credit += 1
             return (event,)
         return self._feed(data)
 
     def _feed(self, data: bytes) -> Iterator[ProviderEvent]:
-        data, self._held, self._usual = self._held + data, b"", None
+        data, self._held, self._next = self._held + data, b"", None
         while data and not self.done:
             if not self._decoder.is_between_events:
-                size = _whole(data)
-            elif found := self._alike and self._alike.read(data):
-                self._patience = min(self._patience + 1, PATIENCE)
+                size = _size_of_first(data)
+            elif found := self._template and self._template.match_many(data):
+                self._credit = min(self._credit + 1, MAX_CREDIT)
                 event, data = found
                 if event.text:
                     yield event
                 continue
-            elif self._holds(data):
+            elif self._hold(data):
                 return
             else:
-                size = self._learn(data)
+                size = self._infer(data)
             yield from self._read(data[:size])
             data = data[size:]
         if self._decoder.is_between_events and not self.done:
-            self._usual = self._alike
+            self._next = self._template
 
     def finish(self) -> list[ProviderEvent]:
         """The bytes have ended; the last event may lack its blank line.
@@ -79,46 +79,43 @@ class ChunkReader:
             raise ProviderIncomplete("The stream ended without [DONE] and without a finish reason.")
         return last
 
-    def _holds(self, data: bytes) -> bool:
-        """Keep the beginning of a chunk that is like those before, until the rest of it has come."""
-        if self._alike and len(data) <= MOST_HELD and END not in data and self._alike.begins_in(data):
+    def _hold(self, data: bytes) -> bool:
+        """Keep the start of a chunk that may match the template, until the rest of it has come."""
+        if self._template and len(data) <= MAX_HELD_BYTES and END not in data and self._template.may_start(data):
             self._held = data
         return bool(self._held)
 
-    def _learn(self, data: bytes) -> int:
-        """Learn the shape of the next event; or give the bytes that are to be read one by one before it is tried again.
-
-        Where that does not help it is given up.
-        """
-        self._patience -= PRICE
-        if self._patience < 0:
-            self._alike = None
+    def _infer(self, data: bytes) -> int:
+        """Infer the template of the next event; or return how many bytes to read event by event before the next try."""
+        self._credit -= INFER_COST
+        if self._credit < 0:
+            self._template = None
             return len(data)
-        size = _whole(data)
-        learned = learn(data[:size], _meaning)
-        self._alike = learned or self._alike
-        return 0 if learned else size
+        size = _size_of_first(data)
+        template = infer(data[:size], _events)
+        self._template = template or self._template
+        return 0 if template else size
 
     def _read(self, data: bytes) -> Iterator[ProviderEvent]:
-        """The events of these bytes, read one by one."""
+        """The events of these bytes, read without the template."""
         for event in self._decoder.feed(data):
             if event.data.strip() == b"[DONE]":
                 self._complete = self.done = True
                 return
             if event.name == "error":
                 raise _failure(_object(event.data))
-            for found in _meaning(event.data) if event.data else ():
+            for found in _events(event.data) if event.data else ():
                 self._complete = self._complete or isinstance(found, Stopped)
                 yield found
 
 
-def _whole(data: bytes) -> int:
+def _size_of_first(data: bytes) -> int:
     """The size of the first event, or of all where none ends."""
     return data.find(END) + len(END) if END in data else len(data)
 
 
-def _meaning(data: bytes) -> list[ProviderEvent]:
-    """What the data of one event says."""
+def _events(data: bytes) -> list[ProviderEvent]:
+    """The events that the data of one server-sent event means."""
     chunk = _object(data)
     if chunk.get("error") or chunk.get("object") == "error":
         raise _failure(chunk)

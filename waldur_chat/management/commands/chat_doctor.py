@@ -91,14 +91,18 @@ def _results(options: dict[str, Any]) -> Iterator[ExperimentResult]:
         )
         yield from examine(client, plan)
         if not options["no_model"]:
-            yield ExperimentResult(tried="one small question to each provider", findings=_ask_model())
+            yield _ask_model()
 
 
-def _ask_model() -> list[Finding]:
+def _ask_model() -> ExperimentResult:
+    tried = "one small question to each provider"
     try:
-        return provider_check.check_providers(conf.load())
+        settings = conf.load()
+        transports = provider_check.transports(settings)
+        tried = f"{tried} ({transports})" if transports else tried
+        return ExperimentResult(tried=tried, findings=provider_check.check_providers(settings))
     except ImproperlyConfigured as error:
-        return [make_finding("chat_not_configured", str(error))]
+        return ExperimentResult(tried=tried, findings=[make_finding("chat_not_configured", str(error))])
 
 
 def _direct(url: str, client: ProbeClient) -> ProbeClient:

@@ -1,17 +1,20 @@
-"""What httpcore forgets is closed, also where a task is cancelled while it closes something."""
+"""What httpcore 1 leaks at cancellation is closed, also where a task is cancelled while it closes something."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
 from tests.unit.aio import run
-from waldur_chat.providers.forgotten import close_forgotten
+from waldur_chat.providers.transport import httpcore_leaks
 
 
 class _Silent(asyncio.Protocol):
@@ -48,7 +51,7 @@ def test_a_request_that_is_cancelled_at_any_moment_leaves_no_connection(*, is_mo
     way = httpx.AsyncHTTPTransport()
     ways = {"mounts": {"http://": way, "http://elsewhere": None}} if is_mounted else {"transport": way}
     client = httpx.AsyncClient(**ways, timeout=0.5)  # type: ignore[arg-type]
-    close_forgotten(client)
+    httpcore_leaks.install(client)
 
     async def main() -> None:
         async with _address(_Silent, client) as address:
@@ -65,7 +68,7 @@ def test_a_request_that_is_cancelled_at_any_moment_leaves_no_connection(*, is_mo
 def test_what_others_use_stays_open() -> None:
     way = httpx.AsyncHTTPTransport()
     client = httpx.AsyncClient(transport=way)
-    close_forgotten(client)
+    httpcore_leaks.install(client)
 
     async def main() -> None:
         async with _address(_Silent, client) as address:
@@ -84,7 +87,7 @@ def test_what_others_use_stays_open() -> None:
 def test_a_response_is_closed_to_the_end_by_a_task_that_is_cancelled(steps: int) -> None:
     way = httpx.AsyncHTTPTransport()
     client = httpx.AsyncClient(transport=way)
-    close_forgotten(client)
+    httpcore_leaks.install(client)
 
     async def main() -> None:
         async with _address(_Endless, client) as address:
@@ -96,3 +99,67 @@ def test_a_response_is_closed_to_the_end_by_a_task_that_is_cancelled(steps: int)
             assert (way._pool.connections, way._pool._requests) == ([], [])  # type: ignore[attr-defined]
 
     run(main())
+
+
+def test_it_is_available_with_httpcore_1() -> None:
+    assert httpcore_leaks.is_available()
+
+
+@pytest.mark.parametrize(("openai", "needed"), [("1.109.1", True), ("2.54.0", True), ("3.0.0", False)])
+def test_it_is_needed_below_openai_3(openai: str, needed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpcore_leaks, "version", lambda _: openai)
+    assert httpcore_leaks.is_needed() is needed
+
+
+@pytest.mark.parametrize("versions", [{"openai": "3.0.0", "httpcore": "2.0.0"}, {}])
+def test_it_is_off_with_another_httpcore_and_without_any(
+    versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name not in versions:
+            raise PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(httpcore_leaks, "version", version)
+    assert not httpcore_leaks.is_needed()
+    assert not httpcore_leaks.is_available()
+
+
+class _Hiding:
+    """Has what another object has, but for some names."""
+
+    def __init__(self, shown: Any, *hidden: str) -> None:
+        self._shown = shown
+        self._hidden = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._hidden:
+            raise AttributeError(name)
+        return getattr(self._shown, name)
+
+
+@pytest.mark.parametrize("name", ["_transport", "_mounts"])
+def test_a_client_that_is_made_in_another_way_is_left_alone(name: str) -> None:
+    client = httpx.AsyncClient()
+    httpcore_leaks.install(_Hiding(client, name))
+    assert "handle_async_request" not in vars(client._transport._pool)  # type: ignore[attr-defined]
+    run(client.aclose())
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(httpx.AsyncHTTPTransport, "_pool"), (httpcore.AsyncConnectionPool, "_requests")]
+)
+def test_it_is_off_without_the_names_that_nobody_promises(
+    owner: type, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_name(self: object) -> None:
+        raise AttributeError(name)
+
+    monkeypatch.setattr(owner, name, property(no_such_name, lambda self, value: None), raising=False)
+    assert not httpcore_leaks.is_available()
+    httpcore_leaks.install(httpx.AsyncClient())
+
+
+def test_it_is_off_without_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    assert not httpcore_leaks.is_available()

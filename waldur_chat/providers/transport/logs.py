@@ -1,0 +1,37 @@
+"""Keeps what HTTP clients log of a turn out of the site's log: addresses at INFO, and prompts at DEBUG."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+
+CLIENTS = ("httpx", "httpx2", "openai", "openai._base_client", "openai._response", "openai._legacy_response")
+CORES = ("httpcore", "httpcore2")
+PARTS_OF_CORES = ("connection", "http11", "http2", "proxy", "socks")
+
+_LOGGERS = [
+    logging.getLogger(name) for name in (*CLIENTS, *(f"{core}.{part}" for core in CORES for part in PARTS_OF_CORES))
+]
+"""Those by which the clients' code logs: a filter of a logger is not asked about records of the loggers below it."""
+
+_is_muted: ContextVar[bool] = ContextVar("waldur_chat_client_logs_muted", default=False)
+
+
+def mute_client_logs() -> None:
+    """Drop the clients' records below WARNING that the calling task makes from now on.
+
+    The host's own use of the same libraries is logged as ever, since it happens in other tasks.
+    """
+    for logger in _LOGGERS:  # Each time, since the site's logging may have been set up anew.
+        if _is_wanted not in logger.filters:
+            logger.addFilter(_is_wanted)
+    keep_muted()
+
+
+def keep_muted() -> None:
+    """The same for a task that goes on with what another one began, where the filters are in place."""
+    _is_muted.set(True)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _is_muted.get()
