@@ -48,7 +48,10 @@ def test_the_service_learns_who_asks_and_nothing_of_the_machine() -> None:
 
 def test_the_sdk_is_not_imported() -> None:
     script = """
-import asyncio, sys, types
+import asyncio, os, sys, types
+import django
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.host.settings")
+django.setup()
 from tests.unit.aio import PROMPT, answer_once, fake_service
 from waldur_chat.providers.openai import OpenAIProvider
 
