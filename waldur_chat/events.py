@@ -63,6 +63,10 @@ class StoredMessages:
     answer: str = ""
 
 
+Stored = StoredMessages
+"""Its earlier name, for code that imports it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The answer is complete. `usage` is None where nothing was used."""

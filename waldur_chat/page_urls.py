@@ -1,7 +1,5 @@
-"""The address of the chat page: path("assistant/", include("waldur_chat.page_urls"))."""
+"""The URL of the chat page, under its public name: path("assistant/", include("waldur_chat.page_urls"))."""
 
-from django.urls import path
+from waldur_chat.page.urls import urlpatterns
 
-from waldur_chat.page import ChatPage
-
-urlpatterns = [path("", ChatPage.as_view(), name="chat-page")]
+__all__ = ["urlpatterns"]

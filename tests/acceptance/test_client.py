@@ -291,10 +291,12 @@ def test_a_reader_whose_process_ends_reads_on(
         with Client(f"{writer.address}/api", TOKEN) as near, near.stream(question) as stream:
             turn = stream.turn
         events: list[Event] = []
+        is_ending = False
         with client.events(turn) as stream:
             for event in stream:
                 events.append(event)
-                if 10 < stream.position < 20:
+                if stream.position > 10 and not is_ending:  # A slow machine may read many words at once.
                     victim.process.send_signal(how)
+                    is_ending = True
         assert cutter.connections == 2
     assert (text_of(events), type(event)) == (TEXT, Finished)

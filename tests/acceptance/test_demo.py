@@ -53,7 +53,7 @@ def test_a_printed_call_works_as_it_stands(demo: Running, name: str, tmp_path: P
     assert "offline" in done.stdout
 
 
-@pytest.mark.parametrize("path", ["/", "/api/docs/", "/api/schema/", "/static/waldur_chat/chat.js"])
+@pytest.mark.parametrize("path", ["/", "/api/docs/", "/api/schema/", "/static/waldur_chat/main.js"])
 def test_what_is_printed_is_served(demo: Running, path: str) -> None:
     with urllib.request.urlopen(f"{demo.address}{path}") as response:
         assert response.status == 200

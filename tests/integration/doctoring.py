@@ -14,9 +14,9 @@ from django.core.wsgi import get_wsgi_application
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 
-from waldur_chat.doctor.bench import Bench
-from waldur_chat.doctor.client import Address
-from waldur_chat.doctor.line import Listener
+from waldur_chat.doctor.control_channel import ControlListener
+from waldur_chat.doctor.http_client import Address
+from waldur_chat.doctor.probes import ProbeClient
 
 LIMITS = {"HEARTBEAT_SECONDS": 0.4, "FIRST_EVENT_SECONDS": 1.0, "SILENCE_SECONDS": 1.2, "TURN_SECONDS": 1.5}
 TOKEN = "good"
@@ -75,10 +75,10 @@ def served() -> Iterator[int]:
 
 
 @contextmanager
-def bench(url: str, token: str = TOKEN) -> Iterator[Bench]:
+def probe_client(url: str, token: str = TOKEN) -> Iterator[ProbeClient]:
     """What experiments need."""
-    with closing(Listener("127.0.0.1", 0)) as listener:
-        yield Bench(address=Address(url=url), token=token, listener=listener)
+    with closing(ControlListener("127.0.0.1", 0)) as listener:
+        yield ProbeClient(address=Address(url=url), token=token, listener=listener)
 
 
 @contextmanager

@@ -92,6 +92,11 @@ def test_every_list_and_every_row_is_shown(admin: Client, everything: dict[str, 
     assert page(admin, address(model, "change", everything[model].pk))
 
 
+def test_the_list_of_readings_is_called_by_the_term_of_the_field(admin: Client) -> None:
+    assert "audit entries" in page(admin, reverse("admin:index")).lower()
+    assert "Select audit entry to view" in page(admin, address("reading"))
+
+
 @pytest.mark.parametrize("model", LISTS)
 def test_every_list_can_be_searched(admin: Client, everything: dict[str, Any], model: str) -> None:
     assert "0 results" in page(admin, address(model), q="nowhere")

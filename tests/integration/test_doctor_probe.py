@@ -1,4 +1,4 @@
-"""A probe of the doctor is answered by him, and only by him."""
+"""A probe of the doctor is answered by the doctor, and by nothing else."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from tests.unit.aio import run
 from waldur_chat import conf
 from waldur_chat.api.executor import RequestExecutor
 from waldur_chat.api.request import doctor_probe
-from waldur_chat.doctor.line import Line, Listener
+from waldur_chat.doctor.control_channel import ControlChannel, ControlListener
 from waldur_chat.testing import scripted
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
+def listener() -> Iterator[ControlListener]:
     """Where the site connects to."""
-    with closing(Listener("127.0.0.1", 0)) as listener:
+    with closing(ControlListener("127.0.0.1", 0)) as listener:
         yield listener
 
 
-def ask(call: Caller, listener: Listener, act: Callable[[Line], None]) -> tuple[Reply, Line]:
+def ask(call: Caller, listener: ControlListener, act: Callable[[ControlChannel], None]) -> tuple[Reply, ControlChannel]:
     """Ask as the doctor does, who acts as soon as the site has connected."""
-    line = listener.line()
-    acting = threading.Thread(target=lambda: line.connected.wait(10) and act(line))
+    channel = listener.open_channel()
+    acting = threading.Thread(target=lambda: channel.connected.wait(10) and act(channel))
     acting.start()
-    signed = doctor_probe.sign(listener.host, listener.port, line.nonce)
+    signed = doctor_probe.sign(listener.host, listener.port, channel.nonce)
     with scripted("The site's own provider") as own:
         reply = call.stream(Accept="text/plain", X_Waldur_Chat_Probe=signed)
     acting.join()
     assert own.opened == 0
-    return reply, line
+    return reply, channel
 
 
-def test_the_doctor_says_what_is_answered(call: Caller, listener: Listener) -> None:
-    def act(line: Line) -> None:
-        line.say("one ")
-        line.say("two")
-        line.end()
+def test_the_doctor_says_what_is_answered(call: Caller, listener: ControlListener) -> None:
+    def act(channel: ControlChannel) -> None:
+        channel.say("one ")
+        channel.say("two")
+        channel.end()
 
-    reply, line = ask(call, listener, act)
+    reply, channel = ask(call, listener, act)
     assert (reply.status, reply.body) == (200, b"one two")
-    assert line.facts["interface"] == call.colour
-    assert line.closed.wait(5)
+    assert channel.facts["interface"] == call.colour
+    assert channel.closed.wait(5)
 
 
-def test_a_doctor_who_hangs_up_has_failed(call: Caller, listener: Listener) -> None:
-    reply, _ = ask(call, listener, lambda line: line.hang_up())
+def test_a_doctor_who_hangs_up_has_failed(call: Caller, listener: ControlListener) -> None:
+    reply, _ = ask(call, listener, lambda channel: channel.hang_up())
     assert (reply.status, reply.json["code"]) == (502, "provider_unreachable")
 
 
@@ -105,7 +105,7 @@ def test_a_probe_stops_at_the_switches(call: Caller, settings: Any) -> None:
 
 
 @contextmanager
-def connected(listener: Listener, hello: bytes) -> Iterator[socket.socket]:
+def connected(listener: ControlListener, hello: bytes) -> Iterator[socket.socket]:
     """Somebody who connects to the doctor and says this."""
     with socket.create_connection((listener.host, listener.port), timeout=10) as connection:
         connection.sendall(hello)
@@ -113,22 +113,22 @@ def connected(listener: Listener, hello: bytes) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("hello", [b"{}\n", b"nonsense\n", b'{"nonce": "another"}\n'])
-def test_the_doctor_does_not_talk_to_strangers(listener: Listener, hello: bytes) -> None:
-    line = listener.line()
+def test_the_doctor_does_not_talk_to_strangers(listener: ControlListener, hello: bytes) -> None:
+    channel = listener.open_channel()
     with connected(listener, hello) as connection:
         assert connection.recv(1) == b""
-    assert not line.connected.is_set()
+    assert not channel.connected.is_set()
 
 
 def test_a_line_that_was_never_connected_says_nothing() -> None:
-    line = Line()
-    line.say("nobody hears")
-    line.end()
-    line.hang_up()
+    channel = ControlChannel()
+    channel.say("nobody hears")
+    channel.end()
+    channel.hang_up()
 
 
 def test_the_doctor_listens_on_ipv6_too() -> None:
-    with closing(Listener("::1", 0)) as listener, connected(listener, b"\n") as connection:
+    with closing(ControlListener("::1", 0)) as listener, connected(listener, b"\n") as connection:
         assert connection.recv(1) == b""
 
 

@@ -1,4 +1,4 @@
-"""What a reader makes of a stream that breaks: wherever it does, he has the whole text once."""
+"""A stream may break at any byte: its reader gets the whole text, once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from tests.unit.replies import FINISHED, HEADERS, STARTED, THREAD, TURN, encoded, rest
 from waldur_chat import errors, events
 from waldur_chat.client.answers import Event, Failed
-from waldur_chat.client.errors import BrokenStream, ChatError, Lost, Unreachable
-from waldur_chat.client.patience import Limits
-from waldur_chat.client.reader import Reader
-from waldur_chat.client.requests import Request, Requests
+from waldur_chat.client.errors import BrokenStream, ChatError, ConnectionLost, Unreachable
+from waldur_chat.client.reader import AnswerReader
+from waldur_chat.client.requests import Request, RequestBuilder
+from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 LIMITS = Limits()
-REQUESTS = Requests("https://chat.example.com/api/", "secret", "chat", LIMITS)
+REQUESTS = RequestBuilder("https://chat.example.com/api/", "secret", "chat", LIMITS)
 TEXT = ["Grüße", " 🙂\n", "\r\ndata: x\n\n", "\u2028", "end"]
 THOUGHTS = ["Hm. ", "Well."]
 USAGE = Usage(input_tokens=3, output_tokens=4)
@@ -33,31 +33,31 @@ ANSWERS = {
 }
 
 
-def asking(limits: Limits = LIMITS, text: str = "Hi", **options: object) -> Reader:
-    """A reader who asks."""
-    return Reader(REQUESTS, limits, REQUESTS.ask(text, **options))
+def asking(limits: Limits = LIMITS, text: str = "Hi", **options: object) -> AnswerReader:
+    """A reader of a new question."""
+    return AnswerReader(REQUESTS, limits, REQUESTS.ask(text, **options))
 
 
-def connect(reader: Reader, headers: dict[str, str] = HEADERS) -> Request:
-    """Let him ask, and answer with a good head."""
+def connect(reader: AnswerReader, headers: dict[str, str] = HEADERS) -> Request:
+    """Take the next request, and answer it with a successful head."""
     request = reader.request()
     reader.head(200, headers, b"")
     return request
 
 
-def break_off(reader: Reader) -> None:
-    """Let his connection break."""
-    assert 0 < reader.lost(ConnectionError("It broke.")) < 60
+def break_off(reader: AnswerReader) -> None:
+    """Break the connection."""
+    assert 0 < reader.retry_delay(ConnectionError("It broke.")) < 60
 
 
 def position_of(request: Request) -> int:
-    """Where a reader comes back; he must."""
+    """The position at which this request resumes; it must be one that resumes."""
     assert (request.method, request.url) == ("GET", f"https://chat.example.com/api/chat/turns/{TURN}/events/")
     return int(request.headers["Last-Event-ID"])
 
 
 def check(read: list[Event], end: str) -> None:
-    """He has had everything, once, and in order."""
+    """Everything was read, once, and in order."""
     assert [event for event in read if isinstance(event, Started)] == [STARTED] == read[:1]
     assert "".join(event.text for event in read if isinstance(event, Delta)) == "".join(TEXT)
     thoughts = "".join(event.text for event in read if isinstance(event, Reasoning))
@@ -114,9 +114,9 @@ def test_a_stream_that_ends_without_an_end_is_come_back_to() -> None:
     reader = asking()
     connect(reader)
     reader.feed(encoded([STARTED, Delta(text="half")]))
-    with pytest.raises(Lost) as lost:
+    with pytest.raises(ConnectionLost) as lost:
         reader.feed(b"")
-    assert reader.lost(lost.value) >= 1.0  # As the stream says.
+    assert reader.retry_delay(lost.value) >= 1.0  # As the stream says.
     assert position_of(reader.request()) == 4
 
 
@@ -135,7 +135,7 @@ def test_an_event_that_is_out_of_place_is_not_given(wrong: bytes) -> None:
     reader = asking()
     connect(reader)
     reader.feed(encoded([STARTED, Delta(text="ab")]))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         reader.feed(wrong)
     assert (len(reader.events), reader.position, reader.has_ended) == (2, 2, False)
 
@@ -200,38 +200,38 @@ def test_every_question_has_a_key_of_its_own() -> None:
 def test_a_turn_is_known_by_its_first_event_where_the_head_does_not_tell() -> None:
     reader = asking()
     connect(reader, {"content-type": "text/event-stream"})
-    assert (reader.turn, reader.is_kept) == ("", False)
+    assert (reader.turn, reader.is_resumable) == ("", False)
     reader.feed(encoded([STARTED]))
-    assert (reader.turn, reader.thread, reader.is_kept) == (TURN, THREAD, True)
+    assert (reader.turn, reader.thread, reader.is_resumable) == (TURN, THREAD, True)
 
 
 def test_a_turn_that_ends_with_its_reader_is_lost_with_the_connection() -> None:
     reader = asking()
     connect(reader, {"content-type": "text/event-stream"})
     reader.feed(encoded([Started(turn=TURN)]))
-    with pytest.raises(Unreachable, match="keeps no answers") as lost:
-        reader.lost(ConnectionError())
+    with pytest.raises(Unreachable, match="stores no answers") as lost:
+        reader.retry_delay(ConnectionError())
     assert lost.value.retryable
 
 
-def test_who_comes_back_to_a_turn_gets_what_he_has_not() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN, position=3)
+def test_a_resumed_turn_gives_the_rest() -> None:
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN, position=3)
     assert position_of(connect(reader)) == 3
     reader.feed(rest([STARTED, Delta(text="abcdef"), FINISHED], 3))
     assert list(reader.events) == [STARTED, Delta(text="def"), FINISHED]
 
 
 def test_nothing_more_to_come_is_the_end() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN)
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN)
     reader.request()
     reader.head(204, {}, b"")
     assert (reader.has_ended, list(reader.events)) == (True, [])
 
 
-def refused(reader: Reader, status: int, code: str = "", **headers: str) -> Exception:
+def refused(reader: AnswerReader, status: int, code: str = "", **headers: str) -> Exception:
     """What the reader makes of a refusal."""
     body = json.dumps({"detail": "No.", "code": code}).encode() if code else b"<html>"
-    with pytest.raises((ChatError, Lost)) as refusal:
+    with pytest.raises((ChatError, ConnectionLost)) as refusal:
         reader.head(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
     return refusal.value
 
@@ -255,7 +255,7 @@ def test_a_new_question_that_is_refused_is_not_asked_again(status: int, code: st
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_gateway_says_nothing_of_a_question(status: int) -> None:
-    assert isinstance(refused(asking(), status), Lost)
+    assert isinstance(refused(asking(), status), ConnectionLost)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_gateway_says_nothing_of_a_question(status: int) -> None:
         (403, "", True),
     ],
 )
-def test_who_comes_back_waits_for_what_passes(status: int, code: str, is_final: bool) -> None:
+def test_a_resumed_turn_waits_for_transient_errors(status: int, code: str, is_final: bool) -> None:
     reader = asking()
     reader.request()
     break_off(reader)
@@ -282,20 +282,20 @@ def test_who_comes_back_waits_for_what_passes(status: int, code: str, is_final: 
     assert isinstance(error, ChatError) == is_final
     if is_final:
         with pytest.raises(ChatError):
-            reader.lost(error)
+            reader.retry_delay(error)
     else:
-        assert reader.lost(error) == 7.0
+        assert reader.retry_delay(error) == 7.0
 
 
 def test_patience_ends_with_what_was_said_last() -> None:
-    reader = Reader(REQUESTS, LIMITS, turn=TURN)
+    reader = AnswerReader(REQUESTS, LIMITS, turn=TURN)
     reader.request()
     with pytest.raises(ChatError, match=r"No\.") as given_up:
-        reader.lost(refused(reader, 503, "chat_busy", retry_after="61"))
+        reader.retry_delay(refused(reader, 503, "chat_busy", retry_after="61"))
     assert (given_up.value.code, given_up.value.retryable) == ("chat_busy", True)
 
 
 def test_a_failure_without_words_is_told_by_its_kind() -> None:
     reader = asking(Limits(patience_seconds=0.0))
     with pytest.raises(Unreachable, match="ConnectionError"):
-        reader.lost(ConnectionError())
+        reader.retry_delay(ConnectionError())

@@ -9,48 +9,48 @@ from email.utils import format_datetime
 import pytest
 
 from waldur_chat.client.answers import Failed, collect
-from waldur_chat.client.decoding import refusal
+from waldur_chat.client.decoding import decode_error
 from waldur_chat.client.errors import ChatError
-from waldur_chat.client.patience import Limits
-from waldur_chat.client.requests import Requests
+from waldur_chat.client.requests import RequestBuilder
+from waldur_chat.client.retry import Limits
 from waldur_chat.events import Cancelled, Delta, Finished, Usage
 
-REQUESTS = Requests("https://chat.example.com/api/", "secret", "chat", Limits())
+REQUESTS = RequestBuilder("https://chat.example.com/api/", "secret", "chat", Limits())
 
 
 def test_an_error_of_the_api_says_everything() -> None:
     body = {"detail": "Wait.", "code": "thread_busy", "turn_uuid": "ab"}
-    error = refusal(409, {"retry-after": "3"}, json.dumps(body).encode())
+    error = decode_error(409, {"retry-after": "3"}, json.dumps(body).encode())
     assert (str(error), error.detail, error.code, error.status) == ("Wait.", "Wait.", "thread_busy", 409)
     assert (error.retryable, error.retry_after, error.body["turn_uuid"]) == (True, 3.0, "ab")
 
 
 def test_what_is_wrong_with_fields_is_told() -> None:
-    error = refusal(400, {}, b'{"input": ["May not be blank.", "No."], "mode": ["Bad."], "code": "invalid"}')
+    error = decode_error(400, {}, b'{"input": ["May not be blank.", "No."], "mode": ["Bad."], "code": "invalid"}')
     assert error.detail == "input: May not be blank. No. mode: Bad."
     assert not error.retryable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"[" * 100_000])
 def test_anything_may_be_an_error(body: bytes) -> None:
-    error = refusal(503, {}, body)
+    error = decode_error(503, {}, body)
     assert (error.code, error.retryable, dict(error.body)) == ("", True, {})
     assert "503" in error.detail
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("throttled", True), ("invalid", False), ("novelty", False)])
 def test_codes_that_are_not_known_go_by_their_status(code: str, retryable: bool) -> None:
-    assert refusal(429 if retryable else 418, {}, json.dumps({"code": code}).encode()).retryable == retryable
+    assert decode_error(429 if retryable else 418, {}, json.dumps({"code": code}).encode()).retryable == retryable
 
 
 def test_the_time_to_come_back_may_be_a_date() -> None:
     date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True)
-    assert 28 < (refusal(503, {"retry-after": date}, b"").retry_after or 0) <= 30
+    assert 28 < (decode_error(503, {"retry-after": date}, b"").retry_after or 0) <= 30
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-1", "²"])
 def test_a_time_that_is_none_is_passed_over(value: str) -> None:
-    assert refusal(503, {"retry-after": value}, b"").retry_after is None
+    assert decode_error(503, {"retry-after": value}, b"").retry_after is None
 
 
 def test_an_answer_is_collected() -> None:
@@ -95,9 +95,9 @@ def test_an_id_cannot_lead_elsewhere() -> None:
 
 
 def test_without_a_token_there_is_no_authorization() -> None:
-    assert "Authorization" not in Requests("http://a", "", "chat", Limits()).ask("Hi").headers
+    assert "Authorization" not in RequestBuilder("http://a", "", "chat", Limits()).ask("Hi").headers
 
 
 def test_an_address_must_be_one() -> None:
     with pytest.raises(ValueError, match="https"):
-        Requests("chat.example.com/api", "", "chat", Limits())
+        RequestBuilder("chat.example.com/api", "", "chat", Limits())

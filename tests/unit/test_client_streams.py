@@ -51,7 +51,7 @@ UNKEPT = {"content-type": "text/event-stream", "x-chat-turn": TURN}
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waldur_chat.client.patience.LONGEST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("waldur_chat.client.retry.MAX_DELAY_SECONDS", 0.0)
 
 
 class InThreads:

@@ -1,8 +1,6 @@
 """The view of the chat page: what it tells its script, and the headers that fence the page in."""
 
-import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import include, path
 
-import waldur_chat
-from waldur_chat.page import MODULES, ChatPage
+from waldur_chat.page import ChatPage
 
 urlpatterns = [
     path("assistant/", include("waldur_chat.page_urls")),
@@ -143,22 +140,6 @@ def test_the_nonce_is_that_of_the_import_map_and_new_each_time() -> None:
     assert nonce is not None
     assert f"'nonce-{nonce[1]}'" in first["Content-Security-Policy"]
     assert nonce[1] not in second.content.decode()
-
-
-def test_the_import_map_leads_to_the_names_that_the_storage_gave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waldur_chat.page.static", lambda name: f"/static/{name}?v=1&</script>")
-    found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', render().content.decode())
-
-    assert found is not None
-    imports = json.loads(found[1])["imports"]
-    assert imports["/static/waldur_chat/sse.js"] == "/static/waldur_chat/sse.js?v=1&</script>"
-
-
-def test_the_import_map_knows_every_module_that_is_imported() -> None:
-    files = (Path(waldur_chat.__file__).parent / "static/waldur_chat").glob("*.js")
-    imported = {name for file in files for name in re.findall(r'from "\./([^"]+)"', file.read_text())}
-
-    assert imported == set(MODULES)
 
 
 @pytest.mark.parametrize(

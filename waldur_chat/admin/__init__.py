@@ -1,12 +1,12 @@
-"""The admin site: conversations to read, prompts and limits to change, usage to look at.
+"""Admin pages: read conversations and audit entries, change prompts and limits, view usage.
 
-Django imports this where its admin is installed; nothing else does.
+Only Django's autodiscovery imports this, where the admin is installed.
 """
 
+from waldur_chat.admin.audit import AuditEntryAdmin
 from waldur_chat.admin.budgets import BudgetAdmin
 from waldur_chat.admin.conversations import MessageAdmin, ThreadAdmin
 from waldur_chat.admin.ledger import LedgerAdmin
 from waldur_chat.admin.prompts import SystemPromptAdmin
-from waldur_chat.admin.readings import ReadingAdmin
 
-__all__ = ["BudgetAdmin", "LedgerAdmin", "MessageAdmin", "ReadingAdmin", "SystemPromptAdmin", "ThreadAdmin"]
+__all__ = ["AuditEntryAdmin", "BudgetAdmin", "LedgerAdmin", "MessageAdmin", "SystemPromptAdmin", "ThreadAdmin"]

@@ -1,4 +1,4 @@
-"""What our pages of the admin have in common: lists that cost the same however much there is, and no deletion."""
+"""Base classes of our admin pages: lists of bounded cost, and no deletion."""
 
 from __future__ import annotations
 
@@ -17,39 +17,37 @@ from django.utils.functional import cached_property
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
     AnyPaginator = Paginator[Any]
-else:  # Neither is generic when it runs.
+else:  # Neither is generic at run time.
     AnyModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
 
 
 class BoundedPaginator(AnyPaginator):
-    """Shows the first rows of a list and counts no further; what is not among them is found by searching."""
+    """Counts and shows the first rows only; users find others by searching."""
 
     ROWS = 2000
 
     @cached_property
     def count(self) -> int:
-        """See Paginator.count()."""
         rows: Any = self.object_list
         return int(rows.order_by()[: self.ROWS].count())
 
 
 class ChatModelAdmin(AnyModelAdmin):
-    """Lists of bounded cost. Rows are not deleted here, but go with their user where that one is deleted."""
+    """Lists of bounded cost. Rows cannot be deleted here, but are deleted together with their user."""
 
     actions: Any = None
     paginator = BoundedPaginator
     list_per_page = 50
     show_full_result_count = False
-    # Django 5 and newer offer to count what each filter finds.
+    # Django 5.0 and newer would count the rows of each filter.
     show_facets: ClassVar[Any] = getattr(getattr(admin, "ShowFacets", None), "NEVER", None)
     uuid_field = ""
-    """What a UUID in the box for searching is looked for in."""
+    """The field that is searched if the search term is a UUID."""
     user_field = ""
-    """What names are looked for in."""
+    """The relation to the user, whose name and email are searched."""
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """See ModelAdmin.get_search_fields()."""
         names = [get_user_model().USERNAME_FIELD, _email_field()]
         users = [f"{self.user_field}__{name}" for name in dict.fromkeys(names) if name and self.user_field]
         return [*users, *self.search_fields]
@@ -57,37 +55,33 @@ class ChatModelAdmin(AnyModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
-        """See ModelAdmin.get_search_results()."""
         uuid = _uuid(search_term) if self.uuid_field else None
         if uuid is None:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(**{self.uuid_field: uuid}), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """See ModelAdmin.has_delete_permission(). The admin of users asks it too, for what would go with a user."""
+        """Deny deletion on our pages. The admin of users asks this too, for rows that would be deleted with a user."""
         route = request.resolver_match
         is_asked_here = route is not None and (route.url_name or "").startswith(f"{self.opts.app_label}_")
         return not is_asked_here and super().has_delete_permission(request, obj)
 
 
 class ReadOnlyAdmin(ChatModelAdmin):
-    """Rows that the admin shows and does not change."""
+    """Rows that the admin shows, but does not change."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """See ModelAdmin.get_readonly_fields()."""
         return flatten(self.fields or ())
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """See ModelAdmin.has_add_permission()."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """See ModelAdmin.has_change_permission()."""
         return False
 
 
 def _email_field() -> str:
-    """The users' field for addresses; empty where they have none."""
+    """The email field of the user model; empty if it has none."""
     name = str(get_user_model().get_email_field_name())
     try:
         get_user_model()._meta.get_field(name)

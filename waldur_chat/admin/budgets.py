@@ -1,4 +1,4 @@
-"""Limits of users and of the site, to be changed; what was used, to be seen."""
+"""Limits of users and of the site, which can be changed, and their usage, which is read-only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USED = ("used_today", "used_this_week", "used_this_month")
 
 @admin.register(Budget)
 class BudgetAdmin(ChatModelAdmin):
-    """Limits by user. What turns write into the same rows at the same time is left to them."""
+    """Budgets. Saves the limits only: running turns write to the other columns at the same time."""
 
     list_display = ("__str__", *LIMITS, *USED)
     list_select_related = ("user",)
@@ -30,15 +30,12 @@ class BudgetAdmin(ChatModelAdmin):
     raw_id_fields = ("user",)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """See ModelAdmin.get_fields()."""
         return ("user", *LIMITS, *USED, "reserved") if obj else ("user", *LIMITS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """See ModelAdmin.get_readonly_fields()."""
         return ("user", *USED, "reserved") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
-        """See ModelAdmin.save_model()."""
         obj.save(update_fields=LIMITS if change else None)
 
     @admin.display(description=_("used today"))

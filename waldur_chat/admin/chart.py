@@ -1,4 +1,4 @@
-"""Bars over days, as numbers that a template draws: no Django, no colours."""
+"""Geometry of the bar charts: numbers for the template, without Django and without colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_LABELS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One day: its label, what its tooltip says, and a value for each of the chart's series, drawn upon each other."""
+    """One day: its label, its tooltip, and a value for each series of the chart; the bars are stacked."""
 
     label: str
     title: str
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A rectangle of one series; all lengths are of the drawing."""
+    """A rectangle of one series; lengths are in units of the SVG."""
 
     series: int
     x: float
@@ -33,7 +33,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """The bars of one day, the place that its tooltip covers, and its label where there is room for one."""
+    """The bars of one day, the area of its tooltip, and its label; empty if there is no room for one."""
 
     title: str
     label: str
@@ -45,7 +45,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """A line across the chart, and what it stands for."""
+    """A horizontal line, and the label of its value."""
 
     y: float
     label: str
@@ -53,7 +53,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """What is drawn."""
+    """All that the template draws."""
 
     width: int
     height: int
@@ -66,17 +66,17 @@ class Chart:
 
     @property
     def text_right(self) -> int:
-        """Where what stands left of the plot ends."""
+        """The right edge of the labels left of the plot."""
         return self.left - 8
 
     @property
     def plot_height(self) -> int:
-        """From the top to the floor."""
+        """The height of the plot, from its top to the zero line."""
         return self.floor - self.top
 
 
 def chart(columns: Sequence[Column]) -> Chart:
-    """The chart of these columns, as high as the highest one."""
+    """Lay out the chart of these columns, scaled to the highest one."""
     step = _step(max((sum(column.values) for column in columns), default=0))
     top = step * max(1, math.ceil(max((sum(column.values) for column in columns), default=0) / step))
     floor = HEIGHT - BOTTOM
@@ -95,7 +95,7 @@ def chart(columns: Sequence[Column]) -> Chart:
 
 
 def short(number: int) -> str:
-    """A number in few characters: 950, 1.5k, 20M."""
+    """Abbreviate a number: 950, 1.5k, 20M."""
     for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if number >= size:
             return f"{number / size:.1f}".removesuffix(".0") + letter
@@ -103,7 +103,7 @@ def short(number: int) -> str:
 
 
 def _step(highest: int) -> int:
-    """Between two lines: 1, 2 or 5 with zeros, so that there are at most five lines."""
+    """The distance of two lines: 1, 2 or 5 times a power of ten, for at most five lines."""
     rough = max(1.0, highest / 5)
     size = int(10 ** math.floor(math.log10(rough)))
     return next(step for step in (size, 2 * size, 5 * size, 10 * size) if step >= rough)

@@ -1,6 +1,6 @@
-"""Conversations, to be read. Their words are shown as they were written, and each reading leaves a record.
+"""Conversations, read-only. Each view of the text of another user's conversation writes an audit entry.
 
-Lists show no words but names: nobody reads a conversation by looking for it.
+Lists show names, but no text of messages: searching a conversation must not disclose it.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from waldur_chat.store.conversations import audit
 MESSAGES_ON_A_PAGE = 100
 
 
-class Conversation(ReadOnlyAdmin):
-    """What shows words of conversations."""
+class ConversationAdmin(ReadOnlyAdmin):
+    """Base of the pages that show the text of conversations."""
 
     class Media:
-        """See ModelAdmin.Media."""
+        """The stylesheet of the text."""
 
         css = {"all": ["waldur_chat/admin.css"]}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """See ModelAdmin.change_view(). Without a record of it nothing is shown."""
+        """Show the page; if the audit entry cannot be written, nothing is shown."""
         response = super().change_view(request, object_id, form_url, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             self.show(request, response.context_data)
         return response
 
     def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
-        """Record the reading of what stands as `original` in the context of its page."""
+        """Write the audit entry for the thread or message that is `original` in the context."""
         shown = context["original"]
         audit.record(request.user, shown if isinstance(shown, Thread) else shown.thread, "admin")
 
 
 @admin.register(Thread)
-class ThreadAdmin(Conversation):
-    """Threads, each with its messages."""
+class ThreadAdmin(ConversationAdmin):
+    """Threads with their messages."""
 
     list_display = ("name", "owner", "message_count", "total_tokens", "models_used", "is_archived", "modified")
     list_filter = ("is_archived", "is_flagged", "created", "modified")
@@ -65,25 +65,25 @@ class ThreadAdmin(Conversation):
     )
 
     def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
-        """See Conversation.show(). Adds a page of the messages, replaced ones among them."""
+        """Write the audit entry, and add a page of the messages, including replaced versions."""
         super().show(request, context)
         messages = Message.objects.filter(thread=context["original"]).order_by("sequence_index", "pk")
         context["page"] = Paginator(messages, MESSAGES_ON_A_PAGE).get_page(request.GET.get("page"))
 
     @admin.display(description=_("owner"), ordering="session__user")
     def owner(self, thread: Thread) -> str:
-        """Whose conversation it is."""
+        """The user of the conversation."""
         return str(thread.session.user)
 
     @admin.display(description="UUID")
     def id_on_the_wire(self, thread: Thread) -> str:
-        """Its UUID as the API writes it."""
+        """The UUID in the format of the API."""
         return thread.uuid.hex
 
 
 @admin.register(Message)
-class MessageAdmin(Conversation):
-    """Messages of all conversations, to be searched."""
+class MessageAdmin(ConversationAdmin):
+    """Messages of all conversations, for searching."""
 
     list_display = (
         "id_on_the_wire",
@@ -115,10 +115,10 @@ class MessageAdmin(Conversation):
 
     @admin.display(description="UUID")
     def id_on_the_wire(self, message: Message) -> str:
-        """Its UUID as the API writes it."""
+        """The UUID in the format of the API."""
         return message.uuid.hex
 
     @admin.display(description=_("text"))
     def words(self, message: Message) -> SafeString:
-        """The text with its lines and spaces."""
+        """The text with its line breaks and spaces."""
         return format_html('<pre class="waldur-chat-text">{}</pre>', message.text)

@@ -1,4 +1,4 @@
-"""The ledger of usage: its lines, and the page made of them, which `usage_page` fills."""
+"""The ledger of usage: the list of its rows, and the usage page, whose data `usage_page` makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waldur_chat.models import DayOfUsage
 
 @admin.register(DayOfUsage)
 class LedgerAdmin(ReadOnlyAdmin):
-    """Lines of the ledger, and what they add up to by day, by user and by model."""
+    """Rows of the ledger, and their sums by day, user and model."""
 
     list_display = ("day", "user", "model", "turns", "input_tokens", "output_tokens")
     list_filter = ("day",)
@@ -28,16 +28,15 @@ class LedgerAdmin(ReadOnlyAdmin):
     fields = ("day", "user", "model", "turns", "input_tokens", "output_tokens")
 
     def get_urls(self) -> list[URLPattern]:
-        """See ModelAdmin.get_urls()."""
         return [path("usage/", self.admin_site.admin_view(self.usage), name="waldur_chat_usage"), *super().get_urls()]
 
     def usage(self, request: HttpRequest) -> HttpResponse:
-        """Show the sums, to those who may see the lines."""
+        """Show the sums to users who may view the rows."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
             found = usage_page.context(request.GET)
-        except (ValueError, ValidationError) as error:  # The address has a user's key that cannot be.
+        except (ValueError, ValidationError) as error:  # The query has an invalid user ID.
             raise Http404 from error
         site = self.admin_site.each_context(request)
         context = {**site, **found, "title": _("Usage"), "opts": self.opts}

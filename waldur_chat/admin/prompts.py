@@ -1,4 +1,4 @@
-"""System prompts, to be written and made active."""
+"""System prompts: edit them, and choose the active one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ else:
 
 
 class VersionInline(AnyInline):
-    """The instructions as they were."""
+    """Earlier versions of the instructions, read-only."""
 
     model = SystemPromptVersion
     fields = readonly_fields = ("number", "custom_instructions", "author", "created")
@@ -29,27 +29,24 @@ class VersionInline(AnyInline):
     can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SystemPromptVersion]:
-        """See InlineModelAdmin.get_queryset()."""
         versions = super().get_queryset(request)
         shown: QuerySet[SystemPromptVersion] = versions.select_related("author", "prompt")
         return shown
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See InlineModelAdmin.has_add_permission()."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See InlineModelAdmin.has_change_permission()."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See InlineModelAdmin.has_view_permission(). Who sees the prompt sees what it was."""
+        """Allow it: users who may view the prompt may view its versions."""
         return True
 
 
 @admin.register(SystemPrompt)
 class SystemPromptAdmin(AnyModelAdmin):
-    """Prompts. Each change of the instructions is kept as a version."""
+    """System prompts. Each change of the instructions is stored as a version."""
 
     list_display = ("name", "is_active", "created", "modified")
     search_fields = ("name", "description", "custom_instructions")
@@ -59,11 +56,9 @@ class SystemPromptAdmin(AnyModelAdmin):
     actions = ("activate", "deactivate")
 
     def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
-        """See ModelAdmin.get_inlines()."""
         return (VersionInline,) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: SystemPrompt, form: Any, change: bool) -> None:
-        """See ModelAdmin.save_model()."""
         values = {name: form.cleaned_data[name] for name in form.changed_data}
         saved = (
             system_prompts.change(obj, request.user, **values)
@@ -74,7 +69,7 @@ class SystemPromptAdmin(AnyModelAdmin):
 
     @admin.action(description=_("Make the selected system prompt the active one"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[SystemPrompt]) -> None:
-        """Make it active, and no other."""
+        """Activate the selected prompt, and deactivate the others."""
         chosen = list(queryset[:2])
         if len(chosen) == 1:
             system_prompts.activate(chosen[0])
@@ -84,6 +79,6 @@ class SystemPromptAdmin(AnyModelAdmin):
 
     @admin.action(description=_("Deactivate the selected system prompts"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[SystemPrompt]) -> None:
-        """Make them inactive."""
+        """Deactivate the selected prompts."""
         for prompt in queryset:
             system_prompts.deactivate(prompt)

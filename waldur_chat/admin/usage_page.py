@@ -1,4 +1,4 @@
-"""What the usage page shows, made of the sums of the ledger."""
+"""Data of the usage page, from the sums of the ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_RANGE = "30"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of a table, its numbers written for people. `query` leads to the page about this line alone."""
+    """A row of a table with formatted numbers. `query` links to the page filtered by this row."""
 
     name: str
     query: str
@@ -34,9 +34,9 @@ class Row:
 
 
 def context(asked: QueryDict) -> dict[str, Any]:
-    """The page for what its address asks: `days`, and perhaps a `user` or a `model`.
+    """The template context for a query: `days`, and optionally a `user` or a `model`.
 
-    Raises what Django raises for a user's key that cannot be.
+    Raises `ValueError` or `ValidationError` for an invalid user ID.
     """
     number = next((one for one in RANGES if str(one) == asked.get("days", DEFAULT_RANGE)), int(DEFAULT_RANGE))
     today = first_days(timezone.now()).day
@@ -59,13 +59,13 @@ def context(asked: QueryDict) -> dict[str, Any]:
 
 
 def _names(only: dict[str, Any], by_user: Sequence[Used]) -> list[str]:
-    """What the page is limited to, for its heading."""
+    """The active filters, for the heading."""
     user = next((one.name for one in by_user), only.get("user"))
     return [str(name) for name in (only.get("model"), "user" in only and user) if name]
 
 
 def _query(asked: QueryDict, **changes: Any) -> str:
-    """The address of another page like this one; empty where there is nothing to ask for."""
+    """The query of this page with changed parameters; None removes one."""
     query = QueryDict(mutable=True)
     for name in ("days", "user", "model"):
         value = changes.get(name, asked.get(name))

@@ -1,15 +1,14 @@
-"""Asks a chat API from another process, and stays with an answer whatever breaks on the way.
+"""Client of the chat API for other processes; it resumes an answer after a broken connection.
 
     from waldur_chat.client import Client
 
     with Client("https://chat.example.com/api", token="...") as client:
         print(client.invoke("What is a VPC?"))
 
-A connection that breaks in the middle of an answer is made anew, and the answer goes on at the very character.
-It needs httpx, and neither Django nor settings.
+When a connection breaks during an answer, the client reconnects and continues at the same character.
+It needs httpx, but neither Django nor settings.
 
-What is asked and what becomes of the responses is decided without a socket, in `exchange` and `reader`; `sync` and
-`aio` carry it.
+The protocol is implemented without I/O in `exchange` and `reader`; `sync` and `aio` do the I/O.
 """
 
 try:
@@ -20,9 +19,9 @@ except ImportError as error:
 from waldur_chat.client.aio import AsyncClient, AsyncStream
 from waldur_chat.client.answers import Answer, Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, Unreachable
-from waldur_chat.client.patience import Limits
+from waldur_chat.client.retry import Limits
 from waldur_chat.client.sync import Client, Stream
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, StoredMessages, Usage
 
 __all__ = [
     "Answer",
@@ -39,6 +38,7 @@ __all__ = [
     "Limits",
     "Reasoning",
     "Started",
+    "Stored",
     "StoredMessages",
     "Stream",
     "Unreachable",

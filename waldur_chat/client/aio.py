@@ -1,4 +1,4 @@
-"""The client for event loops. What it does is told in `sync`, and decided in `reader`."""
+"""The asynchronous client, and its I/O: the twin of `sync`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from uuid import UUID
 import httpx
 
 from waldur_chat.client.answers import Answer, Event, collect
-from waldur_chat.client.errors import ChatError, Lost
-from waldur_chat.client.exchange import Call, Exchange
-from waldur_chat.client.patience import Limits
-from waldur_chat.client.reader import Reader, Reading
-from waldur_chat.client.requests import Options, Requests
+from waldur_chat.client.errors import ChatError, ConnectionLost
+from waldur_chat.client.exchange import Exchange, RepeatableCall
+from waldur_chat.client.reader import AnswerReader, StreamPosition
+from waldur_chat.client.requests import QuestionOptions, RequestBuilder
+from waldur_chat.client.retry import Limits
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 
-class AsyncLine:
-    """See sync.Line."""
+class AsyncConnection:
+    """The asynchronous twin of `sync.Connection`."""
 
     def __init__(self, http: httpx.AsyncClient, exchange: Exchange) -> None:
         self._http = http
@@ -31,23 +31,23 @@ class AsyncLine:
         self._chunks: AsyncIterator[bytes]
 
     async def open(self) -> None:
-        """See Line.open()."""
+        """Wait for the head of a successful response. Raises `ChatError`."""
         while self._response is None and not self._exchange.has_ended:
             await self.step()
 
     async def step(self) -> None:
-        """See Line.step()."""
+        """Connect, or read from the open connection. Raises `ChatError`."""
         try:
             if self._response is None:
                 await self._connect()
             else:
                 self._exchange.feed(await anext(self._chunks, b""))
-        except (httpx.RequestError, ChatError, Lost) as error:
+        except (httpx.RequestError, ChatError, ConnectionLost) as error:
             await self.aclose()
-            await asyncio.sleep(self._exchange.lost(error))
+            await asyncio.sleep(self._exchange.retry_delay(error))
 
     async def aclose(self) -> None:
-        """See Line.close()."""
+        """Close the connection."""
         if self._response:
             await self._response.aclose()
         self._response = None
@@ -64,43 +64,43 @@ class AsyncLine:
         self._chunks = response.aiter_bytes()
 
 
-class AsyncStream(Reading):
-    """See sync.Stream."""
+class AsyncStream(StreamPosition):
+    """The asynchronous twin of `Stream`: an asynchronous iterator of events."""
 
-    def __init__(self, http: httpx.AsyncClient, reader: Reader) -> None:
+    def __init__(self, http: httpx.AsyncClient, reader: AnswerReader) -> None:
         super().__init__(reader)
         self._http = http
-        self._line = AsyncLine(http, reader)
+        self._connection = AsyncConnection(http, reader)
 
     async def cancel(self) -> None:
-        """See Stream.cancel()."""
+        """Cancel the turn. Its events continue up to the last one, which says how it ended."""
         if not self.thread:
-            await self._line.open()
+            await self._connection.open()
         if self._reader.has_ended:
             return
         if self.thread:
-            await call(self._http, self._reader.cancelling())
+            await run_call(self._http, self._reader.cancel_call())
         else:
             await self.aclose()
-            self._reader.stop()
+            self._reader.end_cancelled()
 
     async def aclose(self) -> None:
-        """See Stream.close()."""
-        await self._line.aclose()
+        """Close the connection; the next read opens another one."""
+        await self._connection.aclose()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
-        while (event := self._reader.take()) is None:
+        while (event := self._reader.next_event()) is None:
             if self._reader.has_ended:
                 await self.aclose()
                 raise StopAsyncIteration
-            await self._line.step()
+            await self._connection.step()
         return event
 
     async def __aenter__(self) -> Self:
-        await self._line.open()
+        await self._connection.open()
         return self
 
     async def __aexit__(
@@ -110,7 +110,7 @@ class AsyncStream(Reading):
 
 
 class AsyncClient:
-    """See sync.Client."""
+    """The asynchronous twin of `Client`, with the same arguments and errors."""
 
     def __init__(
         self,
@@ -122,30 +122,30 @@ class AsyncClient:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._limits = limits or Limits()
-        self._requests = Requests(address, token, prefix, self._limits)
+        self._requests = RequestBuilder(address, token, prefix, self._limits)
         self._is_own = http is None
         self._http = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
 
-    async def invoke(self, text: str, **options: Unpack[Options]) -> Answer:
-        """See Client.invoke()."""
+    async def invoke(self, text: str, **options: Unpack[QuestionOptions]) -> Answer:
+        """Ask, and wait for the complete answer. Raises `ChatError` if there is none."""
         async with self.stream(text, **options) as stream:
             return collect([event async for event in stream], stream.turn, stream.thread)
 
-    def stream(self, text: str, **options: Unpack[Options]) -> AsyncStream:
-        """See Client.stream()."""
+    def stream(self, text: str, **options: Unpack[QuestionOptions]) -> AsyncStream:
+        """Ask, and stream the answer. The question is sent when the stream is entered or first read."""
         question = self._requests.ask(text, **options)
-        return AsyncStream(self._http, Reader(self._requests, self._limits, question))
+        return AsyncStream(self._http, AnswerReader(self._requests, self._limits, question))
 
     def events(self, turn: str | UUID, *, after: int = 0) -> AsyncStream:
-        """See Client.events()."""
-        return AsyncStream(self._http, Reader(self._requests, self._limits, turn=str(turn), position=after))
+        """Resume a turn: its events after this many characters of its answer."""
+        return AsyncStream(self._http, AnswerReader(self._requests, self._limits, turn=str(turn), position=after))
 
     async def cancel(self, thread: str | UUID) -> None:
-        """See Client.cancel()."""
-        await call(self._http, Call(self._requests.cancel(str(thread)), self._limits))
+        """Cancel the running turn of a conversation, if there is one. Raises `ChatError`."""
+        await run_call(self._http, RepeatableCall(self._requests.cancel(str(thread)), self._limits))
 
     async def aclose(self) -> None:
-        """See Client.close()."""
+        """Close all connections."""
         if self._is_own:
             await self._http.aclose()
 
@@ -158,10 +158,10 @@ class AsyncClient:
         await self.aclose()
 
 
-async def call(http: httpx.AsyncClient, exchange: Call) -> None:
-    """See sync.call()."""
-    line = AsyncLine(http, exchange)
+async def run_call(http: httpx.AsyncClient, exchange: RepeatableCall) -> None:
+    """Run a call to its end. Raises `ChatError` if it fails."""
+    connection = AsyncConnection(http, exchange)
     try:
-        await line.open()
+        await connection.open()
     finally:
-        await line.aclose()
+        await connection.aclose()

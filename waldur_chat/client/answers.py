@@ -1,4 +1,4 @@
-"""Answers as a client sees them: event by event, or whole. The events are those of `waldur_chat.events`, but one."""
+"""What the client returns: complete answers, and events. All events but `Failed` are those of `waldur_chat.events`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The turn ended with an error; what was written before it is not the whole answer."""
+    """The turn ended with an error; the text before it is incomplete."""
 
     error: ChatError
     usage: Usage | None
@@ -23,9 +23,9 @@ Event = Started | Delta | Reasoning | Finished | Failed | Cancelled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer. `reason` says why the model stopped: "length" means that the text was cut off.
+    """A complete answer. `reason` says why the model stopped: "length" means that the text was cut off.
 
-    `turn` and `thread` are ids of 32 hexadecimal digits, `thread` empty where the site stores no conversations.
+    `turn` and `thread` are IDs of 32 hexadecimal digits; `thread` is empty if the site stores no conversations.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Answer:
 
 
 def collect(events: Sequence[Event], turn: str, thread: str) -> Answer:
-    """The answer that all events of a turn make. Raises `ChatError` where they do not make a whole one."""
+    """Make an answer of all events of a turn. Raises `ChatError` if the turn was not finished."""
     text = "".join(event.text for event in events if isinstance(event, Delta))
     match events[-1] if events else None:
         case Finished(reason=reason, usage=usage, stored=stored):

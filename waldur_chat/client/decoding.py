@@ -1,4 +1,4 @@
-"""From what the server sends to events and errors."""
+"""Decodes events and errors of the server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from waldur_chat.errors import kind_of_code
 from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
 
 
-def event_of(name: str, data: bytes) -> Event | None:
-    """The event that a server-sent event says; None where it is not one that this client knows.
+def decode_event(name: str, data: bytes) -> Event | None:
+    """Decode a server-sent event; None for events that this client does not know.
 
-    Raises `BrokenStream` where its data make no sense.
+    Raises `BrokenStream` if its data are invalid.
     """
     if not data:
         return None
@@ -28,12 +28,12 @@ def event_of(name: str, data: bytes) -> Event | None:
         raise BrokenStream("The server sent an event that makes no sense.") from error
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
-    """The error that a response with an error status says, whoever sent it."""
-    said: Any = None
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
+    """Decode an error response, of the API or of anything else."""
+    parsed: Any = None
     with suppress(ValueError, RecursionError):
-        said = json.loads(body)
-    fields: dict[str, Any] = said if isinstance(said, dict) else {}
+        parsed = json.loads(body)
+    fields: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
     code = str(fields.get("code") or "")
     return ChatError(
         str(fields.get("detail") or _problems(fields) or f"The server answered with the status {status}."),
@@ -87,7 +87,7 @@ def _stored(payload: Any) -> StoredMessages | None:
 
 
 def _problems(fields: Mapping[str, Any]) -> str:
-    """What is wrong with the fields of a request, in one sentence for each."""
+    """The validation errors of DRF, one sentence for each field."""
     problems = {name: value for name, value in fields.items() if isinstance(value, list)}
     return " ".join(f"{name}: {' '.join(map(str, value))}" for name, value in problems.items())
 

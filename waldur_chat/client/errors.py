@@ -1,8 +1,8 @@
-"""What a client may be told instead of an answer.
+"""The exceptions of the client.
 
-ChatError            the server's own words: an error response, or the end of a turn that failed
-├── Unreachable      there is no connection, or it broke and the answer cannot be come back to
-└── BrokenStream     what arrives is no stream of this API
+ChatError            an error response of the server, or the error that ended a turn
+├── Unreachable      there is no connection, or it broke and the answer cannot be resumed
+└── BrokenStream     the response is not a stream of this API
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 
 class ChatError(Exception):
-    """A question that has no whole answer.
+    """A question has no complete answer.
 
-    `status` is the HTTP status, also of an error that came after the first byte; 0 where the server said nothing.
-    `code` is the error in one word, empty where it is not from the API; `detail` is the sentence for people.
-    `retryable` says whether the same question may succeed later, `retry_after` in how many seconds it is welcome.
-    `body` is all that an error response said, like `turn_uuid` of a `thread_busy`.
+    `status` is the HTTP status, also for an error after the first byte; 0 if the server did not respond.
+    `code` is the API's error code, empty if the error is not from the API; `detail` is a sentence for users.
+    `retryable` says whether the same question may succeed later, `retry_after` after how many seconds to retry.
+    `body` holds all fields of an error response, such as `turn_uuid` for `thread_busy`.
     """
 
     def __init__(
@@ -39,21 +39,21 @@ class ChatError(Exception):
 
 
 class Unreachable(ChatError):
-    """The server could not be reached, or not again, within the client's patience."""
+    """The server could not be reached, or not reached again, within `Limits.patience_seconds`."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, code="unreachable", retryable=True)
 
 
 class BrokenStream(ChatError):
-    """The server, or something before it, sends what is no stream of this API."""
+    """The server, or a proxy in front of it, sent something that is not a stream of this API."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, code="broken_stream")
 
 
-class Lost(Exception):
-    """Within the client: this connection leads no further, for the reason `error`, but another one may."""
+class ConnectionLost(Exception):
+    """Internal: this connection failed with `error`, but the next one may succeed."""
 
     def __init__(self, error: ChatError) -> None:
         super().__init__(error.detail)

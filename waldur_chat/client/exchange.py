@@ -1,7 +1,7 @@
-"""What a client does next, without doing it: which request it sends, and what it makes of the response.
+"""The protocol of the client without I/O: which request to send next, and how to interpret the response.
 
-Whoever carries an exchange sends `request()`, hands over the `head()` of the response and then all that it `feed()`s,
-and when that raises, or the connection fails, waits as long as `lost()` says and begins again, until `has_ended`.
+A connection sends `request()`, passes the response to `head()` and each piece of its body to `feed()`. If one of these
+raises, or the connection fails, it sleeps for `retry_delay()` and starts again, until `has_ended`.
 """
 
 from __future__ import annotations
@@ -9,73 +9,71 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from waldur_chat.client.decoding import refusal
-from waldur_chat.client.errors import ChatError, Lost, Unreachable
-from waldur_chat.client.patience import Limits, Patience
+from waldur_chat.client.decoding import decode_error
+from waldur_chat.client.errors import ChatError, ConnectionLost, Unreachable
 from waldur_chat.client.requests import Request
+from waldur_chat.client.retry import Backoff, Limits
 
-PASSING = {"server_stopping", "chat_busy", "too_many_turns", "throttled"}
-"""Codes of errors that say nothing of the turn one comes back to, and pass."""
+TRANSIENT_CODES = {"server_stopping", "chat_busy", "too_many_turns", "throttled"}
+"""Error codes that say nothing about the turn, and that a later request may not get."""
 
 
 class Exchange(ABC):
-    """Something to do with the server, on as many connections as it takes."""
+    """An operation on the server that may need several connections."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.has_ended = False
-        self._patience = Patience(limits.patience_seconds)
+        self._backoff = Backoff(limits.patience_seconds)
 
     @abstractmethod
     def request(self) -> Request:
-        """What to send now."""
+        """The request to send now."""
 
     @abstractmethod
     def head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Take the head of the response, and its body where the status is not 200.
+        """Receive the head of the response, and the body too if the status is not 200.
 
-        Raises `Lost`, or the `ChatError` of a refusal that is final.
+        Raises `ConnectionLost`, or the `ChatError` of a final refusal.
         """
 
     @abstractmethod
     def feed(self, chunk: bytes) -> None:
-        """Take what arrives of the body of a 200; nothing means that it has ended. Raises what head() raises."""
+        """Receive a piece of the body of a 200; an empty one means that the body has ended. Raises as head() does."""
 
-    def lost(self, error: Exception) -> float:
-        """How many seconds to wait after this failure; then comes the next request. Raises `ChatError` to give up."""
+    def retry_delay(self, error: Exception) -> float:
+        """How many seconds to wait after this failure before the next request. Raises `ChatError` to give up."""
         match error:
             case ChatError():
                 raise error
-            case Lost(error=reason):
-                return self._patience.pause(reason)
+            case ConnectionLost(error=reason):
+                return self._backoff.next_delay(reason)
             case _:
-                return self._patience.pause(Unreachable(str(error) or type(error).__name__))
+                return self._backoff.next_delay(Unreachable(str(error) or type(error).__name__))
 
 
-class Call(Exchange):
-    """One request that does no harm when it is repeated, and whose answer says nothing."""
+class RepeatableCall(Exchange):
+    """One idempotent request with a response that carries no information."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
         super().__init__(limits)
         self._request = request
 
     def request(self) -> Request:
-        """See Exchange.request()."""
         return self._request
 
     def head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """See Exchange.head()."""
         if status not in (200, 204):
-            error = refusal(status, headers, body)
-            raise Lost(error) if passes(error) else error
+            error = decode_error(status, headers, body)
+            raise ConnectionLost(error) if is_transient(error) else error
         self.has_ended = True
 
     def feed(self, chunk: bytes) -> None:
-        """See Exchange.feed(); a call has ended with the head."""
+        """Ignore the body: a call ends with the head."""
 
 
-def passes(error: ChatError) -> bool:
-    """Whether the same request may be answered in a moment, by the server or by what stands before it."""
+def is_transient(error: ChatError) -> bool:
+    """Whether the same request may succeed soon, at the server or at a proxy in front of it."""
     if error.code:
-        return error.code in PASSING
+        return error.code in TRANSIENT_CODES
     return error.status == 429 or error.status >= 500

@@ -1,4 +1,4 @@
-"""The requests of this API, as values."""
+"""The requests of this API as values, without I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypedDict
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from waldur_chat.client.patience import Limits
+from waldur_chat.client.retry import Limits
 
 
-class Options(TypedDict, total=False):
-    """What may be said beside the text of a question.
+class QuestionOptions(TypedDict, total=False):
+    """Options of a question.
 
-    `thread` is the conversation to go on with. There, `edit` is the user message that the text replaces; with `reload`
-    the last question is asked again, whatever the text says. The same `key`, of at most 255 characters, leads to the
-    same turn; without one, each question has a new one.
+    `thread` is the conversation to continue. In it, `edit` is the user message that the text replaces; `reload` asks
+    the last question again, and ignores the text. Questions with the same `key`, of at most 255 characters, lead to the
+    same turn; by default each question has a new key.
     """
 
     thread: str | UUID | None
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. The server may take `connect_seconds` to take the connection, then send nothing for the others."""
+    """One request, with its limits on connecting and on silence afterwards."""
 
     method: str
     url: str
@@ -37,10 +37,10 @@ class Request:
     content: bytes | None = None
 
 
-class Requests:
-    """Makes the requests to one site. `address` is what stands before the `prefix` of its chat API.
+class RequestBuilder:
+    """Builds the requests to one site. `address` is the part of the URL before the `prefix` of its chat API.
 
-    Raises `ValueError` where the address is none.
+    Raises `ValueError` if the address is not an HTTP URL.
     """
 
     def __init__(self, address: str, token: str, prefix: str, limits: Limits) -> None:
@@ -61,7 +61,7 @@ class Requests:
         reload: bool = False,
         key: str | None = None,
     ) -> Request:
-        """Ask, and get the answer as it is written. See Options."""
+        """Ask a question, and stream the answer; the arguments are those of `QuestionOptions`."""
         mode = "edit" if edit else "reload" if reload else None
         fields = {"input": text, "thread_uuid": thread, "mode": mode, "edit_message_uuid": edit}
         body = {name: str(value) for name, value in fields.items() if value is not None}
@@ -76,7 +76,7 @@ class Requests:
         )
 
     def events(self, turn: str, position: int) -> Request:
-        """Come back to a turn, with so many characters of its answer."""
+        """Resume a turn after this many characters of its answer."""
         return Request(
             method="GET",
             url=f"{self._base}/turns/{quote(turn, safe='')}/events/",
@@ -86,7 +86,7 @@ class Requests:
         )
 
     def cancel(self, thread: str) -> Request:
-        """Stop what runs in a conversation."""
+        """Cancel the running turn of a conversation."""
         return Request(
             method="POST",
             url=f"{self._base}-threads/{quote(thread, safe='')}/cancel/",

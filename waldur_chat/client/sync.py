@@ -1,4 +1,4 @@
-"""The client for threads."""
+"""The synchronous client, and its I/O. Decisions are made in `exchange` and `reader`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from uuid import UUID
 import httpx
 
 from waldur_chat.client.answers import Answer, Event, collect
-from waldur_chat.client.errors import ChatError, Lost
-from waldur_chat.client.exchange import Call, Exchange
-from waldur_chat.client.patience import Limits
-from waldur_chat.client.reader import Reader, Reading
-from waldur_chat.client.requests import Options, Requests
+from waldur_chat.client.errors import ChatError, ConnectionLost
+from waldur_chat.client.exchange import Exchange, RepeatableCall
+from waldur_chat.client.reader import AnswerReader, StreamPosition
+from waldur_chat.client.requests import QuestionOptions, RequestBuilder
+from waldur_chat.client.retry import Limits
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 
-class Line:
-    """Carries an exchange over connections of an HTTP client."""
+class Connection:
+    """The connection of an exchange; it is opened again after each failure, until the exchange gives up."""
 
     def __init__(self, http: httpx.Client, exchange: Exchange) -> None:
         self._http = http
@@ -31,20 +31,20 @@ class Line:
         self._chunks: Iterator[bytes]
 
     def open(self) -> None:
-        """Wait for the head of a good response. Raises `ChatError`."""
+        """Wait for the head of a successful response. Raises `ChatError`."""
         while self._response is None and not self._exchange.has_ended:
             self.step()
 
     def step(self) -> None:
-        """Make a connection, or read from the one there is. Raises `ChatError`."""
+        """Connect, or read from the open connection. Raises `ChatError`."""
         try:
             if self._response is None:
                 self._connect()
             else:
                 self._exchange.feed(next(self._chunks, b""))
-        except (httpx.RequestError, ChatError, Lost) as error:
+        except (httpx.RequestError, ChatError, ConnectionLost) as error:
             self.close()
-            time.sleep(self._exchange.lost(error))
+            time.sleep(self._exchange.retry_delay(error))
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,51 +64,51 @@ class Line:
         self._chunks = response.iter_bytes()
 
 
-class Stream(Reading):
-    """One answer as it is written: its events, the last of which is `Finished`, `Failed` or `Cancelled`.
+class Stream(StreamPosition):
+    """One answer while it is written: an iterator of events that ends with `Finished`, `Failed` or `Cancelled`.
 
-    Entering it waits until the server answers. Leaving it closes the connection; the turn goes on, as long as the site
-    lets it, and `Client.events()` comes back to it. Where the site stores no conversations, leaving ends it. Raises
-    `ChatError` where there is no answer, or the way to it is lost.
+    Entering waits until the server answers. Leaving closes the connection: the turn continues for as long as the site
+    allows, and `Client.events()` resumes it. If the site stores no conversations, leaving cancels the turn. Raises
+    `ChatError` if there is no answer, or if the connection cannot be restored.
     """
 
-    def __init__(self, http: httpx.Client, reader: Reader) -> None:
+    def __init__(self, http: httpx.Client, reader: AnswerReader) -> None:
         super().__init__(reader)
         self._http = http
-        self._line = Line(http, reader)
+        self._connection = Connection(http, reader)
 
     def cancel(self) -> None:
-        """Stop the turn. Its events go on until the last one, which tells how it ended.
+        """Cancel the turn. Its events continue up to the last one, which says how it ended.
 
-        Another thread may do this too, as soon as `thread` is known.
+        Another thread may call this too, as soon as `thread` is known.
         """
         if not self.thread:
-            self._line.open()
+            self._connection.open()
         if self._reader.has_ended:
             return
         if self.thread:
-            call(self._http, self._reader.cancelling())
+            run_call(self._http, self._reader.cancel_call())
         else:
             self.close()
-            self._reader.stop()
+            self._reader.end_cancelled()
 
     def close(self) -> None:
-        """Close the connection; reading on opens another one."""
-        self._line.close()
+        """Close the connection; the next read opens another one."""
+        self._connection.close()
 
     def __iter__(self) -> Iterator[Event]:
         return self
 
     def __next__(self) -> Event:
-        while (event := self._reader.take()) is None:
+        while (event := self._reader.next_event()) is None:
             if self._reader.has_ended:
                 self.close()
                 raise StopIteration
-            self._line.step()
+            self._connection.step()
         return event
 
     def __enter__(self) -> Self:
-        self._line.open()
+        self._connection.open()
         return self
 
     def __exit__(
@@ -118,11 +118,11 @@ class Stream(Reading):
 
 
 class Client:
-    """Asks the chat API at an address, as the user whose token it is.
+    """Client of one chat API, with the token of one user.
 
-    The address is what stands before the API's `prefix`: "https://chat.example.com/api" for
+    The address is the part of the URL before the API's `prefix`: "https://chat.example.com/api" for
     "https://chat.example.com/api/chat/stream/". `http` is an HTTP client of your own, with your certificates and
-    proxies, which you close yourself. A client may be used by several threads, a stream by one.
+    proxies; you close it yourself. Several threads may share a client, but not a stream.
     """
 
     def __init__(
@@ -135,27 +135,27 @@ class Client:
         http: httpx.Client | None = None,
     ) -> None:
         self._limits = limits or Limits()
-        self._requests = Requests(address, token, prefix, self._limits)
+        self._requests = RequestBuilder(address, token, prefix, self._limits)
         self._is_own = http is None
         self._http = http or httpx.Client(limits=httpx.Limits(max_connections=None))
 
-    def invoke(self, text: str, **options: Unpack[Options]) -> Answer:
-        """Ask for a whole answer. See Options. Raises `ChatError` where there is none."""
+    def invoke(self, text: str, **options: Unpack[QuestionOptions]) -> Answer:
+        """Ask, and wait for the complete answer. Raises `ChatError` if there is none."""
         with self.stream(text, **options) as stream:
             return collect(list(stream), stream.turn, stream.thread)
 
-    def stream(self, text: str, **options: Unpack[Options]) -> Stream:
-        """Ask for an answer as it is written. See Options. The question is asked when the stream is entered or read."""
+    def stream(self, text: str, **options: Unpack[QuestionOptions]) -> Stream:
+        """Ask, and stream the answer. The question is sent when the stream is entered or first read."""
         question = self._requests.ask(text, **options)
-        return Stream(self._http, Reader(self._requests, self._limits, question))
+        return Stream(self._http, AnswerReader(self._requests, self._limits, question))
 
     def events(self, turn: str | UUID, *, after: int = 0) -> Stream:
-        """Come back to a turn: what is written after so many characters of its answer, and its end."""
-        return Stream(self._http, Reader(self._requests, self._limits, turn=str(turn), position=after))
+        """Resume a turn: its events after this many characters of its answer."""
+        return Stream(self._http, AnswerReader(self._requests, self._limits, turn=str(turn), position=after))
 
     def cancel(self, thread: str | UUID) -> None:
-        """Stop what runs in a conversation; where nothing runs, nothing happens. Raises `ChatError`."""
-        call(self._http, Call(self._requests.cancel(str(thread)), self._limits))
+        """Cancel the running turn of a conversation, if there is one. Raises `ChatError`."""
+        run_call(self._http, RepeatableCall(self._requests.cancel(str(thread)), self._limits))
 
     def close(self) -> None:
         """Close all connections."""
@@ -171,10 +171,10 @@ class Client:
         self.close()
 
 
-def call(http: httpx.Client, exchange: Call) -> None:
-    """Make the call. Raises `ChatError` where it fails."""
-    line = Line(http, exchange)
+def run_call(http: httpx.Client, exchange: RepeatableCall) -> None:
+    """Run a call to its end. Raises `ChatError` if it fails."""
+    connection = Connection(http, exchange)
     try:
-        line.open()
+        connection.open()
     finally:
-        line.close()
+        connection.close()

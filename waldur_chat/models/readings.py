@@ -18,5 +18,9 @@ class Reading(DefaultDatabaseModel):
     place = models.CharField(max_length=5, choices=[("api", "API"), ("admin", "Admin")])
     read = models.DateTimeField(default=timezone.now, db_index=True)
 
+    class Meta(DefaultDatabaseModel.Meta):
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+
     def __str__(self) -> str:
         return f"{self.reader}, {self.thread.hex}"

@@ -20,6 +20,7 @@ class Seat(DefaultDatabaseModel):
 
     class Meta(DefaultDatabaseModel.Meta):
         constraints = [models.UniqueConstraint(fields=("scope", "number"), name="waldur_chat_seat_has_one_turn")]
+        verbose_name = "concurrency slot"
 
     def __str__(self) -> str:
         return f"{self.scope}, {self.number}"

@@ -94,6 +94,7 @@ class Piece(DefaultDatabaseModel):
 
     class Meta(DefaultDatabaseModel.Meta):
         indexes = [models.Index(fields=("turn", "position"), name="waldur_chat_piece_of_turn")]
+        verbose_name = "partial output"
 
     def __str__(self) -> str:
         return f"{self.turn}, {self.position}"

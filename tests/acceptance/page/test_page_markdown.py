@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 MODULES = """async () => {
-    const { MarkdownView } = await import("/static/waldur_chat/markdown.js");
-    const { EventParser } = await import("/static/waldur_chat/sse.js");
+    const { MarkdownView } = await import("/static/waldur_chat/markdown/view.js");
+    const { EventParser } = await import("/static/waldur_chat/net/sse.js");
     window.draw = (...pieces) => {
         const root = document.createElement("div");
         const view = new MarkdownView(root);

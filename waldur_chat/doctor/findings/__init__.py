@@ -1,34 +1,29 @@
-"""What can be found, and the line that cures it, as data by subject. Words in braces are filled in from the site."""
+"""All faults that the doctor can name, by subject, each with its cause and the line that cures it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from waldur_chat.doctor.findings import access, model, site, streams
+from waldur_chat.doctor.findings.access import ACCESS_KINDS
+from waldur_chat.doctor.findings.delivery import DELIVERY_KINDS
+from waldur_chat.doctor.findings.kinds import Finding, FindingKind
+from waldur_chat.doctor.findings.provider import PROVIDER_KINDS
 
-KINDS = {kind.id: kind for kind in (*site.KINDS, *access.KINDS, *streams.KINDS, *model.KINDS)}
+__all__ = ["IN_APPLICATION", "KINDS", "Finding", "FindingKind", "make_finding"]
+
+KINDS = {kind.id: kind for kind in (*ACCESS_KINDS, *DELIVERY_KINDS, *PROVIDER_KINDS)}
+"""By id, in the order of the table in docs/doctor.md."""
 
 IN_APPLICATION = {
     "proxy_compression": "middleware_compression",
     "proxy_buffering": "middleware_buffering",
     "proxy_hides_hangups": "middleware_hides_hangups",
 }
-"""What is called otherwise where the application itself, and no proxy, does it."""
+"""Faults with another id where the application causes them, not a proxy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A kind that was found, and what was seen of it."""
-
-    id: str
-    seen: str
-    cause: str
-    cure: str
-
-
-def found(kind_id: str, seen: str, **values: Any) -> Finding:
-    """A finding, with what its kind leaves open filled in."""
+def make_finding(kind_id: str, seen: str, **values: Any) -> Finding:
+    """Make a finding of this kind, with `values` in place of the words in braces."""
     kind = KINDS[kind_id]
     return Finding(id=kind.id, seen=seen, cause=_fill(kind.cause, values), cure=_fill(kind.cure, values))
 

@@ -1,4 +1,4 @@
-"""`manage.py chat_doctor`: what breaks streams between this site and its clients, and the line that cures it."""
+"""`manage.py chat_doctor`: finds what breaks streams between this site and its clients, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError
 
 from waldur_chat import conf
-from waldur_chat.doctor import model
-from waldur_chat.doctor.bench import Bench
-from waldur_chat.doctor.client import Address
-from waldur_chat.doctor.examine import Plan, Result, examine
-from waldur_chat.doctor.findings import Finding, found
-from waldur_chat.doctor.line import Listener
+from waldur_chat.doctor import provider_check
+from waldur_chat.doctor.control_channel import ControlListener
+from waldur_chat.doctor.examine import ExperimentResult, Plan, examine
+from waldur_chat.doctor.findings import Finding, make_finding
+from waldur_chat.doctor.http_client import Address
+from waldur_chat.doctor.probes import ProbeClient
 
 
 class Command(BaseCommand):
-    """`manage.py chat_doctor`. The exit status is 0 where nothing was found, 1 where something was, 2 for misuse."""
+    """`manage.py chat_doctor`. The exit status is 0 without findings, 1 with findings, 2 for misuse."""
 
     help = "Send timed streams through the site's public URL, and name what breaks them, with the line to change."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """See BaseCommand.add_arguments()."""
         parser.add_argument("url", metavar="URL", help="the API as clients see it: https://site.example/api/chat/")
         parser.add_argument("--token", metavar="KEY", help="the token to ask with")
         parser.add_argument("--user", metavar="NAME", help="ask with the token that this user has")
@@ -48,7 +47,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """See BaseCommand.handle()."""
         findings: list[Finding] = []
         tried = []
         for result in _results(options):
@@ -63,7 +61,7 @@ class Command(BaseCommand):
         if findings:
             sys.exit(1)
 
-    def _say(self, result: Result) -> None:
+    def _say(self, result: ExperimentResult) -> None:
         mark = self.style.ERROR("FOUND") if result.findings else self.style.SUCCESS("ok   ")
         self.stdout.write(f"{mark}  {result.tried}")
         for finding in result.findings:
@@ -76,38 +74,40 @@ class Command(BaseCommand):
         self.stdout.write(f"\n{len(findings) or 'Nothing'} found.")
 
 
-def _results(options: dict[str, Any]) -> Iterator[Result]:
+def _results(options: dict[str, Any]) -> Iterator[ExperimentResult]:
     host, port = _host_and_port(options["listen"])
     address = Address(url=_checked(options["url"]), certificates=_file(options["insecure_ca"]))
     token = options["token"] or _token_of(options["user"])
     with ExitStack() as stack:
         try:
-            listener = stack.enter_context(closing(Listener(host, port)))
+            listener = stack.enter_context(closing(ControlListener(host, port)))
         except OSError as error:
             raise CommandError(f"--listen {options['listen']}: {error}", returncode=2) from error
-        bench = Bench(address=address, token=token, listener=listener)
+        client = ProbeClient(address=address, token=token, listener=listener)
         plan = Plan(
             longest=0.0 if options["quick"] else options["max_silence"],
             streams=options["streams"],
-            direct=_direct(options["direct"], bench) if options["direct"] else None,
+            direct=_direct(options["direct"], client) if options["direct"] else None,
         )
-        yield from examine(bench, plan)
+        yield from examine(client, plan)
         if not options["no_model"]:
-            yield Result(tried="one small question to each provider", findings=_ask_model())
+            yield ExperimentResult(tried="one small question to each provider", findings=_ask_model())
 
 
 def _ask_model() -> list[Finding]:
     try:
-        return model.ask(conf.load())
+        return provider_check.check_providers(conf.load())
     except ImproperlyConfigured as error:
-        return [found("chat_not_configured", str(error))]
+        return [make_finding("chat_not_configured", str(error))]
 
 
-def _direct(url: str, bench: Bench) -> Bench:
-    """The same site without its proxy, which is told what a proxy would tell it."""
-    public = urlsplit(bench.address.url)
+def _direct(url: str, client: ProbeClient) -> ProbeClient:
+    """A client of the server behind the proxy, with the headers that a proxy would set."""
+    public = urlsplit(client.address.url)
     headers = {"Host": public.netloc, "X-Forwarded-Proto": public.scheme}
-    return Bench(address=Address(url=_checked(url), headers=headers), token=bench.token, listener=bench.listener)
+    return ProbeClient(
+        address=Address(url=_checked(url), headers=headers), token=client.token, listener=client.listener
+    )
 
 
 def _checked(url: str) -> str:
@@ -131,7 +131,7 @@ def _file(name: str) -> str:
 
 
 def _token_of(name: str | None) -> str:
-    """The token that this user has; none is ever made here."""
+    """The existing token of this user; never creates one."""
     if not (name and apps.is_installed("rest_framework.authtoken")):
         raise CommandError(
             "Give --token KEY, or --user NAME where rest_framework.authtoken is installed.", returncode=2

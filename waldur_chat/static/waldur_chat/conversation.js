@@ -1,27 +1,28 @@
-// The conversation on the page: its turns, the one that is being answered, and the thread that keeps them.
+// The conversation on the page: its turns, the running one, and the thread that stores them.
 
-import { buildInput } from "./memory.js";
-import { forgetQuestion, forgetSoon, keepQuestion, keptQuestion, newKey } from "./pending.js";
-import { explain, Problem } from "./problems.js";
-import { follow } from "./rejoin.js";
-import { cancelTurn, findThread, isStored, readThread } from "./store.js";
-import { Turn } from "./transcript.js";
-import { words } from "./words.js";
+import { Problem } from "./net/problems.js";
+import { receiveAnswer } from "./net/resume.js";
+import { cancelTurn, findThread, isStored, readThread } from "./net/store.js";
+import { buildInput } from "./state/client_history.js";
+import { newKey, removeQuestion, removeQuestionSoon, savedQuestion, saveQuestion } from "./state/outbox.js";
+import { explain } from "./ui/explain.js";
+import { strings } from "./ui/i18n.js";
+import { Turn } from "./ui/transcript.js";
 
 const page = document.body.dataset;
-const SOON = [0, 0.3, 1, 2, 4, 8]; // seconds between looks at what the server has stored of a turn that ended
+const SETTLE_DELAYS = [0, 0.3, 1, 2, 4, 8]; // seconds between requests for the stored messages of a turn that ended
 
 export class Conversation {
   turns = [];
-  thread = ""; // its UUID, once there is one
+  thread = ""; // its UUID; "" until the server has named it
   opened = Promise.resolve(); // pending while a thread is read
-  #current = null; // the AbortController of the turn that is being answered
+  #current = null; // the AbortController of the running turn
   #element;
   #on;
 
   /**
-   * Turns appear in `element`. `on` has began(), ended(turn, outcome), changed(), broke(isBroken), joined(thread),
-   * found(thread) for one that has to be opened again, and known().
+   * Turns are shown in `element`. `on` has the callbacks began(), ended(turn, outcome), changed(), broke(isBroken),
+   * joined(thread), found(thread) for a thread that must be opened again, and known().
    */
   constructor(element, on) {
     this.#element = element;
@@ -41,8 +42,8 @@ export class Conversation {
   }
 
   /**
-   * Ask once more: another answer to a stored question, or a question that was not stored as if it were new. An answer
-   * that was lost on its way is looked for instead.
+   * Ask again: for another version of the answer, or as a new question if it was not stored. If the answer was lost,
+   * open the thread again instead.
    */
   again(turn) {
     if (turn.isLost) return this.#on.found(this.thread);
@@ -51,7 +52,7 @@ export class Conversation {
 
   edit(turn, question) {
     if (turn.questions.last.uuid) turn.questions.add({ text: question });
-    else turn.questions.set([...turn.questions.all.slice(0, -1), { text: question }]); // that one was never taken
+    else turn.questions.set([...turn.questions.all.slice(0, -1), { text: question }]); // that one was not stored
     return this.#run(turn);
   }
 
@@ -59,9 +60,9 @@ export class Conversation {
     this.#current?.abort();
   }
 
-  /** Leave, whatever is being answered; the server goes on with it. */
+  /** Leave the conversation; the server continues a running turn. */
   clear() {
-    forgetQuestion();
+    removeQuestion();
     this.#current?.abort();
     this.#current = null;
     this.turns = [];
@@ -71,8 +72,8 @@ export class Conversation {
   }
 
   /**
-   * Show a thread of the server, and the answer that is being written in it; gives its name, or null if another was
-   * opened meanwhile. Throws a Problem.
+   * Show a stored thread, and resume its running turn. Resolves to its name, or to null if another one was opened
+   * meanwhile. Throws a Problem.
    */
   open(thread) {
     const opening = this.#open(thread);
@@ -81,9 +82,9 @@ export class Conversation {
   }
 
   async #open(thread) {
-    const asked = keptQuestion(thread);
+    const asked = savedQuestion(thread);
     this.clear();
-    if (asked) keepQuestion(asked);
+    if (asked) saveQuestion(asked);
     this.thread = thread;
     const turns = this.turns;
     const { name, running, exchanges } = await readThread(thread);
@@ -91,15 +92,15 @@ export class Conversation {
     for (const exchange of exchanges) this.#add(exchange);
     this.#on.changed();
     const last = this.turns.at(-1);
-    if (running) this.#rejoin(running);
-    else if (last?.questions.last && !last.answers.last) last.finish({ sentence: words.unanswered, canRetry: true });
-    if (!running) this.resume();
+    if (running) this.#resumeTurn(running);
+    else if (last?.questions.last && !last.answers.last) last.finish({ sentence: strings.unanswered, canRetry: true });
+    if (!running) this.resendSaved();
     return name;
   }
 
-  /** Ask again what was on its way to this thread, "" for a new one, when the page was left. */
-  resume() {
-    const asked = !this.isBusy && keptQuestion(this.thread);
+  /** Send the saved question of this thread again, if the page was left before it arrived. */
+  resendSaved() {
+    const asked = !this.isBusy && savedQuestion(this.thread);
     if (!asked) return;
     const { input, mode, thread_uuid: thread } = asked.body;
     const last = mode && this.turns.at(-1);
@@ -108,14 +109,14 @@ export class Conversation {
     this.#run(turn, { ...asked, isInThread: Boolean(thread) });
   }
 
-  /** Go on with an answer that is being written: where it is not a new version, it is the first one. */
-  #rejoin(running) {
+  /** Resume the running turn: it writes a new version of the last answer, or the first one. */
+  #resumeTurn(running) {
     const turn = this.turns.at(-1) ?? this.#add({ questions: [] });
     turn.showAsked();
     this.#run(turn, { turn: running });
   }
 
-  /** Take away a turn that is not stored; gives its question. */
+  /** Remove a turn that is not stored, and return its question. */
   take(turn) {
     this.turns.splice(this.turns.indexOf(turn), 1);
     turn.element.remove();
@@ -130,20 +131,20 @@ export class Conversation {
     return turn;
   }
 
-  /** `asked` is what follow() takes. */
+  /** `asked` is the argument of receiveAnswer(). */
   async #run(turn, asked = { key: newKey(), body: this.#bodyOf(turn) }) {
     const known = this.#on.known();
     const { signal } = (this.#current = new AbortController());
-    if (isStored && asked.key) keepQuestion(asked);
-    else forgetQuestion();
+    if (isStored && asked.key) saveQuestion(asked);
+    else removeQuestion();
     turn.begin();
     this.#on.began();
     const outcome = await this.#receive(turn, asked, signal);
     turn.finish(outcome);
-    if (this.#current?.signal !== signal) return; // the reader has left
+    if (this.#current?.signal !== signal) return; // the user has left the conversation
     this.#current = null;
-    if (signal.aborted || outcome.isError || outcome.isFound) forgetQuestion();
-    else forgetSoon(asked.key);
+    if (signal.aborted || outcome.isError || outcome.isFound) removeQuestion();
+    else removeQuestionSoon(asked.key);
     if (outcome.isFound) return this.#on.found(this.thread);
     this.#on.ended(turn, outcome);
     turn.isLost = Boolean(outcome.isLost);
@@ -161,29 +162,29 @@ export class Conversation {
     return { ...body, mode: "edit", edit_message_uuid: turn.inForce };
   }
 
-  /** Put what comes into `turn`, and tell how it ended. */
+  /** Add the events to `turn`, and return the outcome. */
   async #receive(turn, asked, signal) {
     let isBroken = false;
     try {
-      for await (const event of follow(asked, signal)) {
+      for await (const event of receiveAnswer(asked, signal)) {
         if (isBroken !== (event.type === "broken")) this.#showBreak(turn, (isBroken = !isBroken));
-        if (event.type === "head" && asked.isInThread) return { isFound: true }; // maybe it is there already
+        if (event.type === "head" && asked.isInThread) return { isFound: true }; // it may be in the thread already
         turn.identify(event);
-        if (event.thread && asked.body?.thread_uuid) forgetQuestion(); // the thread tells now what runs in it
-        this.#learn(event.thread);
+        if (event.thread && asked.body?.thread_uuid) removeQuestion(); // the thread names its running turn from now on
+        this.#noteThread(event.thread);
         if (event.type === "text") turn.addText(event.text);
         if (event.type === "reasoning") turn.addThought(event.text);
-        if (event.type === "cancelled") return { sentence: event.detail || words.stopped, canRetry: true };
-        if (event.type === "end" && event.reason === "length") return { sentence: words.cut };
+        if (event.type === "cancelled") return { sentence: event.detail || strings.stopped, canRetry: true };
+        if (event.type === "end" && event.reason === "length") return { sentence: strings.cut };
       }
       return {};
     } catch (error) {
-      if (signal.aborted) return { sentence: words.stopped, canRetry: true };
+      if (signal.aborted) return { sentence: strings.stopped, canRetry: true };
       if (!(error instanceof Problem)) throw error;
       turn.identify(error);
-      this.#learn(error.thread);
+      this.#noteThread(error.thread);
       const isLost = Boolean(error.turn);
-      const isRefused = !isLost && error.status < 500; // before anything was stored
+      const isRefused = !isLost && error.status < 500; // nothing was stored
       const { status, retryable } = error;
       return { sentence: explain(error), isError: true, canRetry: retryable, status, isRefused, isLost };
     }
@@ -194,20 +195,20 @@ export class Conversation {
     this.#on.broke(isBroken);
   }
 
-  #learn(thread) {
+  #noteThread(thread) {
     if (!isStored || !thread || this.thread) return;
     this.thread = thread;
     this.#on.joined(thread);
   }
 
   /**
-   * Learn what the server has stored of the last turn, where it did not say so itself. `known` are the threads that
-   * there were before it; `isStopped`, whether it has yet to be cancelled.
+   * Find out what the server has stored of the last turn, if the stream did not say so. `known` are the threads from
+   * before the turn; `isStopped` says that the turn still has to be cancelled.
    */
   async #settle(turn, known, isStopped) {
     const turns = this.turns;
     const isLeft = () => turns !== this.turns || turns.at(-1) !== turn || this.isBusy;
-    for (const pause of SOON) {
+    for (const pause of SETTLE_DELAYS) {
       if (pause) await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
       if (isLeft()) return;
       try {
@@ -216,7 +217,7 @@ export class Conversation {
         isStopped &&= !thread;
         const exchange = thread && (await readThread(thread)).exchanges.at(-1);
         if (isLeft()) return;
-        this.#learn(thread);
+        this.#noteThread(thread);
         if (exchange && this.#isOf(turn, exchange)) turn.adopt(exchange);
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
