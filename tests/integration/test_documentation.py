@@ -111,7 +111,7 @@ def _anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=["architecture", "glossary"])
 def test_every_file_that_is_named_exists(page: str) -> None:
-    named = {name for name in re.findall(r"`([\w/]+\.py)`", page)}
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
     assert len(named) > 20
     assert [name for name in named if not (PACKAGE / name).is_file()] == []
 
