@@ -9,6 +9,9 @@ from uuid import UUID
 Role = Literal["system", "user", "assistant"]
 Mode = Literal["", "reload", "edit"]
 
+BYTES_PER_TOKEN = 4
+"""Of UTF-8: right within a third for most models and languages."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -61,3 +64,18 @@ class Prompt:
         if not any(message.role == "assistant" for message in self.messages):
             names["user"] = ""
         return "\n\n".join(names[message.role] + message.text for message in self.messages)
+
+
+def size_of(text: str) -> int:
+    """Bytes of the text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def tokens_in(size: int) -> int:
+    """A guess at the tokens in a text of so many bytes."""
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def estimated_tokens(text: str) -> int:
+    """A guess at the tokens of this text."""
+    return tokens_in(size_of(text))

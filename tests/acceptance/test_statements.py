@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import IntegrityError, connections, transaction
-from django.db.models.signals import pre_save
+from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.acceptance.databases import HOST, opened
-from waldur_chat.models import Session, SystemPrompt, SystemPromptVersion, Thread, Turn
+from waldur_chat.models import Session, SystemPrompt, Thread, Turn
 from waldur_chat.store import locks, sql
 
 
@@ -46,31 +45,9 @@ def test_it_is_asked(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, 
     assert sorted(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == ["ad", "b%s; cd"]
 
 
-def written(name: str) -> tuple[SystemPrompt, SystemPromptVersion]:
-    """Rows that are not written yet; the second points to the first."""
-    prompt = SystemPrompt(name=name)
-    return prompt, SystemPromptVersion(prompt=prompt, number=1)
-
-
-@pytest.mark.parametrize(("options", "times"), [({}, 1), ({"server_side_binding": True}, 4)])
-def test_it_is_asked_to_insert(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, times: int) -> None:
-    for name, value in options.items():
-        monkeypatch.setitem(asked.settings_dict["OPTIONS"], name, value)
-    prompt, version = written("c%s; d")
-    with CaptureQueriesContext(asked) as queries:
-        sql.insert_all(prompt, version)
-    assert len(queries) == times  # With the beginning and the end of a transaction, where it needs one.
-    assert (version.prompt_id, version._state.adding, version._state.db) == (prompt.pk, False, HOST)
-    found = SystemPromptVersion.objects.using(HOST).select_related("prompt").get(pk=version.pk)
-    assert (found.prompt.name, found.prompt.uuid, found.author) == (prompt.name, prompt.uuid, None)
-    with pytest.raises(IntegrityError):
-        sql.insert_all(*written("e"), SystemPromptVersion(prompt=prompt, number=1))
-    assert not SystemPrompt.objects.using(HOST).filter(name="e").exists()
-
-
-def test_many_values_are_put_into_each_by_itself(asked: Any) -> None:
+def test_it_is_asked_once_for_many(asked: Any) -> None:
     SystemPrompt.objects.using(HOST).all().delete()
-    names = [f"{number}%s; e" for number in range(sql.MOST_VALUES)]
+    names = [f"{number}%s; e" for number in range(60)]
     for name in names:
         SystemPrompt.objects.using(HOST).create(name=name)
     acts = [sql.updating(SystemPrompt, {"name": f"{name}d"}, name=name) for name in names]
@@ -80,19 +57,18 @@ def test_many_values_are_put_into_each_by_itself(asked: Any) -> None:
     assert set(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == {f"{name}d" for name in names}
 
 
-def test_who_listens_hears_of_each_row(asked: Any) -> None:
-    heard: list[Any] = []
+def test_who_wraps_statements_is_given_each_by_itself(asked: Any) -> None:
+    wrapped: list[str] = []
 
-    def hear(instance: Any, **_: Any) -> None:
-        heard.append((instance, instance.prompt_id))
+    def note(execute: Any, statement: str, *rest: Any) -> Any:
+        wrapped.append(statement)
+        return execute(statement, *rest)
 
-    prompt, version = written("f")
-    pre_save.connect(hear, sender=SystemPromptVersion)
-    try:
-        sql.insert_all(prompt, version)
-    finally:
-        pre_save.disconnect(hear, sender=SystemPromptVersion)
-    assert heard == [(version, prompt.pk)]
+    acts = [sql.updating(SystemPrompt, {"name": "x"}, name=name) for name in ("y", "z")]
+    with asked.execute_wrapper(note):
+        assert sql.together(acts) == [0, 0]
+        assert sql.rows("SELECT 1", [], after=acts) == [(1,)]
+    assert [statement.split()[0] for statement in wrapped] == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT"]
 
 
 def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
@@ -102,8 +78,9 @@ def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
     threads = [Thread.objects.using(HOST).create(session=session) for _ in range(3)]
     turns = [Turn.objects.using(HOST).create(thread=thread, expires=timezone.now()) for thread in threads[::-1]]
     Thread.objects.using(HOST).filter(pk=threads[0].pk).update(name="Moved")  # Its row is the last of the table.
+    uuids = [turn.uuid for turn in turns]
     with transaction.atomic(using=HOST), CaptureQueriesContext(asked) as queries:
-        found = sql.rows(*locks._locking([sql.stored(Turn, "uuid", turn.uuid) for turn in turns]))
+        found = sql.rows(locks._locking(len(uuids)), uuids)
         locks.rows(Thread.objects.using(HOST).filter(session=session))
     assert found == [(thread.pk,) for thread in threads]
     assert ["ORDER BY" in one["sql"] and " UPDATE" in one["sql"] for one in queries] == [True, True]

@@ -51,6 +51,5 @@ def first_word(queries: CaptureQueriesContext) -> str:
 def charge(user: Any, model: str, usage: Usage, *, turns: int = 1, reserved: int = 0) -> None:
     """Charge a user, as the end of a turn does; None for one who was deleted."""
     used = accounts.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
-    booking = accounts.Booking([used])
     with transaction.atomic():
-        booking.complete(sql.together(booking.acts()))
+        sql.together(accounts.entering([used]))

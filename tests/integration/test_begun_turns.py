@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.integration.asked import begin, end, row_of
@@ -137,6 +138,18 @@ def test_what_cannot_be_paid_for_leaves_nothing_behind(alice: Person, settings: 
     with pytest.raises(BudgetExhausted):
         begin(alice.user)
     assert (Thread.objects.count(), Message.objects.count(), Turn.objects.count()) == (0, 0, 0)
+
+
+def test_accounts_are_locked_last(alice: Person, settings: Any) -> None:
+    """All turns of the site wait for its account: what is written under its lock makes them wait longer."""
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 1000}
+    begin(alice.user)  # Makes the accounts.
+    with CaptureQueriesContext(connection) as queries:
+        begin(alice.user)
+    writing = [one["sql"] for one in queries if one["sql"].startswith(("INSERT", "UPDATE"))]
+    tables = ("thread", "message", "turn", "budget", "budget")
+    assert len(writing) == len(tables)
+    assert all(f"waldur_chat_{table}" in statement for table, statement in zip(tables, writing, strict=True))
 
 
 def test_a_conversation_has_one_running_answer(alice: Person) -> None:

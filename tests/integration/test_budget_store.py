@@ -175,10 +175,9 @@ def test_the_ledger_has_a_line_for_each_day(alice: Person) -> None:
 def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person) -> None:
     """The other one makes it when this one has just looked."""
     usage = Usage(input_tokens=6, output_tokens=0)
-    used = accounts.Booking([accounts.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
-    changed = sql.together(used.acts())
+    used = accounts.entering([accounts.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
     charge(alice.user, 5)
-    used.complete(changed)
+    sql.together(used)
     line = DayOfUsage.objects.get()
     assert (line.turns, line.input_tokens) == (2, 11)
     assert Budget.objects.get(user=alice.user).daily_tokens == 11

@@ -26,7 +26,6 @@ from waldur_chat.api import cycles
 from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.store.budgets.accounts import Booking
 from waldur_chat.testing import scripted
 
 
@@ -91,7 +90,7 @@ def test_no_turn_waits_for_the_collector(
     run(main())
 
 
-OF_A_REQUEST = (ASGIRequest, Request, Response, ChatViewSet, Booking)
+OF_A_REQUEST = (ASGIRequest, Request, Response, ChatViewSet)
 
 
 def counted() -> list[int]:

@@ -12,6 +12,7 @@ from tests.integration.asked import begin, end, row_of, standing
 from tests.integration.rest import Person, message_of
 from tests.integration.stored import thread_of
 from waldur_chat import conf
+from waldur_chat.engine import running_turns
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.store import locks
@@ -37,7 +38,7 @@ def abandon(begun: StartedTurn, tokens: int = 0) -> None:
     """Take its process for dead, which last told of so many tokens."""
     gone = timezone.now() - timedelta(seconds=1)
     Turn.objects.filter(uuid=begun.turn).update(expires=gone, input_tokens=tokens, output_tokens=tokens)
-    finish.end_abandoned()
+    finish.end_abandoned(running_turns.find)
 
 
 def charged() -> int:
@@ -137,7 +138,7 @@ def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> Non
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:
     begin(alice.user)
-    assert finish.end_abandoned() == 0
+    assert finish.end_abandoned(running_turns.find) == 0
 
 
 def test_one_taken_for_dead_that_ends_after_all_pays_the_difference(alice: Person, thread: Thread) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import ask, begin, finish, prepare, said, stores  # noqa: F401  # A fixture.
+from waldur_chat.engine import running_turns
 from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
@@ -52,7 +53,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
         with pytest.raises(ThreadBusy):
             prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
         forget(turn.id)
-        assert store_finish.end_abandoned() == 0
+        assert store_finish.end_abandoned(running_turns.find) == 0
         assert of(turn.id).status == "running"
         turn.cancel()
         finish(turn)
@@ -61,7 +62,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    store_finish.end_abandoned()
+    store_finish.end_abandoned(running_turns.find)
     store_finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (of(turn).status, Thread.objects.get().message_count) == ("finished", 2)
@@ -70,7 +71,7 @@ def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La")])
-    store_finish.end_abandoned()
+    store_finish.end_abandoned(running_turns.find)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
     store_finish.end(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
@@ -81,7 +82,7 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La" * 400)])
-    store_finish.end_abandoned()
+    store_finish.end_abandoned(running_turns.find)
     charged = of(turn).output_tokens
     assert charged > 50
     store_finish.end(turn, LATE)
@@ -115,7 +116,7 @@ def test_one_that_was_heard_of_meanwhile_is_not_ended(user: Any, monkeypatch: py
         Turn.objects.update(expires=late)
 
     monkeypatch.setattr(random, "shuffle", heard_of)
-    assert store_finish.end_abandoned() == 0
+    assert store_finish.end_abandoned(running_turns.find) == 0
     assert of(turn).status == "running"
 
 
@@ -133,7 +134,7 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
     thread = thread_of(user, "Hi", "Hello")
     question = Message.objects.get(text="Hi")
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
-    store_finish.end_abandoned()
+    store_finish.end_abandoned(running_turns.find)
     store_finish.end(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Edited", "Late"]
 
@@ -141,7 +142,7 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
 def test_an_abandoned_title_is_charged_as_a_title(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     turn_in(thread, purpose="title", user=user, input_tokens=30, output_tokens=2)
-    store_finish.end_abandoned()
+    store_finish.end_abandoned(running_turns.find)
     thread.refresh_from_db()
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens) == ("New chat", 30, 2)
     assert DayOfUsage.objects.get().turns == 0

@@ -63,6 +63,6 @@ def statements(case: Case, count: int) -> int:
 
 @pytest.mark.parametrize("case", READ + ASKED)
 def test_it_does_not_grow(case: Case) -> None:
-    few = statements(case, 1)
+    few = statements(case, 2)  # Even numbers, so that the assistant has the last word.
     clear()
     assert 0 < statements(case, 30) <= few  # The first may open connections.

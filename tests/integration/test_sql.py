@@ -1,156 +1,192 @@
-"""SQL of our own writes and reads what the ORM would."""
+"""Plain SQL writes and reads what the ORM would, and is sent in one where that can be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
-from django.db.models import JSONField, Model
-from django.db.models.signals import post_save, pre_save
+from django.db import connection
+from django.db.models import Model
+from django.db.models.signals import post_init, post_save, pre_save
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
 from waldur_chat.models import Message, Thread, Turn
-from waldur_chat.store import fetched, sql
+from waldur_chat.store import locks, rows, sql
 
 pytestmark = pytest.mark.django_db
 
-MODELS = [Thread, Message, Turn]
-Make = Callable[[type[Model]], Model]
+
+@contextmanager
+def heard(*signals: Any) -> Iterator[list[tuple[str, int | None]]]:
+    """What the signals of messages tell: the text of each, and its key then."""
+    told: list[tuple[str, int | None]] = []
+
+    def hear(instance: Message, **_: Any) -> None:
+        told.append((instance.text, instance.pk))
+
+    for signal in signals:
+        signal.connect(hear, sender=Message)
+    yield told
+    for signal in signals:
+        assert signal.disconnect(hear, sender=Message)
 
 
 @pytest.fixture
-def make(alice: Person) -> Make:
-    """Makes a row that is not written yet, with something in what is not text."""
-    thread = thread_of(alice.user, "a", "b")
-
-    def row(model: type[Model]) -> Model:
-        if model is Thread:
-            return Thread(session=thread.session, name="One", flags={"a": [1, "\u00e4"]}, total_tokens=2**40)
-        if model is Message:
-            return Message(thread=thread, role="user", text="c", sequence_index=9, pii_categories={"x": True})
-        return Turn(user=alice.user, thread=thread, expires=timezone.now(), reserved=7, key="k", answer_index=3)
-
-    return row
+def thread(alice: Person) -> Thread:
+    return thread_of(alice.user, name="One", total_tokens=2**40)
 
 
-def values(row: Model) -> dict[str, Any]:
-    return {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields}
+def messages(thread: Thread, *texts: str) -> list[Message]:
+    """Some that are not written yet."""
+    return [Message(thread=thread, role="user", text=text, sequence_index=index) for index, text in enumerate(texts)]
 
 
-@contextmanager
-def heard(model: type[Model]) -> Iterator[list[dict[str, Any]]]:
-    """What the signals of a model that is saved tell, and the state of its row then."""
-    told: list[dict[str, Any]] = []
-
-    def hear(**words: Any) -> None:
-        row = words.pop("instance")
-        told.append({**words, "key": row.pk is None, "adding": row._state.adding, "db": row._state.db})
-
-    for signal in (pre_save, post_save):
-        signal.connect(hear, sender=model)
-    yield told
-    for signal in (pre_save, post_save):
-        assert signal.disconnect(hear, sender=model)
+def test_rows_are_written_in_one_statement(thread: Thread, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    new = messages(thread, "a", "b")
+    with django_assert_num_queries(1):
+        rows.insert_all(new)
+    assert list(Message.objects.order_by("pk").values_list("pk", "text")) == [(one.pk, one.text) for one in new]
 
 
-@pytest.mark.parametrize("gives_key", [True, False])
-@pytest.mark.parametrize("model", MODELS)
-def test_what_is_inserted_is_there(
-    make: Make,
-    model: type[Model],
-    gives_key: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    django_assert_num_queries: DjangoAssertNumQueries,
+@pytest.mark.parametrize("signal", [pre_save, post_save])
+def test_who_listens_hears_of_each_row(thread: Thread, signal: Any) -> None:
+    new = messages(thread, "a", "b")
+    with heard(signal) as told:
+        rows.insert_all(new)
+    assert told == [(one.text, None if signal is pre_save else one.pk) for one in new]
+    assert all(one.pk for one in new)
+
+
+def test_rows_are_written_one_by_one_where_the_database_does_not_tell_their_keys(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    if not gives_key:  # As MySQL and older SQLite.
-        if connection.vendor == "postgresql":
-            pytest.skip("PostgreSQL always gives it.")
-        monkeypatch.setitem(vars(connection.features), "can_return_columns_from_insert", False)
-    new = make(model)
-    with django_assert_num_queries(1) as written:
-        row = sql.insert(new)
-    assert ("RETURNING" in written[0]["sql"]) == gives_key
-    assert values(model.objects.get(pk=row.pk)) == values(row)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
+    new = messages(thread, "a", "b")
+    with django_assert_num_queries(2):
+        rows.insert_all(new)
+    assert list(Message.objects.order_by("pk")) == new
 
 
-def test_what_points_to_a_row_that_is_not_written_is_refused(alice: Person) -> None:
-    other, thread = Thread(session=thread_of(alice.user).session), Thread(session=thread_of(alice.user).session)
-    with pytest.raises(ValueError, match="A Message points to a row that is not written"), transaction.atomic():
-        sql.insert_all(thread, Message(thread=other, role="user", text="a", sequence_index=0))
-    assert Message.objects.count() == 0
+def test_a_router_does_not_lead_new_rows_elsewhere(thread: Thread, settings: Any) -> None:
+    (new,) = messages(thread, "a")
+    settings.DATABASE_ROUTERS = [SimpleNamespace(db_for_write=lambda model, **hints: "elsewhere")]
+    rows.insert(new)
+    assert Message.objects.get().text == "a"
 
 
-def test_a_row_follows_one_that_was_written_since(alice: Person) -> None:
-    thread = Thread(session=thread_of(alice.user).session)
-    asked = Message(thread=thread, role="user", text="a", sequence_index=0)
-    sql.insert(thread)
-    sql.insert(Thread(session=thread.session))
-    sql.insert_all(asked, Message(thread=thread, role="assistant", text="b", sequence_index=1, replaces=None))
-    assert list(thread.messages.values_list("text", flat=True).order_by("pk")) == ["a", "b"]
+def read(model: type[Model], names: Sequence[str], key: int) -> Model:
+    """The row that plain SQL reads."""
+    statement = f"SELECT {sql.columns(model, tuple(names))} FROM {sql.table(model)} WHERE id = %s"
+    return sql.instance(model, names, sql.rows(statement, [key])[0])
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_inserting_sends_the_signals_of_saving(make: Make, model: type[Model]) -> None:
-    with heard(model) as of_sql:
-        sql.insert(make(model))
-    model._default_manager.filter(pk=model._default_manager.latest("pk").pk).delete()
-    with heard(model) as of_django:
-        make(model).save(force_insert=True)
-    assert of_sql == of_django
-    assert len(of_sql) == 2
+@pytest.mark.parametrize(("model", "names"), [(Turn, locks.TURN), (Thread, locks.THREAD)])
+def test_what_is_read_is_as_the_orm_reads_it(thread: Thread, model: type[Model], names: Sequence[str]) -> None:
+    turn = Turn.objects.create(user=thread.session.user, thread=thread, expires=timezone.now(), is_new_question=True)
+    key = (turn if model is Turn else thread).pk
+    found, expected = read(model, names, key), model._default_manager.get(pk=key)
+    assert [getattr(found, name) for name in names] == [getattr(expected, name) for name in names]
+    assert [type(getattr(found, name)) for name in names] == [type(getattr(expected, name)) for name in names]
+    assert found.get_deferred_fields() == {field.attname for field in model._meta.concrete_fields} - set(names)
+    assert (found._state.adding, found._state.db) == (False, "default")
 
 
-@pytest.mark.parametrize("has_times", [True, False])
-@pytest.mark.parametrize("model", MODELS)
-def test_what_is_read_is_as_the_orm_reads_it(make: Make, model: type[Model], has_times: bool) -> None:
-    key = sql.insert(make(model)).pk
-    columns = fetched.columns(model, has_times=has_times)
-    (found,) = sql.rows(f"SELECT {columns} FROM {sql.table(model)} WHERE id = %s", [key])
-    assert len(found) == fetched.size(model, has_times=has_times)
-    read, expected = fetched.instance(model, found, has_times=has_times), model._default_manager.get(pk=key)
-    assert bool(read.get_deferred_fields()) is not has_times
-    assert values(read) == values(expected)
-    assert [type(value) for value in values(read).values()] == [type(value) for value in values(expected).values()]
-    assert (read._state.adding, read._state.db) == (False, "default")
+def test_who_listens_hears_of_rows_that_are_read(thread: Thread) -> None:
+    rows.insert_all(messages(thread, "a"))
+    with heard(post_init) as told:
+        read(Message, ("id", "text"), Message.objects.values_list("pk", flat=True).get())
+    assert [text for text, _ in told] == ["a"]
 
 
-def test_several_statements_tell_how_many_rows_each_has_changed(make: Make) -> None:
-    key, names = sql.insert(make(Thread)).pk, ("One", "Other")
-    acts = [sql.updating(Thread, {"name": "Other"}, id=key, name=name) for name in names]
+def test_several_statements_tell_how_many_rows_each_has_changed(thread: Thread) -> None:
+    acts = [sql.updating(Thread, {"name": "Other"}, id=thread.pk, name=name) for name in ("One", "Other")]
     assert sql.together(acts) == [1, 1]
     assert sql.together(acts) == [0, 1]
     assert sql.together([]) == []
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_driver_is_given_what_django_would_give_it(make: Make, model: type[Model]) -> None:
-    row = make(model)
-    written = {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
-    for name, value in written.items():
-        field: Any = row._meta.get_field(name)
-        if not isinstance(field, JSONField):  # Its values are wrapped anew each time.
-            assert sql.stored(model, name, value) == field.get_db_prep_save(value, connection), name
+def test_rows_are_read_once_others_were_changed(thread: Thread) -> None:
+    reading = f"SELECT name FROM {sql.table(Thread)} WHERE id = %s"
+    change = sql.updating(Thread, {"name": "Other"}, id=thread.pk)
+    assert sql.rows(reading, [thread.pk], after=[change]) == [("Other",)]
 
 
-def test_a_time_without_a_zone_is_taken_as_django_takes_it() -> None:
-    naive = datetime(2026, 1, 1)
-    with pytest.warns(RuntimeWarning, match="received a naive datetime"):
-        given = sql.stored(Turn, "expires", naive)
-    assert given == Turn._meta.get_field("expires").get_db_prep_save(timezone.make_aware(naive), connection)
+def test_rows_are_deleted_by_a_column(thread: Thread) -> None:
+    rows.insert_all(messages(thread, "a", "b", "c"))
+    uuids = list(Message.objects.filter(text__in="ab").values_list("uuid", flat=True))
+    assert isinstance(uuids[0], UUID)
+    assert (sql.delete(Message, "uuid", uuids), sql.delete(Message, "uuid", [])) == (2, 0)
+    assert Message.objects.get().text == "c"
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_new_row_is_as_the_orm_makes_it(model: type[Model]) -> None:
-    def made(row: Model) -> dict[str, Any]:
-        return {name: value for name, value in values(row).items() if not isinstance(value, (UUID, datetime))}
+def connected(**words: Any) -> Any:
+    """A stand-in for a connection to PostgreSQL by psycopg 3, but for these words."""
+    driver = SimpleNamespace(ClientCursor=SimpleNamespace(nextset=None))
+    usual = {"vendor": "postgresql", "settings_dict": {"OPTIONS": {}}, "Database": driver, "execute_wrappers": []}
+    return SimpleNamespace(**{**usual, **words})
 
-    assert made(sql.new(model)) == made(model())
-    assert sql.new(model, uuid=(uuid := uuid4())).uuid == uuid  # type: ignore[attr-defined]
+
+OTHERS = [
+    {"vendor": "sqlite"},
+    {"settings_dict": {"OPTIONS": {"server_side_binding": True}}},
+    {"settings_dict": {"OPTIONS": {"cursor_factory": object}}},
+    {"Database": SimpleNamespace()},
+    {"Database": SimpleNamespace(ClientCursor=object)},
+    {"Database": None},
+    {"execute_wrappers": [print]},
+]
+
+
+def test_several_statements_are_sent_in_one_to_postgresql_by_psycopg_3() -> None:
+    assert sql.takes_several(connected())
+    assert sql.takes_several(connected(settings_dict={}))
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_they_are_sent_one_by_one_to_all_else(words: dict[str, Any]) -> None:
+    assert not sql.takes_several(connected(**words))
+
+
+@pytest.mark.parametrize("name", ["Database", "execute_wrappers", "settings_dict", "vendor"])
+def test_they_are_sent_one_by_one_where_a_name_is_missing(name: str) -> None:
+    using = connected()
+    delattr(using, name)
+    assert not sql.takes_several(using)
+
+
+@pytest.fixture
+def not_allowed() -> Iterator[None]:
+    """The shortcut is turned off."""
+    sql.allow_several(False)
+    yield
+    sql.allow_several(True)
+
+
+def test_they_are_sent_one_by_one_where_that_is_turned_off(thread: Thread, not_allowed: None) -> None:
+    assert not sql.takes_several(connected())
+    acts = [sql.updating(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
+    with CaptureQueriesContext(connection) as queries:
+        assert sql.together(acts) == [1, 1]
+    assert len(queries) == 2
+
+
+def test_who_wraps_statements_is_given_each_by_itself(thread: Thread) -> None:
+    """Such as a host that counts or forbids them; two in one would look like one."""
+    wrapped: list[str] = []
+
+    def note(execute: Any, statement: str, *rest: Any) -> Any:
+        wrapped.append(statement)
+        return execute(statement, *rest)
+
+    acts = [sql.updating(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
+    with connection.execute_wrapper(note):
+        assert sql.together(acts) == [1, 1]
+    assert [statement.split()[0] for statement in wrapped] == ["UPDATE", "UPDATE"]

@@ -97,7 +97,7 @@ def test_turns_of_dead_processes_are_ended(watching: Any) -> None:
 def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_after(
     watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def failing() -> int:
+    def failing(runs_here: Any) -> int:
         raise OperationalError("gone")
 
     caplog.set_level(logging.ERROR)
@@ -110,7 +110,7 @@ def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_aft
 def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     slowly, begun = threading.Event(), threading.Event()
 
-    def slow() -> int:
+    def slow(runs_here: Any) -> int:
         begun.set()
         slowly.wait(10)
         return 0

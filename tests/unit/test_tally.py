@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.aio import PROMPT
-from waldur_chat.engine.usage import UsageCounter, estimated_tokens, size_of
+from waldur_chat.engine.usage import UsageCounter
 from waldur_chat.events import Usage
+from waldur_chat.messages import estimated_tokens, size_of
 
 
 def reported(read: int, written: int) -> Usage:

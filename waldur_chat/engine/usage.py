@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from waldur_chat.events import Usage
-from waldur_chat.messages import Prompt
-
-BYTES_PER_TOKEN = 4
-"""Of UTF-8: right within a third for most models and languages."""
+from waldur_chat.messages import Prompt, size_of, tokens_in
 
 
 class UsageCounter:
@@ -45,7 +42,7 @@ class UsageCounter:
     @property
     def output_tokens(self) -> int:
         """The tokens of this attempt's answer so far; a guess from the last report on."""
-        return (self._reported.output_tokens if self._reported else 0) + _tokens(self._unreported_bytes)
+        return (self._reported.output_tokens if self._reported else 0) + tokens_in(self._unreported_bytes)
 
     def total(self, *, complete: bool = False) -> Usage | None:
         """What was used so far; None where nothing was, as far as is known.
@@ -59,26 +56,12 @@ class UsageCounter:
         if self._reported is not None and not self._unreported_bytes:
             return self._reported
         asked = sum(size_of(message.text) for message in self._prompt.messages)
-        known = self._reported or Usage(input_tokens=_tokens(asked), output_tokens=0)
+        known = self._reported or Usage(input_tokens=tokens_in(asked), output_tokens=0)
         return Usage(
             input_tokens=known.input_tokens,
-            output_tokens=known.output_tokens + _tokens(self._unreported_bytes),
+            output_tokens=known.output_tokens + tokens_in(self._unreported_bytes),
             estimated=True,
         )
-
-
-def size_of(text: str) -> int:
-    """Bytes of the text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def estimated_tokens(text: str) -> int:
-    """A guess at the tokens of this text."""
-    return _tokens(size_of(text))
-
-
-def _tokens(size: int) -> int:
-    return -(-size // BYTES_PER_TOKEN)
 
 
 def _sum(one: Usage | None, other: Usage | None) -> Usage | None:

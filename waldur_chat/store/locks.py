@@ -1,4 +1,4 @@
-"""Locks of rows. Threads go before all else that a transaction locks, in the order of their keys: no circle waits.
+"""Locks of rows. Threads are locked before all else, in the order of their keys, so that there is no deadlock.
 
 SQLite has none for rows; there a write, whatever it changes, keeps all others out.
 """
@@ -10,10 +10,39 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.models import F, QuerySet
-from django.utils import timezone
 
 from waldur_chat.models import Message, SystemPrompt, Thread, Turn
-from waldur_chat.store import fetched, sql
+from waldur_chat.store import sql
+
+TURN = (
+    "id",
+    "uuid",
+    "user_id",
+    "thread_id",
+    "purpose",
+    "question_id",
+    "is_new_question",
+    "answer_id",
+    "answer_index",
+    "status",
+    "reserved",
+    "input_tokens",
+    "output_tokens",
+)
+THREAD = (
+    "id",
+    "uuid",
+    "name",
+    "is_named",
+    "message_count",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "title_input_tokens",
+    "title_output_tokens",
+    "models_used",
+)
+"""What the end of a turn needs of both, in the order of the model's fields."""
 
 
 def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
@@ -23,52 +52,52 @@ def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
     return wanted.update(modified=F("modified"))
 
 
-def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
-    """The turns once their threads are locked, which goes before all else, and whether each question is in force.
+def free(wanted: QuerySet[Thread]) -> list[int]:
+    """Lock those of these rows that no other transaction has locked, until this one ends. Gives their keys."""
+    keys = wanted.order_by("pk").values_list("pk", flat=True)
+    if connections[wanted.db].features.has_select_for_update_skip_locked:
+        return list(keys.select_for_update(skip_locked=True, of=("self",)))
+    wanted.update(modified=F("modified"))  # SQLite refuses a write after a read where another process has written.
+    return list(keys)
 
-    Turns of one thread share it. Points in time are not read.
+
+def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
+    """Lock the threads of these turns, then read the turns, each with whether its question is in force.
+
+    Turns of one thread share the instance of it. Only what the end of a turn needs is read. The two statements are
+    plain SQL so that they are sent together.
     """
-    keys = [sql.stored(Turn, "uuid", uuid) for uuid in uuids]
+    keys = [sql.prepared(Turn, {"uuid": uuid})[0] for uuid in uuids]
     shared: dict[int, Thread] = {}
     found = []
-    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[_locking(keys)]):
-        size = fetched.size(Turn, has_times=False)
-        turn = fetched.instance(Turn, values[:size], has_times=False)
+    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[(_locking(len(keys)), keys)]):
+        turn = sql.instance(Turn, TURN, values[: len(TURN)])
+        if turn.thread_id and turn.thread_id not in shared:
+            shared[turn.thread_id] = sql.instance(Thread, THREAD, values[len(TURN) :])
         if turn.thread_id:
-            turn.thread = shared.setdefault(turn.thread_id, fetched.instance(Thread, values[size:], has_times=False))
+            turn.thread = shared[turn.thread_id]
         found.append((turn, bool(is_asked)))
     return found
 
 
-def _locking(keys: Sequence[object]) -> sql.Act:
-    """Lock the threads of turns with these ids; rows may still point to them meanwhile."""
+@sql.composed
+def _locking(count: int) -> str:
+    """Lock the threads of so many turns. Other transactions may still insert rows that point to them.
+
+    This is a statement of its own: one that waits for a lock still reads all other rows as they were before it waited.
+    Of two turns that end in one thread, the second would write sums in which the first is missing.
+    """
+    where = f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # No values in it.
     if sql.database().vendor == "postgresql":
-        return _selecting(len(keys)), keys
-    return _touching(len(keys)), [sql.stored(Thread, "modified", timezone.now()), *keys]
-
-
-@sql.composed
-def _selecting(count: int) -> str:
-    return f"SELECT id FROM {sql.table(Thread)} WHERE {_of_turns(count)} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # No values in it.
-
-
-@sql.composed
-def _touching(count: int) -> str:
-    return f"UPDATE {sql.table(Thread)} SET modified = %s WHERE {_of_turns(count)}"  # noqa: S608  # See above.
-
-
-def _of_turns(count: int) -> str:
-    return f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # See above.
+        return f"SELECT id FROM {sql.table(Thread)} WHERE {where} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # See above.
+    return f"UPDATE {sql.table(Thread)} SET modified = modified WHERE {where}"  # noqa: S608  # See above.
 
 
 @sql.composed
 def _reading(count: int) -> str:
     turn, thread, question = map(sql.table, (Turn, Thread, Message))
-    read = (
-        f"{question}.is_current, {fetched.columns(Turn, has_times=False)}, {fetched.columns(Thread, has_times=False)}"
-    )
     return (
-        f"SELECT {read} FROM {turn} "  # noqa: S608  # See above.
+        f"SELECT {question}.is_current, {sql.columns(Turn, TURN)}, {sql.columns(Thread, THREAD)} FROM {turn} "  # noqa: S608  # See above.
         f"LEFT JOIN {question} ON {question}.id = question_id "
         f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
         f"WHERE {turn}.uuid IN ({sql.places(count)}) ORDER BY {turn}.id"

@@ -1,1 +1,1 @@
-"""The life of a turn beyond one process: start, record, keep alive, resume, title."""
+"""The life of a turn around the engine that runs it: what it waits for, and who is told of it."""

@@ -27,14 +27,16 @@ def cancel_thread(thread: Thread) -> None:
     """Stop what runs in a conversation, in this process at once and in others within a second."""
     for turn_id in leases.ask_to_cancel(thread):
         running_turns.cancel(turn_id)
-    finish.end_abandoned(thread=thread)
+    finish.end_abandoned(running_turns.find, thread=thread)
 
 
 def make_room(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
     """Whether it is worth trying again: what was in the way belonged to a dead process, or is being stopped."""
     if isinstance(refusal, BudgetExhausted):
-        return bool(finish.end_abandoned(**({"user_id": user.pk} if refusal.scope == "user" else {})))
-    if not refusal.turn or finish.end_abandoned(uuid=refusal.turn):
+        return bool(
+            finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
+        )
+    if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":
         return False

@@ -6,6 +6,7 @@ import logging
 
 from django.db import connections
 
+from waldur_chat.engine import running_turns
 from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
 from waldur_chat.store.turns import finish
@@ -31,7 +32,7 @@ class Reaper:
 def _clear(run: Run) -> None:
     try:
         with run.operation():
-            finish.end_abandoned()
+            finish.end_abandoned(running_turns.find)
     except Exception as error:  # Whatever it is, somebody looks again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
     finally:

@@ -1,21 +1,19 @@
 """The tokens of users and of the site: reserved before a model is asked, charged when its turn has ended.
 
 An account's row is locked from its reservation or charge to the end of the transaction, those of users in the order of
-their keys, then that of the site: so no limit is overshot, no update lost, and nobody waits in a circle.
+their keys, then that of the site: so no limit is overshot, no update lost, and there is no deadlock.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -25,7 +23,7 @@ from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.models.budgets import UNLIMITED
 from waldur_chat.store import sql
-from waldur_chat.store.budgets.periods import first_days, resets
+from waldur_chat.store.budgets.periods import Periods, first_days, resets
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
 COME_AGAIN_SECONDS = 5
@@ -56,7 +54,7 @@ def limit_all(settings: Settings) -> bool:
 
 
 def accounts(user: Any, settings: Settings) -> list[Account]:
-    """The accounts that limit turns of this user: his own, then the site's. One query, where the accounts exist."""
+    """The accounts that limit turns of a user: the user's own, then the site's. One query, where the accounts exist."""
     rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
     found = []
     for scope, owner in (("user", {"user_id": user.pk}), ("site", {"is_site": True})):
@@ -110,7 +108,7 @@ class Charge:
     """What a turn has used, if anything, and what was held for it and is let go."""
 
     user_id: Any
-    """None where the user was deleted while his turn ran."""
+    """None where the user was deleted while the turn ran."""
     model: str
     usage: Usage
     turns: int
@@ -122,95 +120,76 @@ class Charge:
         return self.usage.input_tokens + self.usage.output_tokens
 
 
-class Booking:
-    """Enters charges in the ledger and in the accounts, all of them in an order in which nobody waits in a circle.
+def entering(charges: Sequence[Charge]) -> list[sql.Act]:
+    """The statements that enter charges in the ledger and in the accounts, within one transaction.
 
-    Within one transaction `acts` are executed, then `complete` is called.
+    Transactions that lock the same rows lock them in this order, so that there is no deadlock: users by their keys, of
+    each the ledger and then the account; then the site's account, which all turns need: it is locked last and shortest.
     """
-
-    def __init__(self, charges: Sequence[Charge]) -> None:
-        self._today = first_days(timezone.now())
-        entered = [charge for charge in charges if charge.tokens or charge.reserved]
-        known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
-        self._of_deleted = [one for one in entered if one.user_id is None and one.tokens]
-        self._of_site = entered
-        self._steps: list[tuple[sql.Act, Callable[[], None]]] = []
-        for user_id, of_user in groupby(known, attrgetter("user_id")):
-            self._enter_user(user_id, list(of_user))
-
-    def acts(self) -> list[sql.Act]:
-        """Enter them where there are rows already. The site's is not among them: it is locked last, and shortest."""
-        return [act for act, _ in self._steps]
-
-    def complete(self, changed: Sequence[int]) -> None:
-        """Do what is left to do; `changed` is how many rows each of the acts has found."""
-        for found, (_, make) in zip(changed, self._steps, strict=True):
-            if not found:
-                make()
-        self._steps.clear()  # They point back: all would wait for the garbage collector.
-        for one in self._of_deleted:
-            self._new_line(*self._line(None, [one]))
-        if self._of_site and not sql.execute(*self._to_account(self._of_site, is_site=True)):
-            self._new_account(self._of_site, is_site=True)
-
-    def _enter_user(self, user_id: Any, charges: Sequence[Charge]) -> None:
-        """One line for each model, then the account; with what is done instead where there is no row."""
-        used = [charge for charge in charges if charge.tokens]
-        for _, of_model in groupby(used, attrgetter("model")):
-            line = self._line(user_id, list(of_model))
-            self._steps.append((_to_line(*line), partial(self._new_line, *line)))
-        make = partial(self._new_account, charges, user_id=user_id)
-        self._steps.append((self._to_account(charges, user_id=user_id), make))
-
-    def _line(self, user_id: Any, charges: Sequence[Charge]) -> tuple[dict[str, Any], dict[str, int]]:
-        """That of the ledger, and what is added to it."""
-        line = {"day": self._today.day, "user_id": user_id, "model": charges[0].model[:200]}
-        sums = {
-            "turns": sum(one.turns for one in charges),
-            "input_tokens": sum(one.usage.input_tokens for one in charges),
-            "output_tokens": sum(one.usage.output_tokens for one in charges),
-        }
-        return line, sums
-
-    def _new_line(self, line: Mapping[str, Any], sums: Mapping[str, int]) -> None:
-        try:
-            with transaction.atomic():
-                DayOfUsage.objects.create(**line, **sums)
-        except IntegrityError:  # Another turn has made the line meanwhile.
-            sql.execute(*_to_line(line, sums))
-
-    def _to_account(self, charges: Sequence[Charge], **owner: Any) -> sql.Act:
-        """A process whose clock is behind counts into the newer period."""
-        tokens, reserved = (sum(getattr(one, name) for one in charges) for name in ("tokens", "reserved"))
-        values: list[Any] = [reserved, reserved]
-        *begun, who = sql.all_stored(Budget, {**self._today.by_name(), **owner})
-        for first in begun:
-            values += [tokens, first, first, first]
-        return _charging(*owner), [*values, who]
-
-    def _new_account(self, charges: Sequence[Charge], **owner: Any) -> None:
-        Budget.objects.get_or_create(**owner)
-        sql.execute(*self._to_account(charges, **owner))
+    today = first_days(timezone.now())
+    entered = [charge for charge in charges if charge.tokens or charge.reserved]
+    known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
+    acts = [_line(today, [one]) for one in entered if one.user_id is None and one.tokens]
+    for user_id, of_user in groupby(known, attrgetter("user_id")):
+        theirs = list(of_user)
+        used = [charge for charge in theirs if charge.tokens]
+        acts += [_line(today, list(of_model)) for _, of_model in groupby(used, attrgetter("model"))]
+        acts.append(_account(today, theirs, "user_id", user_id))
+    return [*acts, _account(today, entered, "is_site", True)] if entered else []
 
 
-def _to_line(line: Mapping[str, Any], sums: Mapping[str, int]) -> sql.Act:
-    return _adding(tuple(line), tuple(sums)), [*sums.values(), *sql.all_stored(DayOfUsage, line)]
+def _line(today: Periods, charges: Sequence[Charge]) -> sql.Act:
+    """Add these of one user and one model to the ledger; of a user who was deleted each has a line of its own."""
+    values = {
+        "day": today.day,
+        "user_id": charges[0].user_id,
+        "model": charges[0].model[:200],
+        "turns": sum(one.turns for one in charges),
+        "input_tokens": sum(one.usage.input_tokens for one in charges),
+        "output_tokens": sum(one.usage.output_tokens for one in charges),
+    }
+    return _adding(tuple(values)), sql.prepared(DayOfUsage, values)
 
 
 @sql.composed
-def _adding(line: Sequence[str], sums: Sequence[str]) -> str:
-    changes = ", ".join(f"{name} = {name} + %s" for name in sums)
-    where = " AND ".join(f"{name} = %s" for name in line)
-    return f"UPDATE {sql.table(DayOfUsage)} SET {changes} WHERE {where}"  # noqa: S608  # No values in it.
+def _adding(names: Sequence[str]) -> str:
+    """Insert the line of the day or add to it. In one statement: of two turns that find no line, none fails or is lost.
+
+    The ORM has no such statement: `bulk_create()` can replace values of a row that is there, but not add to them.
+    """
+    line = sql.table(DayOfUsage)
+    sums = ", ".join(f"{name} = {line}.{name} + EXCLUDED.{name}" for name in ("turns", "input_tokens", "output_tokens"))
+    return (
+        f"INSERT INTO {line} ({', '.join(names)}) VALUES ({sql.places(len(names))}) "  # noqa: S608  # No values in it.
+        f"ON CONFLICT (day, user_id, model) DO UPDATE SET {sums}"
+    )
+
+
+def _account(today: Periods, charges: Sequence[Charge], owner: str, key: object) -> sql.Act:
+    """Charge an account, and let go of what these have reserved."""
+    tokens, reserved = (sum(getattr(one, name) for one in charges) for name in ("tokens", "reserved"))
+    periods = today.by_name()
+    values = {owner: key, "reserved": 0, **periods, **{f"{name}_tokens": tokens for name in PERIODS}}
+    return _charging(owner, tuple(values)), [*sql.prepared(Budget, values), reserved, reserved]
 
 
 @sql.composed
-def _charging(name: str) -> str:
-    changes = ["reserved = CASE WHEN reserved > %s THEN reserved - %s ELSE 0 END"]
+def _charging(owner: str, names: Sequence[str]) -> str:
+    """Charge the account as it is when its row is locked, or insert it: what others charge meanwhile is not lost.
+
+    The first charge of a period starts it at 0; a process whose clock is behind charges the newer period. Where more is
+    let go than is reserved, as after a row was edited by hand, 0 is left.
+    """
+    account = sql.table(Budget)
+    changes = [f"reserved = CASE WHEN {account}.reserved > %s THEN {account}.reserved - %s ELSE 0 END"]
     for period, begin in PERIODS.items():
-        changes.append(f"{period}_tokens = %s + CASE WHEN {begin} >= %s THEN {period}_tokens ELSE 0 END")
-        changes.append(f"{begin} = CASE WHEN {begin} >= %s THEN {begin} ELSE %s END")
-    return f"UPDATE {sql.table(Budget)} SET {', '.join(changes)} WHERE {name} = %s"  # noqa: S608  # No values in it.
+        is_newer, tokens = f"CASE WHEN {account}.{begin} >= EXCLUDED.{begin}", f"{period}_tokens"
+        changes.append(f"{tokens} = EXCLUDED.{tokens} + {is_newer} THEN {account}.{tokens} ELSE 0 END")
+        changes.append(f"{begin} = {is_newer} THEN {account}.{begin} ELSE EXCLUDED.{begin} END")
+    return (
+        f"INSERT INTO {account} ({', '.join(names)}) VALUES ({sql.places(len(names))}) "  # noqa: S608  # No values in it.
+        f"ON CONFLICT ({owner}) DO UPDATE SET {', '.join(changes)}"
+    )
 
 
 def _seconds_to_reset(period: str) -> int:

@@ -60,7 +60,7 @@ def of(user: Any, settings: Settings) -> Quota:
 
 
 def set_limits(user: Any, **limits: int | None) -> None:
-    """Give a user limits of his own, by the names of `Budget`'s fields; None takes one away. What is not named stays.
+    """Give a user limits of their own, by the names of `Budget`'s fields; None takes one away. What is not named stays.
 
     One statement, so that it may meet a turn that makes the same row.
     """

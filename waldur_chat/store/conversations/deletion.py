@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from waldur_chat.models import Message, Piece, Reading, Session, Thread, Turn
-from waldur_chat.store import locks
+from waldur_chat.store import locks, sql
+
+Which = Literal["id", "session_id"]
+"""The column that tells which conversations are meant."""
 
 
 @transaction.atomic
 def delete(thread: Thread) -> None:
     """Delete a conversation, its messages and its turns. That staff read it stays on record."""
-    threads = Thread.objects.filter(pk=thread.pk)
-    locks.rows(threads)
-    _remove(threads)
+    locks.rows(Thread.objects.filter(pk=thread.pk))
+    _remove("id", thread.pk)
 
 
 def erase(user: Any) -> None:
-    """Delete all conversations of a user, his session, and the record of who read them."""
+    """Delete all conversations of a user, the session that holds them, and the record of who read them."""
     while not _try_to_erase(user):
         pass
 
 
 def _try_to_erase(user: Any) -> bool:
     """Nothing is done, and False, where a conversation began meanwhile: it may have to be locked before the others."""
-    keys = list(Session.objects.filter(user=user.pk).values_list("pk", flat=True))
-    threads = Thread.objects.filter(session__in=keys)
+    session = Session.objects.filter(user=user.pk).first()
     with transaction.atomic():
-        locked = locks.rows(threads)
-        _delete(Session.objects.filter(pk__in=keys))  # From here on no conversation can begin in it.
-        if threads.count() > locked:
-            transaction.set_rollback(True)
-            return False
-        _remove(threads)
-        _delete(Reading.objects.filter(owner=user.pk))
+        if session:
+            threads = Thread.objects.filter(session=session)
+            locked = locks.rows(threads)
+            sql.delete(Session, "id", [session.pk])  # From here on no conversation can begin in it.
+            if threads.count() > locked:
+                transaction.set_rollback(True)
+                return False
+            _remove("session_id", session.pk)
+        Reading.objects.filter(owner=user.pk).delete()
     return True
 
 
-def _remove(threads: QuerySet[Thread]) -> None:
+def _remove(which: Which, key: int) -> None:
     """Delete these threads within a transaction, at whose end the database looks at foreign keys.
 
-    They are locked, so that no turn begins in them. Turns that run are left to their processes, which settle them; that
-    they have lost their thread tells these that nobody wants the answer.
+    They are locked, so that no turn begins in them. Running turns lose their thread and stay: their processes charge
+    what they used, and store no answer.
     """
-    keys = threads.values("pk")
-    turns = Turn.objects.filter(thread__in=keys)
-    _delete(Piece.objects.filter(turn__in=turns.values("pk")))
+    turns = Turn.objects.filter(**{f"thread__{which}": key})
+    Piece.objects.filter(turn__in=turns.values("pk")).delete()
     turns.filter(status=Turn.Status.RUNNING).update(thread=None, question=None, answer=None, is_cancelled=True)
-    _delete(turns)
-    _delete(Message.objects.filter(thread__in=keys))
-    _delete(threads)
+    for model in (Turn, Message, Thread):
+        sql.execute(_deleting(model, which), [key])
 
 
-def _delete(rows: QuerySet[Any]) -> None:
-    """Delete in one statement. Django's own way reads all rows first, to look for what refers to them."""
-    rows._raw_delete(rows.db)
+@sql.composed
+def _deleting(model: type[Turn] | type[Message] | type[Thread], which: Which) -> str:
+    """Delete threads, or what belongs to them, in one statement: `QuerySet.delete()` would read all of it first."""
+    threads = f"SELECT id FROM {sql.table(Thread)} WHERE {which} = %s"  # noqa: S608  # No values in it.
+    column = "id" if model is Thread else "thread_id"
+    return f"DELETE FROM {sql.table(model)} WHERE {column} IN ({threads})"  # noqa: S608  # See above.

@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from waldur_chat.models import Message, Seat, Thread, Turn
+from waldur_chat.store import locks, sql
 
 BATCH = 500
 TURNS_STAY = timedelta(days=1)
@@ -49,22 +50,17 @@ def leftovers() -> Leftovers:
 
 def delete_leftovers() -> Leftovers:
     """Delete ended turns that belong to no conversation, and expired seats."""
-    turns = sum(_delete(_lost_turns().filter(pk__in=keys)) for keys in _batches(_lost_turns()))
-    return Leftovers(turns=turns, seats=_delete(_expired_seats()))
+    turns = sum(sql.delete(Turn, "id", keys) for keys in _batches(_lost_turns()))
+    return Leftovers(turns=turns, seats=_expired_seats().delete()[0])
 
 
 @transaction.atomic
 def _delete_threads(keys: list[int], before: datetime) -> int:
-    """Delete those of the threads that are still unused: first themselves, which keeps turns from beginning in them.
-
-    What belongs to them follows in the same transaction, at whose end the database looks at foreign keys.
-    """
-    free = unused_threads(before).filter(pk__in=keys).select_for_update(skip_locked=True, of=("self",))
-    deleted = _delete(Thread.objects.filter(pk__in=free.values("pk")))
-    gone = set(keys) - set(Thread.objects.filter(pk__in=keys).values_list("pk", flat=True))
-    _delete(Turn.objects.filter(thread__in=gone))
-    _delete(Message.objects.filter(thread__in=gone))
-    return deleted
+    """Delete those of the threads that are still unused, and which are locked first: no turn begins in them."""
+    unused = locks.free(unused_threads(before).filter(pk__in=keys))
+    for model in (Turn, Message):
+        sql.delete(model, "thread_id", unused)
+    return sql.delete(Thread, "id", unused)
 
 
 def _lost_turns() -> QuerySet[Turn]:
@@ -83,8 +79,3 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[int]]:
     while keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         yield keys
         last = keys[-1]
-
-
-def _delete(rows: QuerySet[Any]) -> int:
-    """Delete in one statement. Django's own way reads all rows first, to look for what refers to them."""
-    return int(rows._raw_delete(rows.db) or 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,13 +12,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine.usage import size_of
 from waldur_chat.errors import ThreadBusy, ThreadNotFound
 from waldur_chat.messages import Message as Said
-from waldur_chat.messages import Question
+from waldur_chat.messages import Question, size_of
 from waldur_chat.models import SystemPromptVersion, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import sql
+from waldur_chat.store import rows
 from waldur_chat.store.budgets import accounts
 from waldur_chat.store.conversations import sessions
 from waldur_chat.store.turns import leases
@@ -98,22 +96,22 @@ def begin_stored(
     """
     thread = _own_thread(user, question.thread) if question.thread else _new_thread(user, request.session)
     try:
-        with _transaction(thread, limited):
+        with transaction.atomic():
             is_empty = _lock(thread, question, promise)
             placed = place(question, thread, is_empty=is_empty)
             messages = _prompt(thread, placed, settings, told.text)
             turns = _turns(user, thread, placed, told.version, messages, promise)
             turns[0].key, turns[0].fingerprint = request.key, request.fingerprint
-            _reserve(turns, messages, promise, limited, settings)
-            asked = [placed.question] if placed.is_new and placed.question else []
-            sql.insert_all(*([thread] if is_empty else []), *asked, *turns)
+            _hold(turns, messages, promise, limited)
+            _write(thread, placed, turns)
+            accounts.reserve(sum(turn.reserved for turn in turns), limited, settings)
     except IntegrityError as error:
         raise _busy(thread) from error
     return StartedTurn(
         turn=turns[0].uuid.hex,
         row=turns[0].pk,
         thread=thread.uuid.hex,
-        question=asked[0].uuid.hex if asked else "",
+        question=placed.question.uuid.hex if placed.is_new and placed.question else "",
         title_turn=turns[1].uuid.hex if len(turns) > 1 else "",
         opens=placed.question is None,
         max_output_tokens=_limit(promise, limited),
@@ -135,17 +133,17 @@ def begin_unstored(
     """
     named = _own_thread(user, thread) if thread else None
     purpose = Turn.Purpose.TITLE if named else Turn.Purpose.ANSWER
-    turn = sql.new(
-        Turn,
+    turn = Turn(
         user_id=user.pk,
         thread=named,
         purpose=purpose,
         expires=leases.lease_end(),
         input_tokens=_asked(messages) // 4,
     )
+    _hold([turn], messages, promise, limited)
     with transaction.atomic():
-        _reserve([turn], messages, promise, limited, settings)
-        sql.insert(turn)
+        rows.insert(turn)
+        accounts.reserve(turn.reserved, limited, settings)
     return StartedTurn(
         turn=turn.uuid.hex,
         row=turn.pk,
@@ -164,13 +162,7 @@ def _own_thread(user: Any, uuid: UUID) -> Thread:
 
 def _new_thread(user: Any, session: int | None) -> Thread:
     """A thread that is not written yet, so that it goes where its turn goes."""
-    return sql.new(Thread, session_id=session or sessions.current(user).pk)
-
-
-def _transaction(thread: Thread, limited: Sequence[accounts.Account]) -> AbstractContextManager[object]:
-    """None where all is inserted at once; within one of the caller, which must survive an error, a savepoint."""
-    is_alone = thread._state.adding and not limited and not sql.database().in_atomic_block
-    return nullcontext() if is_alone else transaction.atomic()
+    return Thread(session_id=session or sessions.current(user).pk)
 
 
 def _lock(thread: Thread, question: Question, promise: Reservation) -> bool:
@@ -212,8 +204,7 @@ def _turns(
     promise: Reservation,
 ) -> list[Turn]:
     """The turn for the answer, and the one for the title of a conversation that has none."""
-    answer = sql.new(
-        Turn,
+    answer = Turn(
         user_id=user.pk,
         thread=thread,
         question=placed.question,
@@ -230,19 +221,23 @@ def _turns(
     return [answer, title]
 
 
-def _reserve(
-    turns: Sequence[Turn],
-    messages: tuple[Said, ...],
-    promise: Reservation,
-    limited: Sequence[accounts.Account],
-    settings: Settings,
+def _hold(
+    turns: Sequence[Turn], messages: tuple[Said, ...], promise: Reservation, limited: Sequence[accounts.Account]
 ) -> None:
-    """Hold the worst case: a token for each byte of the question, and all that the answers may have."""
+    """What each may need at most: a token for each byte of the question, and all that the answers may have."""
     if not limited:
         return
     for turn, tokens in zip(turns, (_asked(messages) + promise.output_tokens, promise.title_tokens), strict=False):
         turn.reserved = tokens
-    accounts.reserve(sum(turn.reserved for turn in turns), limited, settings)
+
+
+def _write(thread: Thread, placed: MessagePosition, turns: Sequence[Turn]) -> None:
+    """Write what is new, before tokens are reserved: all turns of a user, and of the site, wait for that."""
+    if thread._state.adding:
+        rows.insert(thread)
+    if placed.is_new and placed.question:
+        rows.insert(placed.question)
+    rows.insert_all(turns)
 
 
 def _limit(promise: Reservation, limited: Sequence[accounts.Account]) -> int | None:

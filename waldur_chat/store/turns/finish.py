@@ -1,14 +1,15 @@
-"""How stored turns end: answer, usage and end are written in one act, whatever the end was.
+"""How stored turns end: answer, usage and status are written in one transaction, whatever the end was.
 
-A turn whose process died is ended by whoever finds it. Should its process live after all, its answer is stored still.
-A process that stood still, and could not say that its turns run, at least does not take those for dead itself.
+A turn whose lease has expired is ended by any process that finds it. Should its own process be alive after all, the
+answer is stored still, and only what is missing is charged. A process that could not renew its leases never ends its
+own turns so.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -16,15 +17,14 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from waldur_chat.engine import running_turns
-from waldur_chat.engine.usage import estimated_tokens
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import StoredMessages, Usage
+from waldur_chat.messages import estimated_tokens
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
-from waldur_chat.store import locks, sql
+from waldur_chat.store import locks, rows, sql
 from waldur_chat.store.budgets import accounts
-from waldur_chat.store.turns import partials
+from waldur_chat.store.turns import answers, partials
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def end(turn_id: str, ending: TurnOutcome) -> StoredMessages | None:
 def end_all(endings: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
     """End turns in one transaction, as end() does with each.
 
-    Raises `Error` where somebody else ends one of several at the same moment; then nothing was written.
+    Raises `Error` where another process ends one of several at the same moment; then nothing was written.
     """
     wanted = {UUID(turn_id): ending for turn_id, ending in endings}
     with transaction.atomic():
@@ -84,11 +84,14 @@ def end_all(endings: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages |
     return [stored.get(UUID(turn_id)) for turn_id, _ in endings]
 
 
-def end_abandoned(**where: object) -> int:
-    """End the turns whose process was not heard of for too long; gives how many there were."""
+def end_abandoned(runs_here: Callable[[str], object], **where: object) -> int:
+    """End the turns whose leases have expired; gives how many.
+
+    `runs_here` is given the id of each: a turn that runs in this process is left, since it is this one that is late.
+    """
     found = list(_abandoned().filter(**where))
     random.shuffle(found)  # Other processes have found them too, and had better begin with others.
-    return sum(_end_interrupted(turn) for turn in found)
+    return sum(_end_interrupted(turn, runs_here) for turn in found)
 
 
 def are_abandoned() -> bool:
@@ -101,12 +104,9 @@ def _abandoned() -> QuerySet[Turn]:
     return found
 
 
-def _end_interrupted(turn: Turn) -> bool:
-    """End it with what it was last known to have used.
-
-    Not one that runs in this process, that was heard of since, or that somebody has ended.
-    """
-    if running_turns.find(turn.uuid.hex) or not _abandoned().filter(pk=turn.pk).exists():
+def _end_interrupted(turn: Turn, runs_here: Callable[[str], object]) -> bool:
+    """End it with what it was last known to have used, unless it runs here, or was ended or renewed meanwhile."""
+    if runs_here(turn.uuid.hex) or not _abandoned().filter(pk=turn.pk).exists():
         return False
     text = partials.text_of(turn)
     output = max(turn.output_tokens, estimated_tokens(text))
@@ -134,28 +134,28 @@ class _Ended:
 def _ended(turn: Turn, ending: TurnOutcome, *, is_asked: bool) -> _Ended:
     ending = replace(ending, text=partials.storable(ending.text), usage=_at_least(turn, ending.usage))
     used = _used(turn, ending)
-    answer = _answer(turn, ending, is_asked=is_asked)
+    answer = answers.of(turn, ending.text, ending.model, ending.usage, is_asked=is_asked)
     if turn.thread:
         _sum_up(turn.thread, turn, ending, used)
     return _Ended(turn=turn, ending=ending, used=used, answer=answer)
 
 
 def _write(ended: Sequence[_Ended]) -> bool:
-    """Write all of it, the threads and accounts that several share once; False where somebody else has ended one.
+    """Write all of it, shared threads and accounts once; False where another process has ended one of the turns.
 
-    That can only be one without a thread: nothing of it is locked.
+    That can only be a turn without a thread, since the others are locked. The statements are plain SQL so that they are
+    sent together: the accounts are locked for one exchange with the database, however many turns end.
     """
     if not ended:
         return True
-    sql.insert_all(*(one.answer for one in ended if one.answer and one.answer._state.adding))
+    rows.insert_all([one.answer for one in ended if one.answer and one.answer._state.adding])
     threads = {one.turn.thread_id: one.turn.thread for one in ended if one.turn.thread}
     ends = [_end(one) for one in ended]
-    rest = [partials.removing([one.turn.pk for one in ended]), *map(_show, threads.values())]
-    booking = accounts.Booking([_charge(one.turn, one.ending, one.used) for one in ended])
-    changed = sql.together([*ends, *rest, *booking.acts()])
+    charges = accounts.entering([_charge(one.turn, one.ending, one.used) for one in ended])
+    parts = partials.removing([one.turn.pk for one in ended])
+    changed = sql.together([*ends, parts, *map(_show, threads.values()), *charges])
     if not all(changed[: len(ends)]):
         return False
-    booking.complete(changed[len(ends) + len(rest) :])
     if alone := [one.turn.pk for one in ended if not one.turn.thread]:
         Turn.objects.filter(pk__in=alone).delete()
     return True
@@ -168,7 +168,7 @@ def _may_end(turn: Turn, ending: TurnOutcome) -> bool:
 
 
 def _end(one: _Ended) -> sql.Act:
-    """Write the end, unless somebody else has done it."""
+    """Write the end only where the status is still the one that was read, so that it is written and charged once."""
     turn, ending = one.turn, one.ending
     changes = {
         "status": ending.status,
@@ -186,7 +186,7 @@ def _end(one: _Ended) -> sql.Act:
 
 
 def _at_least(turn: Turn, usage: Usage) -> Usage:
-    """What it used; of a turn that was taken for dead not less than what was charged then, which is not given back."""
+    """What it used; after an interrupted end at least what was charged for that, since nothing is given back."""
     if turn.status == Turn.Status.RUNNING:
         return usage
     return replace(
@@ -204,67 +204,6 @@ def _used(turn: Turn, ending: TurnOutcome) -> Usage:
         input_tokens=ending.usage.input_tokens - turn.input_tokens,
         output_tokens=ending.usage.output_tokens - turn.output_tokens,
     )
-
-
-def _answer(turn: Turn, ending: TurnOutcome, *, is_asked: bool) -> Message | None:
-    """The answer, in the place of an earlier version; one without any text leaves that standing.
-
-    What can be written together with other answers is not written yet.
-    """
-    if not turn.thread or turn.purpose != Turn.Purpose.ANSWER or not ending.text:
-        return None
-    if turn.answer:  # What was known of it when it was taken for dead.
-        return _complete(turn.answer, ending)
-    is_first = is_asked and _is_first(turn)
-    is_current, earlier = (True, None) if is_first else _take_place(turn)
-    answer = sql.new(
-        Message,
-        thread=turn.thread,
-        role=Message.Role.ASSISTANT,
-        text=ending.text,
-        sequence_index=turn.answer_index,
-        replaces=earlier if is_current else None,
-        is_current=is_current,
-        model=ending.model[:200],
-        input_tokens=ending.usage.input_tokens,
-        output_tokens=ending.usage.output_tokens,
-    )
-    if not is_first:
-        sql.insert(answer)
-    turn.thread.message_count += is_current and not earlier
-    return answer
-
-
-def _take_place(turn: Turn) -> tuple[bool, Message | None]:
-    """Make room for the answer: whether it is in force from now on, and in the place of which."""
-    current = Message.objects.filter(thread=turn.thread, is_current=True)
-    is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
-    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
-        current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
-        Message.objects.filter(pk=turn.question.pk).update(is_current=True)
-    earlier = current.filter(sequence_index=turn.answer_index).first()
-    if is_current and earlier:
-        current.filter(pk=earlier.pk).update(is_current=False)
-    return is_current, earlier
-
-
-def _is_first(turn: Turn) -> bool:
-    """Whether there can be no earlier answer: a question that was new and is in force is followed by nothing."""
-    return turn.status == Turn.Status.RUNNING and turn.is_new_question
-
-
-def _complete(answer: Message, ending: TurnOutcome) -> Message:
-    answer.text = ending.text
-    answer.input_tokens, answer.output_tokens = ending.usage.input_tokens, ending.usage.output_tokens
-    answer.save(update_fields=("text", "input_tokens", "output_tokens"))
-    return answer
-
-
-def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
-    """Whether the conversation went on without the answer, while its turn was taken for dead."""
-    first = turn.question.sequence_index if turn.question else turn.answer_index
-    newer = current.filter(sequence_index__gte=first, created__gt=turn.started)
-    return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())
 
 
 def _sum_up(thread: Thread, turn: Turn, ending: TurnOutcome, used: Usage) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from waldur_chat.conf import Settings
-from waldur_chat.engine.usage import estimated_tokens
 from waldur_chat.messages import Message as Said
-from waldur_chat.messages import Role
+from waldur_chat.messages import Role, estimated_tokens
 from waldur_chat.models import Message, Thread
 
 

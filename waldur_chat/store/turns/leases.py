@@ -1,4 +1,4 @@
-"""Turns that run, in whatever process: a lease says of each that it lives; anybody may ask for one to be stopped."""
+"""Leases of running turns, which their processes renew, and requests to cancel turns of any process."""
 
 from __future__ import annotations
 
@@ -34,10 +34,7 @@ class LeaseUpdate:
 
 
 def renew(turns: Mapping[str, LeaseUpdate]) -> None:
-    """Say that these turns still run, and what whoever may have to end them has to know of them.
-
-    A process does it for all of its turns.
-    """
+    """Renew the leases of these turns, which are all of a process, and store what the reaper would charge for them."""
     by_model = defaultdict(list)
     for turn, alive in turns.items():
         by_model[alive.model].append(UUID(turn))
@@ -51,7 +48,7 @@ def renew(turns: Mapping[str, LeaseUpdate]) -> None:
 
 
 def cancelled() -> list[str]:
-    """The running turns that somebody asked to stop, of all processes."""
+    """The running turns of all processes that are to be stopped."""
     found = Turn.objects.filter(status=Turn.Status.RUNNING, is_cancelled=True).values_list("uuid", flat=True)
     return [turn.hex for turn in found]
 

@@ -12,7 +12,6 @@ from django.utils.translation import gettext_noop
 from waldur_chat.errors import QuestionRefused
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread
-from waldur_chat.store import sql
 
 NOTHING_TO_RELOAD = gettext_noop("There is no answer to replace.")
 NOT_THE_LAST = gettext_noop("This is not the last message of the user in this conversation.")
@@ -44,7 +43,7 @@ def place(question: Question, thread: Thread, *, is_empty: bool = False) -> Mess
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
         return MessagePosition(question=None, answer_index=index)
-    asked = sql.new(Message, thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
+    asked = Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
     return MessagePosition(question=asked, is_new=True, answer_index=index + 1)
 
 
@@ -69,8 +68,7 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Messag
     last = next((message for message in newest if message.role == Message.Role.USER), None)
     if last is None or last.uuid != question.edited:
         raise QuestionRefused("edit_message_uuid", NOT_THE_LAST)
-    asked = sql.new(
-        Message,
+    asked = Message(
         thread=thread,
         role=Message.Role.USER,
         text=question.text or "",

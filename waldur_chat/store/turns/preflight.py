@@ -1,4 +1,4 @@
-"""A glance at what a turn may need of the store: on most sites nothing, which one statement tells."""
+"""One query for everything that a new turn may depend on. On most sites that is nothing, and no other follows."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ NOTHING = Preflight()
 
 
 def load(user: Any) -> Preflight:
-    """What there is for a question of this user. One query."""
-    key = sql.stored(Session, "user", user.pk)
+    """What there is for a question of this user.
+
+    Plain SQL: the ORM selects from a table, and these are three answers about different ones, of which each may be no.
+    """
+    (key,) = sql.prepared(Session, {"user": user.pk})
     ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
     return Preflight(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 

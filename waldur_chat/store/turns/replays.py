@@ -25,7 +25,7 @@ class Replay:
 
 
 def of_user(user: Any, uuid: UUID) -> Replay:
-    """A turn of this user that answers in one of his threads. Raises `TurnNotFound`."""
+    """A turn of this user that answers in one of their threads. Raises `TurnNotFound`."""
     return _one(Turn.objects.filter(uuid=uuid, user=user.pk))
 
 

@@ -1,12 +1,11 @@
 """How many turns of a user, and of the site, run at once in all processes together.
 
 Seats are numbered, and no two turns can have the same: so a limit cannot be overshot, however many processes take at
-once, and nobody holds a lock. A database that fails does not stop the chat: the limits of the process still hold.
+once, and nobody holds a lock. How turns wait for one is in `turns.slots`.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,8 +15,7 @@ from django.utils import timezone
 
 from waldur_chat.conf import Settings
 from waldur_chat.models import Seat
-
-logger = logging.getLogger(__name__)
+from waldur_chat.store import rows
 
 SITE = "site"
 
@@ -38,7 +36,7 @@ def take(scopes: Mapping[str, int], turn: str, seconds: float) -> str:
     now = timezone.now()
     try:
         with transaction.atomic():
-            # A write comes first: SQLite refuses who has read and then writes beside another writer.
+            # A write comes first: SQLite refuses a write after a read where another process has written.
             Seat.objects.filter(expires__lte=now).delete()
             for scope, limit in scopes.items():
                 _take(Seat(scope=scope, turn=turn, expires=now + timedelta(seconds=seconds)), limit)
@@ -59,7 +57,7 @@ def _take(seat: Seat, limit: int) -> None:
     for seat.number in free:
         try:
             with transaction.atomic():
-                seat.save(force_insert=True)
+                rows.insert(seat)
                 return
         except IntegrityError:
             continue

@@ -1,0 +1,33 @@
+"""New rows: inserted through Django with its signals, into the default database whatever the site's routers say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from django.db.models import Model
+from django.db.models.signals import post_save, pre_save
+
+from waldur_chat.store import sql
+
+M = TypeVar("M", bound=Model)
+
+
+def insert(row: M) -> M:
+    """Insert one, which then has its primary key."""
+    row.save(force_insert=True, using=sql.database().alias)
+    return row
+
+
+def insert_all(rows: Sequence[Model]) -> None:
+    """Insert rows of one model; one by one where a receiver listens to it, since `bulk_create()` sends no signals."""
+    if len(rows) > 1 and _may_go_together(type(rows[0])):
+        type(rows[0])._default_manager.using(sql.database().alias).bulk_create(rows)
+        return
+    for row in rows:
+        insert(row)
+
+
+def _may_go_together(model: type[Model]) -> bool:
+    gives_keys = sql.database().features.can_return_rows_from_bulk_insert  # Not SQLite before 3.35.
+    return gives_keys and not any(signal.has_listeners(model) for signal in (pre_save, post_save))
