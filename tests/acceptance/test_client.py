@@ -137,8 +137,8 @@ def test_a_conversation_goes_on(client: Client) -> None:
     assert again.turn != first.turn
 
 
-def test_the_lines_of_the_readme_work(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    (lines,) = (block for block in blocks("../README.md") if "waldur_chat.client" in block)
+def test_the_lines_of_the_page_work(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    (lines,) = (block for block in blocks("api.md") if "waldur_chat.client" in block)
     here = lines.replace("https://chat.example.com", server.address).replace('token="..."', f'token="{TOKEN}"')
     assert here.count(TOKEN) == here.count(server.address) == 1
     exec(here, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from configparser import ConfigParser
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -17,10 +18,18 @@ from waldur_chat.providers.base import Provider
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.offline import OfflineProvider
 from waldur_chat.providers.openai import OpenAIProvider
+from waldur_chat.signals import turn_ended
+from waldur_chat.testing import scripted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-README = (ROOT / "README.md").read_text()
+PACKAGE = ROOT / "waldur_chat"
+API = (ROOT / "docs" / "api.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+
+"""Pages that are written by others at the same time."""
 
 
 def blocks(name: str) -> list[str]:
@@ -61,9 +70,9 @@ def _subclasses(error: type[errors.ChatError]) -> list[type[errors.ChatError]]:
     return [one for child in error.__subclasses__() for one in (child, *_subclasses(child))]
 
 
-@pytest.mark.parametrize("error", [one for one in _subclasses(errors.ChatError) if one is not errors.TurnCancelled])
-def test_every_error_has_its_code_beside_its_status_in_the_readme(error: type[errors.ChatError]) -> None:
-    assert any(line.startswith(f"| {error.status} ") and f"`{error.code}`" in line for line in README.splitlines())
+@pytest.mark.parametrize("error", _subclasses(errors.ChatError))
+def test_every_error_has_its_code_beside_its_status_on_the_page_of_the_api(error: type[errors.ChatError]) -> None:
+    assert any(line.startswith(f"| {error.status} ") and f"`{error.code}`" in line for line in API.splitlines())
 
 
 def test_the_provider_of_the_page_works(monkeypatch: pytest.MonkeyPatch, settings: object) -> None:
@@ -78,3 +87,73 @@ def test_the_provider_of_the_page_works(monkeypatch: pytest.MonkeyPatch, setting
 
 def test_the_test_of_the_page_passes() -> None:
     exec(blocks("providers.md")[2], {})
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for address in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        path, _, anchor = address.partition("#")
+        target = page.parent / path if path else page
+        assert target.is_file(), address
+        assert not anchor or anchor in _anchors(target), address
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=["architecture", "glossary"])
+def test_every_file_that_is_named_exists(page: str) -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
+    assert len(named) > 20
+    assert [name for name in named if not (PACKAGE / name).is_file()] == []
+
+
+def test_the_map_names_every_layer_and_every_folder() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    layers = set(re.findall(r"\w+", setup["importlinter:contract:layers"]["layers"]))
+    folders = {f"{one.name}/" for one in PACKAGE.iterdir() if one.is_dir() and one.name != "__pycache__"}
+    assert [name for name in layers | folders if f"`{name}`" not in ARCHITECTURE] == []
+
+
+def test_the_threads_of_a_process_are_those_of_the_code() -> None:
+    source = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    listed = set(re.findall(r"^\| `(waldur-chat[\w-]*)` \|", ARCHITECTURE, re.MULTILINE))
+    assert listed == set(re.findall(r'(?:Worker|Thread|Executor)\([^)]*"(waldur-chat[\w-]*)"', source))
+
+
+def test_every_term_of_the_glossary_is_found_in_its_file() -> None:
+    for cells in _terms():
+        path = ""
+        for name in re.findall(r"`([^`]+)`", cells[2]):
+            path = name if name.endswith(".py") else path
+            assert name == path or name.endswith("/") or re.search(rf"\b{name}\b", (PACKAGE / path).read_text()), cells
+
+
+def test_no_term_stands_twice_in_the_glossary() -> None:
+    terms = [term for cells in _terms() for term in cells[0].split(", ")]
+    assert len(terms) > 60
+    assert len(terms) == len(set(terms))
+
+
+def _terms() -> list[list[str]]:
+    """The rows of the glossary: term, meaning, code, API and admin."""
+    rows = re.findall(r"^\| (?!term |-)(.+) \|$", GLOSSARY, re.MULTILINE)
+    return [re.split(r" ?\| ?", row) for row in rows]
+
+
+def test_the_python_of_the_api_works() -> None:
+    asking, _, counting = blocks("api.md")
+    with scripted("Hello", " world") as provider:
+        exec(asking, {})
+        names: dict[str, object] = {}
+        exec(counting, names)
+    assert [prompt.question for prompt in provider.prompts] == ["What is a VPC?"] * 2
+    turn_ended.disconnect(names["count"])
