@@ -29,8 +29,6 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
-"""Pages that are written by others at the same time."""
-
 
 def blocks(name: str) -> list[str]:
     """The Python of a page of the documentation."""
