@@ -89,11 +89,10 @@ def test_the_service_learns_nothing_of_the_machine() -> None:
 
 def holders(words: bytes) -> list[type]:
     """What holds bytes with these words in them."""
+    kinds = (bytes, bytearray)
+    found = [one for one in gc.get_referents(*gc.get_objects()) if type(one) in kinds and words in one]
     return [
-        type(one)
-        for one in gc.get_objects()
-        for held in gc.get_referents(one)
-        if type(held) in (bytes, bytearray) and held is not words and words in held
+        type(holder) for one in found if one is not words for holder in gc.get_referrers(one) if holder is not found
     ]
 
 
