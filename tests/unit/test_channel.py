@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.aio import run
+from tests.unit.aio import run_ahead
 from waldur_chat.engine.channel import CAPACITY, Channel
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
@@ -33,7 +33,7 @@ def test_events_come_out_in_order() -> None:
         assert channel.take() == [*events, Cancelled(usage=None)]
         assert channel.take() == []
 
-    run(main())
+    run_ahead(main())
 
 
 def test_peeking_takes_nothing() -> None:
@@ -43,7 +43,7 @@ def test_peeking_takes_nothing() -> None:
         assert channel.peek() == Delta(text="a")
         assert channel.take() == [Delta(text="a")]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_is_woken_by_what_comes() -> None:
@@ -55,7 +55,7 @@ def test_a_reader_is_woken_by_what_comes() -> None:
         await reader
         assert channel.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_does_not_wait_for_what_is_there() -> None:
@@ -65,7 +65,7 @@ def test_a_reader_does_not_wait_for_what_is_there() -> None:
         await channel.wait(timeout=0)
         assert channel.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_waits_no_longer_than_he_likes() -> None:
@@ -74,7 +74,7 @@ def test_a_reader_waits_no_longer_than_he_likes() -> None:
         await channel.wait(timeout=0.001)
         assert not channel.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_what_comes_in_time_stops_the_timer() -> None:
@@ -90,7 +90,7 @@ def test_what_comes_in_time_stops_the_timer() -> None:
         assert not waiting.done()
         waiting.cancel()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_that_was_cancelled_may_come_back() -> None:
@@ -103,7 +103,7 @@ def test_a_reader_that_was_cancelled_may_come_back() -> None:
         await channel.wait()
         assert channel.take()
 
-    run(main())
+    run_ahead(main())
 
 
 @pytest.mark.parametrize("kind", [Delta, Reasoning])
@@ -117,7 +117,7 @@ def test_a_writer_waits_for_a_slow_reader(kind: type[Delta | Reasoning]) -> None
         await writer
         assert channel.take() == [kind(text="more")]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_the_last_event_never_waits() -> None:
@@ -127,7 +127,7 @@ def test_the_last_event_never_waits() -> None:
         channel.end(Cancelled(usage=None))
         assert channel.take()[-1] == Cancelled(usage=None)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
@@ -139,7 +139,7 @@ def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
         await turns_of_the_loop()
         assert len(channel.take()) == 2
 
-    run(main())
+    run_ahead(main())
 
 
 @pytest.mark.parametrize("last", [Delta(text=HALF), Cancelled(usage=None)])
@@ -160,4 +160,4 @@ def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta 
         assert waiting.done()
         assert channel.take() == [Delta(text=HALF), last]
 
-    run(main())
+    run_ahead(main())
