@@ -16,6 +16,8 @@ from waldur_chat import constance_settings
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 URL = "/api/chat/invoke/"
 
 

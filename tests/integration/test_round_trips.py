@@ -17,6 +17,8 @@ from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.turns import start
 
+pytestmark = pytest.mark.core
+
 USED = Usage(input_tokens=3, output_tokens=4)
 
 

@@ -22,7 +22,7 @@ from waldur_chat.record import Caller
 from waldur_chat.store.turns import slots
 from waldur_chat.testing import Script, Step, scripted
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.core, pytest.mark.django_db(transaction=True)]
 
 
 def begin(*steps: Step, user_id: str = "7", **settings: Any) -> Turn:
@@ -118,10 +118,11 @@ def test_only_what_is_limited_is_counted(user_id: str, settings: dict[str, Any],
 
 def test_a_turn_has_its_seats_while_it_runs() -> None:
     async def main() -> None:
-        turn = begin("a", 0.1, turns_per_user=1, turns_per_site=9)
+        turn = begin("a", 60, turns_per_user=1, turns_per_site=9)
         await turn.first()
         assert await slots._worker.do(_seats) == [("site", turn.id), ("user:7", turn.id)]
-        assert isinstance((await everything(turn))[-1], Finished)
+        turn.cancel()
+        assert isinstance((await everything(turn))[-1], Cancelled)
         assert await slots._worker.do(_seats) == []
 
     run(main())

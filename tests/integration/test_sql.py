@@ -20,7 +20,7 @@ from tests.integration.stored import thread_of
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.store import fetched, sql
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 MODELS = [Thread, Message, Turn]
 Make = Callable[[type[Model]], Model]
