@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +17,34 @@ from waldur_chat.runtime import shortcuts
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import heartbeat_of_process
 
+os.environ["WALDUR_CHAT_DB_SYNC"] = "0"  # Here, and in all processes that tests start. See tests/host/settings.py.
+
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 """Tables whose rows the migrations have made."""
+
+MARKED = {"tests/acceptance": pytest.mark.servers, "tests/acceptance/page": pytest.mark.browser}
+"""Marks of all tests in a folder, and below it."""
+
+
+def pytest_unconfigure() -> None:
+    """What is left to be stored is tried once more when the process exits, and logged to a stream that is closed."""
+    logging.raiseExceptions = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs more than the package; -m is looked at later. What else is marked says so itself."""
+    for item in items:
+        for folder, mark in MARKED.items():
+            if (item.config.rootpath / folder) in item.path.parents:
+                item.add_marker(mark)
+        if _asks_postgresql(item):
+            item.add_marker(pytest.mark.postgres)
+
+
+def _asks_postgresql(item: Any) -> bool:
+    chosen = item.callspec.params.get("database") if hasattr(item, "callspec") else None
+    return "postgresql" in item.fixturenames or chosen == "postgresql"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,8 @@ from tests.acceptance.streams import header, open_stream, read_head, status
 from tests.processes import Running, host, hosts, let_go
 from waldur_chat.models import Turn
 
+pytestmark = pytest.mark.core
+
 QUESTION = "fake:tokens=5&at=1&then=wait"
 WORST_CASE = len(QUESTION) + 16 + 4096
 SECONDS = 15.0

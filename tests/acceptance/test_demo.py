@@ -15,6 +15,8 @@ import pytest
 from tests.acceptance.needs import program
 from tests.processes import Running, free_port, process
 
+pytestmark = pytest.mark.core
+
 ENVIRONMENT = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": ""}
 
 

@@ -24,6 +24,8 @@ from tests.acceptance.faults.sites import Site, listeners, site
 from tests.acceptance.streams import eventually
 from tests.processes import Running, stats
 
+pytestmark = pytest.mark.core
+
 WRITES_THE_TABLE = bool(os.environ.get("WALDUR_CHAT_WRITE_TABLE"))
 SLACK = 0.5 if WRITES_THE_TABLE else 1.5
 """Seconds; more where other tests run at the same time."""

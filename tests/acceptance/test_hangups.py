@@ -24,6 +24,8 @@ import pytest
 from tests.acceptance.streams import eventually, open_files, open_stream, read_until, threads
 from tests.processes import Running, host, stats
 
+pytestmark = pytest.mark.core
+
 HANGUPS = int(os.environ.get("WALDUR_CHAT_HANGUPS", "40"))
 HEARTBEAT_SECONDS = 2.0
 GRACE_SECONDS = {"uvicorn": 0.5, "gunicorn-gthread": HEARTBEAT_SECONDS, "runserver": HEARTBEAT_SECONDS + 0.5}

@@ -9,6 +9,8 @@ import pytest
 from tests.acceptance.streams import open_stream, read_until
 from tests.processes import SERVERS, Running, host, stats
 
+pytestmark = pytest.mark.core
+
 PACED = "tokens=5&delay=0.2"
 END_OF_BODY = b"0\r\n\r\n"
 

@@ -10,6 +10,8 @@ import pytest
 from tests.acceptance.streams import open_stream, read_until
 from tests.processes import Running, host, stats
 
+pytestmark = pytest.mark.core
+
 SERVERS = {
     "uvicorn": (),
     "gunicorn-sync": (),

@@ -2,15 +2,18 @@
 
 The database file is `WALDUR_CHAT_DB`, or PostgreSQL where `WALDUR_CHAT_DB` is a `postgres://` address; with `?pool=20`
 a process has at most 20 connections (Django 5.1 and newer), with `WALDUR_CHAT_CONN_MAX_AGE` they last so many seconds.
+With `WALDUR_CHAT_DB_SYNC=0`, as all tests have it, SQLite does not wait for the disk.
 The model comes from `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `WALDUR_CHAT_MODEL`; without these the offline provider
 answers.
 """
 
 import json
 import os
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -67,11 +70,25 @@ TEMPLATES = [
 ]
 
 
+class SQLiteConnection(sqlite3.Connection):
+    """For tests, commits are left to the operating system: a killed process loses nothing, a power cut might.
+
+    Django 5.1 has the option `init_command` for this, Django 4.2 has not; both pass `factory` on to sqlite3. The
+    environment is read late, since pytest-django reads these settings before any conftest sets it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if os.environ.get("WALDUR_CHAT_DB_SYNC") == "0":
+            self.execute("PRAGMA synchronous=OFF").close()
+
+
 def database(name: str) -> dict[str, object]:
     """The `DATABASES` entry of a file or of a `postgres://` address."""
     if not name.startswith("postgres://"):
         test = {"NAME": str(Path(gettempdir()) / f"waldur-chat-test-{os.getpid()}.sqlite3")}
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}, "TEST": test}
+        options = {"timeout": 20, "factory": SQLiteConnection}
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options, "TEST": test}
     address = urlsplit(name)
     pool = parse_qs(address.query).get("pool")
     return {

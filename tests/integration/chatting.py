@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +21,28 @@ from waldur_chat.turns import titles
 USAGE = Usage(input_tokens=7, output_tokens=5)
 
 
+class WaitingProvider(ScriptedProvider):
+    """Follows a script in which an event of threads is a step, too: it is waited for."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
+        async with aclosing(super().stream(prompt)) as steps:
+            async for step in steps:
+                if isinstance(step, threading.Event):
+                    while not step.is_set():  # noqa: ASYNC110  # It belongs to another thread.
+                        await asyncio.sleep(0.005)
+                else:
+                    yield step
+
+
+@contextmanager
+def waiting(*steps: Step | threading.Event) -> Iterator[Script]:
+    """Let the default provider follow these steps; see `scripted()` and `WaitingProvider`."""
+    script = Script(steps=steps)  # type: ignore[arg-type]
+    entry = {"BACKEND": "tests.integration.chatting.WaitingProvider", "OPTIONS": {"script": script}}
+    with override_settings(WALDUR_CHAT={**getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}):
+        yield script
+
+
 class TitlingProvider(ScriptedProvider):
     """Follows one script for answers and another for titles."""
 
@@ -27,7 +51,7 @@ class TitlingProvider(ScriptedProvider):
 
     def __init__(self, *, script: Script, title: Script) -> None:
         super().__init__(script=script)
-        self._titling = ScriptedProvider(script=title)
+        self._titling = WaitingProvider(script=title)
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         is_title = prompt.question.startswith(titles.ASK)
@@ -35,9 +59,9 @@ class TitlingProvider(ScriptedProvider):
 
 
 @contextmanager
-def titling(*title: Step, answer: Sequence[Step] = ("Hello",)) -> Iterator[Script]:
+def titling(*title: Step | threading.Event, answer: Sequence[Step] = ("Hello",)) -> Iterator[Script]:
     """Let the default provider answer, and find titles so; gives the script of the titles."""
-    script = Script(steps=title)
+    script = Script(steps=title)  # type: ignore[arg-type]
     options = {"script": Script(steps=answer), "title": script}
     entry = {"BACKEND": "tests.integration.chatting.TitlingProvider", "OPTIONS": options}
     own = {**getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}

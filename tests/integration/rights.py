@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from django.contrib.auth import get_user_model
 from django.db.models import Model
 from django.test import Client
@@ -108,10 +107,23 @@ class Case:
         """Whether a UUID is in it."""
         return "<" in self.path + self.body
 
-    def param(self) -> Any:
-        """As a parameter of a test."""
-        name = f"{self.who} {self.method} {self.path} {self.body}".strip()
-        return pytest.param(self, id=name, marks=pytest.mark.django_db(transaction=self.asks))
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is known who asks, and that they may not."""
+        return self.status in (403, 404)
+
+    @property
+    def hides(self) -> bool:
+        """Whether what is named is to look as if it were not there."""
+        return self.is_refused and self.names_something
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether support or staff read a conversation of somebody else, or a part of it."""
+        is_reading = self.who in ("support", "staff") and self.method in ("GET", "HEAD")
+        return (
+            is_reading and self.path.startswith(("chat-threads/<", "chat-messages/")) and self.path != "chat-messages/"
+        )
 
 
 class World:
@@ -157,10 +169,18 @@ def nothing() -> dict[str, str]:
     return {name: uuid4().hex for name in ("thread", "question", "answer", "turn", "session", "prompt", "user")}
 
 
+ROWS: list[type[Model]] = [Budget, Message, Reading, Session, SystemPrompt, SystemPromptVersion, Thread, Turn]
+
+
 def rows() -> dict[str, list[Any]]:
     """All that is stored."""
-    kept: list[type[Model]] = [Budget, Message, Reading, Session, SystemPrompt, SystemPromptVersion, Thread, Turn]
-    return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in kept}
+    return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in ROWS}
+
+
+def clear() -> None:
+    """Delete all that is stored, and everybody."""
+    for model in (*ROWS, get_user_model()):
+        model._default_manager.all().delete()
 
 
 def cases() -> list[Case]:

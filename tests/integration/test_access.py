@@ -16,6 +16,8 @@ from waldur_chat.conf import constance
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 URL = "/api/chat/invoke/"
 
 

@@ -19,6 +19,8 @@ from waldur_chat.engine.turn import Turn
 from waldur_chat.events import Event, Reasoning, Stopped, Usage
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 
 def words(sse: bytes) -> str:
     """The text of a stream, read as clients of 2025 read it: line by line."""
@@ -146,8 +148,8 @@ def test_an_empty_answer_is_an_answer(call: Caller) -> None:
 
 
 def test_a_silent_provider_is_covered_by_heartbeats(call: Caller, settings: object) -> None:
-    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.05}
-    with scripted("Hello", 0.3, " world"):
+    settings.WALDUR_CHAT = {"HEARTBEAT_SECONDS": 0.02}
+    with scripted("Hello", 0.5, " world"):
         reply = call.stream()
     assert reply.body.count(b":\n\n") >= 2
     assert words(reply.body) == "Hello world"

@@ -27,6 +27,8 @@ from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.testing import Script, scripted
 from waldur_chat.turns import start
 
+pytestmark = pytest.mark.core
+
 BROKEN = ProviderSpec(name="broken", backend="waldur_chat.nowhere.Provider", options={}, place="a test")
 LIMITED = {"USER_TOKENS_DAILY": 10_000}
 

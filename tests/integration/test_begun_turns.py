@@ -29,7 +29,7 @@ from waldur_chat.store.turns import leases
 from waldur_chat.store.turns.begin import Reservation, SystemPromptText
 from waldur_chat.store.turns.leases import LeaseUpdate
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 ASKED = (Said(role="user", text="Hello"),)
 
 

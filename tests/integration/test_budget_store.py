@@ -22,7 +22,7 @@ from waldur_chat.store.budgets.periods import first_days
 from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.begin import Reservation
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 PERIODS = ("daily", "weekly", "monthly")
 BEGINS = {"daily": "day", "weekly": "week", "monthly": "month"}
 

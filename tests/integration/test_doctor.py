@@ -18,6 +18,8 @@ from tests.integration.meddling import Meddling, proxy
 from waldur_chat.api.request import doctor_probe
 from waldur_chat.doctor.findings import KINDS
 
+pytestmark = pytest.mark.slow  # The limits of time that it looks for are met in real ones.
+
 Examine = Callable[..., list[str]]
 
 

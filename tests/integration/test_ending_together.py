@@ -25,7 +25,7 @@ from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.begin import Reservation, StartedTurn
 from waldur_chat.store.turns.finish import TurnOutcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 
 def ending(text: str = "An answer", model: str = "m", **fields: Any) -> TurnOutcome:

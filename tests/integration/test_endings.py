@@ -21,7 +21,7 @@ from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish, leases
 from waldur_chat.store.turns.begin import Reservation, StartedTurn
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 
 @pytest.fixture

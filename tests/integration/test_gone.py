@@ -16,13 +16,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from tests.integration.chatting import waiting
 from tests.integration.stored import thread_of
 from tests.integration.turning import begin, finish, said, stores  # noqa: F401  # A fixture.
 from tests.processes import ROOT
 from waldur_chat.events import Delta, Finished, Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.store.conversations import deletion
-from waldur_chat.testing import scripted
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -67,9 +67,11 @@ def delete_user(user: Any) -> None:
 
 @pytest.mark.parametrize("go", [delete_conversation, delete_its_row, erase, delete_user])
 def test_a_turn_that_has_lost_its_place_is_charged_and_leaves_nothing(user: Any, go: Callable[[Any], None]) -> None:
-    with scripted("Hel", 0.3, "lo", USAGE):
+    gone = threading.Event()
+    with waiting("Hel", gone, "lo", USAGE):
         turn = begin(user, "Hi")
         go(user)
+        gone.set()
         events = finish(turn)
     assert isinstance(events[-1], Finished)
     assert events[-1].stored is None
@@ -85,9 +87,11 @@ def test_a_turn_that_has_lost_its_place_is_charged_and_leaves_nothing(user: Any,
 @pytest.mark.parametrize("go", [delete_conversation, delete_user])
 def test_what_it_held_is_given_back(user: Any, settings: Any, go: Callable[[Any], None]) -> None:
     settings.WALDUR_CHAT = {**settings.WALDUR_CHAT, "SITE_TOKENS_DAILY": 10_000, "USER_TOKENS_DAILY": 10_000}
-    with scripted("Hel", 0.3, "lo", USAGE):
+    gone = threading.Event()
+    with waiting("Hel", gone, "lo", USAGE):
         turn = begin(user, "Hi")
         go(user)
+        gone.set()
         finish(turn)
     assert [budget.reserved for budget in Budget.objects.all()] == [0] * (2 - (go is delete_user))
 
@@ -95,10 +99,12 @@ def test_what_it_held_is_given_back(user: Any, settings: Any, go: Callable[[Any]
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite has one lock for all.")
 def test_a_database_that_another_process_writes_to_is_waited_for(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
-    with scripted("Fine", 0.2, "."):
+    locked = threading.Event()
+    with waiting("Fine", locked, "."):
         turn = begin(user, "How are you?", thread=thread.uuid)
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
+        locked.set()
         timer = threading.Timer(1.0, other.execute, ["ROLLBACK"])
         timer.start()
         finish(turn)

@@ -22,7 +22,7 @@ from waldur_chat.models import Message, Session, Thread, Turn
 from waldur_chat.testing import scripted
 from waldur_chat.turns import start
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
 
 HI = {"input": "Hi"}
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"

@@ -22,6 +22,8 @@ from waldur_chat.testing import scripted
 from waldur_chat.turns import recorder
 from waldur_chat.turns.heartbeat import heartbeat_of_process
 
+pytestmark = pytest.mark.core
+
 QUESTION = "What is a VPC?"
 
 

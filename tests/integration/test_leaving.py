@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
 import time
 from io import BytesIO
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 
-from tests.integration.chatting import settled
+from tests.integration.chatting import settled, waiting
 from tests.integration.conftest import JSON, Caller
 from tests.integration.turning import begin
 from waldur_chat import chat
@@ -27,6 +28,8 @@ from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import replays
 from waldur_chat.testing import Script, scripted
 from waldur_chat.turns.resume import TurnSubscription
+
+pytestmark = pytest.mark.core
 
 BODY = {"path": "/api/chat/stream/", "data": {"input": "Hi"}, "content_type": JSON}
 
@@ -158,7 +161,7 @@ class TestStored:
         self, settings: Any, authorization: Any, factory: Any, finish_seconds: float | None, status: str
     ) -> None:
         settings.WALDUR_CHAT = {"STORAGE": True, "FINISH_SECONDS": finish_seconds}
-        with scripted("Hello", 0.2):
+        with scripted("Hello", 0.2 if status == "finished" else 60):
             request = factory().post(**BODY, headers=authorization)
             ChatViewSet.as_view({"post": "stream"})(request)  # The response is dropped.
             settled()
@@ -203,12 +206,14 @@ class TestStored:
     ) -> None:
         settings.WALDUR_CHAT = {"STORAGE": True}
         ours, theirs = socket.socketpair()
-        with ours, scripted("Hel", 0.3, "lo"):
+        gone = threading.Event()
+        with ours, waiting("Hel", gone, "lo"):
             response = Client().post(**BODY, headers=authorization, **{"gunicorn.socket": ours})
             pieces = iter(response)
             assert b"Hel" in b"".join(next(pieces) for _ in range(1))
             theirs.close()
             assert list(pieces) == []
+            gone.set()
             settled()
         assert Turn.objects.get().status == "finished"
 

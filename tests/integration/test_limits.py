@@ -16,6 +16,8 @@ from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.errors import TooManyTurns
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:

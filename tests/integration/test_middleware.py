@@ -13,6 +13,8 @@ from tests.integration.conftest import Caller
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 
 @sync_only_middleware
 def sync_only(get_response: Callable[[Any], HttpResponseBase]) -> Callable[[Any], HttpResponseBase]:

@@ -11,7 +11,7 @@ from tests.integration.turning import ask, asked, said, stored, stores  # noqa: 
 from waldur_chat.models import Message, Thread
 from waldur_chat.testing import scripted
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
 
 
 def message(thread: Thread, index: int) -> Message:

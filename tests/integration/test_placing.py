@@ -13,7 +13,7 @@ from tests.integration.stored import thread_of
 from waldur_chat.errors import QuestionRefused, ThreadNotFound
 from waldur_chat.models import Message, Thread
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 
 def refused_field(user: Any, text: str | None = "New", **question: Any) -> str:

@@ -15,6 +15,8 @@ from tests.integration.stored import thread_of
 from waldur_chat import errors
 from waldur_chat.testing import scripted
 
+pytestmark = pytest.mark.core
+
 SOME = "0" * 31 + "1"
 """A UUID that nothing has."""
 
@@ -105,7 +107,7 @@ def test_a_provider_that_does_not_begin_in_time_is_a_504(call: Caller, settings:
 
 
 def test_a_turn_that_takes_too_long_ends_with_an_error(call: Caller, settings: Any) -> None:
-    settings.WALDUR_CHAT = {"TURN_SECONDS": 0.1}
+    settings.WALDUR_CHAT = {"TURN_SECONDS": 1.0}
     with scripted("Hello", 60) as provider:
         reply = call.stream(Accept="text/plain")
     assert reply.body.startswith(b"Hello\n[turn_too_long] ")

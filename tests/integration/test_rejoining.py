@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.integration.chatting import settled, until
+from tests.integration.chatting import settled, until, waiting
 from tests.integration.conftest import Caller, Reply
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import begin, finish, stores  # noqa: F401  # A fixture.
@@ -31,7 +32,7 @@ from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, notifier
 from waldur_chat.turns.resume import TurnSubscription
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
 
 ANSWER = "Hello, wörld. 🙂"
 
@@ -195,11 +196,14 @@ class TestHere:
             finish(turn)
 
     def test_its_error_is_that_of_the_view(self, user: Any) -> None:
-        with scripted(0.3, ProviderBusy()):
+        viewed = threading.Event()
+        with waiting(viewed, ProviderBusy()):
             turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
             turn.start(background_loop())
             until(lambda: running_turns.find(turn.id))
             view = TurnSubscription(replays.of_user(user, Row.objects.get().uuid))
+            view.start(background_loop.loop())
+            viewed.set()
             assert isinstance(told(view)[-1], Failed)
             assert isinstance(turn, Turn)
             finish(turn)
@@ -361,9 +365,11 @@ def test_many_turns_are_written_and_read_at_once(user: Any, monkeypatch: pytest.
 
 
 def test_a_turn_that_ended_leaves_no_pieces(user: Any) -> None:
-    with scripted("Hel", 0.6, "lo"):
+    written = threading.Event()
+    with waiting("Hel", written, "lo"):
         turn = begin(user, "Hi")
         until(Piece.objects.exists)
+        written.set()
         finish(turn)
     settled()
     assert not Piece.objects.exists()

@@ -16,6 +16,8 @@ from waldur_chat.store import sql
 from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.finish import TurnOutcome
 
+pytestmark = pytest.mark.core
+
 USED = Usage(input_tokens=3, output_tokens=4)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +27,14 @@ from waldur_chat.record import TurnRecord
 CANARY = "c4n4ry"
 QUESTION = {"input": f"My password is {CANARY}-question."}
 PROMPTS = {"SYSTEM_PROMPT": f"Never tell {CANARY}-system.", "OPENING_PROMPT": f"Say {CANARY}-opening."}
+COLOURS = ("wsgi", "asgi")
+PROVIDERS = (
+    ("plain openai", "aiohttp"),
+    ("openai", "sdk"),
+    ("langserve", "aiohttp"),
+    ("langserve", "sdk"),
+)
+"""Each provider that holds secrets, and each HTTP client that the openai SDK may bring."""
 LIMITS = {"ATTEMPTS": 1, "SILENCE_SECONDS": 0.3}
 HEADERS = {
     "Cookie": f"sessionid={CANARY}-cookie",
@@ -35,9 +43,30 @@ HEADERS = {
 }
 
 
-@pytest.fixture(params=["aiohttp", "sdk"])
+def pairs(names: str, firsts: Iterable[Any], seconds: Iterable[Any] = ((),)) -> pytest.MarkDecorator:
+    """Each of these with each of those, and with both colours by turns.
+
+    A service, the provider that asks it, and how the answer is written know nothing of each other: pairs are all that
+    can differ. A value may be a tuple, for several names.
+    """
+    cases = [
+        (COLOURS[(place + number) % 2], *flat(first), *flat(second))
+        for place, first in enumerate(firsts)
+        for number, second in enumerate(seconds)
+    ]
+    argnames = ["call", *names.split(", ")]
+    indirect = [name for name in argnames if name in ("call", "kind", "http_client")]
+    return pytest.mark.parametrize(argnames, cases, indirect=indirect)
+
+
+def flat(value: Any) -> tuple[Any, ...]:
+    """A tuple of it, unless it is one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+@pytest.fixture
 def http_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each transport."""
+    """A transport."""
     return use_transport(request.param, monkeypatch)
 
 
@@ -94,9 +123,9 @@ KINDS: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
-    """Each provider that holds secrets."""
+    """The settings of a provider that holds secrets."""
     return KINDS[request.param]
 
 
@@ -125,7 +154,7 @@ def ask_everything(call: Caller) -> list[Reply]:
     return [call.stream(QUESTION, **HEADERS), call.invoke(QUESTION, **HEADERS), call.invoke(None, **HEADERS)]
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
+@pairs("answer, kind, http_client", ANSWERS, PROVIDERS)
 def test_no_answer_of_a_service_tells_a_secret(
     call: Caller, configure: Any, settings: Any, port: int, kind: Any, http_client: str, answer: str
 ) -> None:
@@ -139,14 +168,15 @@ def test_no_answer_of_a_service_tells_a_secret(
     )
 
 
-@pytest.mark.parametrize(
-    "address",
+@pairs(
+    "address, kind, http_client",
     [
         "http://{canary}.invalid",
         "http://127.0.0.1:{closed}/{canary}",
         "https://127.0.0.1:{port}/{canary}",
         "http://{canary}:{canary}@127.0.0.1:{closed}",
     ],
+    PROVIDERS,
 )
 def test_no_connection_that_fails_tells_a_secret(
     call: Caller, configure: Any, port: int, kind: Any, http_client: str, address: str
@@ -157,13 +187,14 @@ def test_no_connection_that_fails_tells_a_secret(
     assert {reply.status for reply in replies} <= {502, 503, 504}
 
 
+@pairs("answer, kind, http_client", ["silence", "a-head-then-silence"], PROVIDERS)
 def test_no_turn_that_is_stopped_tells_a_secret(
-    call: Caller, configure: Any, port: int, kind: Any, http_client: str
+    call: Caller, configure: Any, port: int, kind: Any, http_client: str, answer: str
 ) -> None:
     def stop(turn: TurnRecord, **_: object) -> None:
         chat.cancel(turn.turn)
 
-    configure(kind(f"http://127.0.0.1:{port}/{http_client}-{CANARY}/answer=silence"))
+    configure(kind(f"http://127.0.0.1:{port}/{http_client}-{CANARY}/answer={answer}"))
     signals.turn_started.connect(stop)
     try:
         replies = ask_everything(call)
@@ -191,8 +222,7 @@ class Careless(Provider):
             raise self._error(f"The key is {self._key}: {secret}") from error
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("error", [RuntimeError, ValueError, ImproperlyConfigured, OSError])
+@pairs("late, error", [False, True], [RuntimeError, ValueError, ImproperlyConfigured, OSError])
 def test_no_exception_of_a_provider_tells_a_secret(call: Caller, configure: Any, late: bool, error: type) -> None:
     options = {"key": f"{CANARY}-key", "late": late, "error": error}
     configure({"BACKEND": f"{__name__}.Careless", "OPTIONS": options})
@@ -243,7 +273,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
+@pairs("wrong, http_client", WRONG, ["aiohttp", "sdk"])
 def test_no_setting_that_cannot_work_is_told(call: Caller, configure: Any, http_client: str, wrong: Any) -> None:
     configure(wrong)
     replies = ask_everything(call)
@@ -252,15 +282,14 @@ def test_no_setting_that_cannot_work_is_told(call: Caller, configure: Any, http_
     assert told_in(checked()) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["SYSTEM_PROMPT", "OPENING_PROMPT", "PROVIDERS", "ENABLED_ROLES", "STREAM_FORMAT", "TURN_SECONDS"]
-)
+@pairs("name", ["SYSTEM_PROMPT", "OPENING_PROMPT", "PROVIDERS", "ENABLED_ROLES", "STREAM_FORMAT", "TURN_SECONDS"])
 def test_no_value_that_cannot_be_is_told(call: Caller, settings: Any, name: str) -> None:
     settings.WALDUR_CHAT = {name: [f"{CANARY}-value"]}
     assert_nothing_is_told(*ask_everything(call))
     assert told_in(checked()) == []
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_checks_tell_no_secret_of_settings_that_work(configure: Any, kind: Any) -> None:
     configure(kind(f"http://{CANARY}.example.com"))
     assert told_in(checked()) == []
@@ -273,9 +302,8 @@ def checked() -> str:
     return "\n".join(str(message) for check in ours for message in check(app_configs=None))
 
 
-@pytest.mark.parametrize("debug", [False, True])
-@pytest.mark.parametrize(
-    ("data", "headers"),
+@pairs(
+    "data, headers, debug",
     [
         (QUESTION, {"Authorization": f"Token {CANARY}"}),
         (QUESTION, {"Authorization": f"Token {CANARY} x"}),
@@ -293,6 +321,7 @@ def checked() -> str:
         (f'"{CANARY}"'.encode(), {}),
         ({"input": CANARY + "x" * 3_000_000}, {}),
     ],
+    [False, True],
 )
 def test_no_refusal_tells_what_was_sent(
     call: Caller, configure: Any, settings: Any, data: Any, headers: dict[str, str], debug: bool
@@ -303,6 +332,7 @@ def test_no_refusal_tells_what_was_sent(
     assert_nothing_is_told(call.stream(data, **sent), call.invoke(data, **sent))
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 @pytest.mark.parametrize(
     "path", ["/", "/api/schema/", "/api/docs/", "/admin/", "/admin/waldur_chat/", "/admin/waldur_chat/seat/"]
 )
@@ -312,6 +342,7 @@ def test_no_page_tells_a_secret(admin_client: Client, configure: Any, kind: Any,
     assert told_in(f"{response.headers} {response.content.decode()}") == []
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_the_description_of_the_operations_tells_no_secret(admin_client: Client, configure: Any, kind: Any) -> None:
     configure(kind(f"http://{CANARY}.example.com"))
     for operation in ("invoke", "stream"):
@@ -355,7 +386,7 @@ def failing_handler(error: Exception, context: dict[str, Any]) -> None:
     raise LookupError("a bug")
 
 
-@pytest.mark.parametrize("answer", ["401", "no-JSON", "a-reset", "silence", "no-HTTP"])
+@pairs("answer, kind", ["401", "no-JSON", "a-reset", "silence", "no-HTTP"], KINDS)
 def test_the_frames_on_an_error_page_tell_no_secret(
     call: Caller, configure: Any, settings: Any, port: int, kind: Any, answer: str
 ) -> None:

@@ -22,7 +22,7 @@ from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.runtime import shortcuts
 from waldur_chat.store import locks, rows, sql
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -93,9 +94,11 @@ def test_a_name_that_was_given_is_not_replaced(user: Any) -> None:
 
 
 def test_a_name_that_was_given_meanwhile_stays(user: Any) -> None:
-    with titling(0.3, "Clouds") as asked:
+    named = threading.Event()
+    with titling(named, "Clouds") as asked:
         chat.invoke(QUESTION, user=user)
         Thread.objects.update(name=NEW_CHAT, is_named=True)
+        named.set()
         assert only_thread().name == NEW_CHAT
     assert asked.opened == 1
 

@@ -19,7 +19,7 @@ from waldur_chat.models import Message, Session, Thread, Turn
 from waldur_chat.providers.base import Provider
 from waldur_chat.testing import Script, ScriptedProvider, scripted
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
 

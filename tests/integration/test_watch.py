@@ -25,6 +25,8 @@ from waldur_chat.testing import scripted
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +67,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
         leases.ask_to_cancel_turn(started.turn)
         began = time.monotonic()
         assert isinstance(list(events)[-1], Cancelled)
-        assert time.monotonic() < began + 3  # On a busy machine, too.
+        assert time.monotonic() < began + 10  # On a busy machine, too.
     assert Turn.objects.get().status == "cancelled"
 
 

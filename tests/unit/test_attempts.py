@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from functools import partialmethod
 
 import pytest
 
-from tests.unit.aio import begin_with, everything, run, scripted_spec, until
+from tests.unit.aio import begin_with, everything, run_ahead, scripted_spec, until
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.engine import failover
+from waldur_chat.engine.breaker import Breaker
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     ChatError,
@@ -72,7 +74,7 @@ def told(*chain: ProviderSpec, **settings: object) -> tuple[list[Event], Turn]:
         events = await everything(turn)
         return [event for event in events if not isinstance(event, Started)], turn
 
-    events, turn = run(main())
+    events, turn = run_ahead(main())
     for script in (script for spec in chain for script in spec.options.get("scripts", ())):
         assert script.opened == script.closed
     return events, turn
@@ -140,7 +142,7 @@ def test_a_time_that_the_provider_asks_for_is_kept() -> None:
         assert turn.record.seconds is not None
         return turn.record.seconds
 
-    assert run(main()) >= 1
+    assert run_ahead(main()) >= 1
 
 
 def test_a_time_that_is_too_long_is_the_clients_to_wait() -> None:
@@ -187,7 +189,7 @@ def test_without_a_provider_nothing_is_asked() -> None:
         turn.settings.providers.clear()  # type: ignore[attr-defined]
         return await everything(turn)
 
-    assert type(error_of(run(main()))) is ChatNotConfigured
+    assert type(error_of(run_ahead(main()))) is ChatNotConfigured
 
 
 def test_stopping_between_attempts_is_no_failure() -> None:
@@ -198,7 +200,7 @@ def test_stopping_between_attempts_is_no_failure() -> None:
         await everything(turn)
         assert codes(turn) == ["default:provider_busy"]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_stopping_during_an_attempt_closes_it() -> None:
@@ -211,25 +213,27 @@ def test_stopping_during_an_attempt_closes_it() -> None:
         return turn
 
     spec = changing([30])
-    assert codes(run(main())) == ["default:cancelled"]
+    assert codes(run_ahead(main())) == ["default:cancelled"]
 
 
-def test_a_provider_that_keeps_failing_is_not_asked_for_a_while() -> None:
+def test_a_provider_that_keeps_failing_is_not_asked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        settings = {"breaker_failures": 3, "breaker_seconds": 0.1}
+        settings = {"breaker_failures": 3, "breaker_seconds": 60}
         for _ in range(3):
             await everything(begin_with(spec, **settings))
         turn = begin_with(spec, **settings)
         (last,) = await everything(turn)
         assert isinstance(last, Failed)
         assert type(last.error) is ProviderUnavailable
-        assert last.error.retry_after == 1
+        assert last.error.retry_after == 60
         assert spec.options["scripts"][-1].opened == 0
-        await asyncio.sleep(0.11)
+        await asyncio.sleep(61)
         assert isinstance((await everything(begin_with(spec, **settings)))[-1], Finished)
 
+    clock = partialmethod(Breaker.__init__, lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(Breaker, "__init__", clock)
     spec = changing([ProviderFailed()], [ProviderFailed()], [ProviderFailed()], ["Hello"])
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_does_not_wait_for_an_open_breaker() -> None:
@@ -241,7 +245,7 @@ def test_a_turn_does_not_wait_for_an_open_breaker() -> None:
         assert codes(turn) == ["default:provider_unavailable", "spare:"]
 
     dead, spare = changing([ProviderFailed()]), changing(["Hello"], name="spare")
-    run(main())
+    run_ahead(main())
 
 
 class SlowToClose(Provider):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.aio import run
+from tests.unit.aio import run_ahead
 from waldur_chat.engine.event_log import CAPACITY, EventLog, LogReader
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
@@ -38,7 +38,7 @@ def test_events_come_out_in_order() -> None:
         assert reader.take() == [*events, Cancelled(usage=None)]
         assert reader.take() == []
 
-    run(main())
+    run_ahead(main())
 
 
 def test_peeking_takes_nothing() -> None:
@@ -48,7 +48,7 @@ def test_peeking_takes_nothing() -> None:
         assert reader.peek() == Delta(text="a")
         assert reader.take() == [Delta(text="a")]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_is_woken_by_what_comes() -> None:
@@ -60,7 +60,7 @@ def test_a_reader_is_woken_by_what_comes() -> None:
         await waiting
         assert reader.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_does_not_wait_for_what_is_there() -> None:
@@ -70,7 +70,7 @@ def test_a_reader_does_not_wait_for_what_is_there() -> None:
         await reader.wait(timeout=0)
         assert reader.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_waits_no_longer_than_he_likes() -> None:
@@ -79,7 +79,7 @@ def test_a_reader_waits_no_longer_than_he_likes() -> None:
         await reader.wait(timeout=0.001)
         assert not reader.take()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_what_comes_in_time_stops_the_timer() -> None:
@@ -95,7 +95,7 @@ def test_what_comes_in_time_stops_the_timer() -> None:
         assert not waiting.done()
         waiting.cancel()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_that_was_cancelled_may_come_back() -> None:
@@ -108,7 +108,7 @@ def test_a_reader_that_was_cancelled_may_come_back() -> None:
         await reader.wait()
         assert reader.take()
 
-    run(main())
+    run_ahead(main())
 
 
 @pytest.mark.parametrize("kind", [Delta, Reasoning])
@@ -122,7 +122,7 @@ def test_a_writer_waits_for_a_slow_reader(kind: type[Delta | Reasoning]) -> None
         await writer
         assert reader.take() == [kind(text="more")]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_the_last_event_never_waits() -> None:
@@ -132,7 +132,7 @@ def test_the_last_event_never_waits() -> None:
         log.end(Cancelled(usage=None))
         assert reader.take()[-1] == Cancelled(usage=None)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
@@ -144,7 +144,7 @@ def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
         await turns_of_the_loop()
         assert len(reader.take()) == 2
 
-    run(main())
+    run_ahead(main())
 
 
 @pytest.mark.parametrize("last", [Delta(text=HALF), Cancelled(usage=None)])
@@ -165,4 +165,4 @@ def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta 
         assert waiting.done()
         assert reader.take() == [Delta(text=HALF), last]
 
-    run(main())
+    run_ahead(main())

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.unit.aio import run, until
+from tests.unit.aio import run, run_ahead, until
 from waldur_chat.conf import Settings
 from waldur_chat.engine.limiter import ConcurrencyLimiter, limiter_of_process
 from waldur_chat.errors import ChatBusy, TooManyTurns
@@ -39,7 +39,7 @@ def test_who_finds_room_enters_and_leaves() -> None:
             async with full(gate):
                 pass
 
-    run(main())
+    run_ahead(main())
 
 
 def test_who_finds_no_room_waits_until_somebody_leaves() -> None:
@@ -51,7 +51,7 @@ def test_who_finds_no_room_waits_until_somebody_leaves() -> None:
             assert not waiting.done()
         await waiting
 
-    run(main())
+    run_ahead(main())
 
 
 def test_who_comes_first_is_let_in_first() -> None:
@@ -68,7 +68,7 @@ def test_who_comes_first_is_let_in_first() -> None:
         await asyncio.gather(*tasks)
         assert order == [0, 1, 2, 3, 4]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
@@ -84,7 +84,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
                 await enter(gate)
         await waiting
 
-    run(main())
+    run_ahead(main())
 
 
 def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
@@ -96,7 +96,7 @@ def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
                     await enter(gate, queue_seconds=0.01)
         await enter(gate)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_who_is_stopped_while_waiting_leaves_the_queue() -> None:
@@ -110,7 +110,7 @@ def test_who_is_stopped_while_waiting_leaves_the_queue() -> None:
             gate.check("", settings())
         await enter(gate, queue_length=0)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_who_is_stopped_at_the_moment_he_is_called_leaves_the_place_to_the_next() -> None:
@@ -124,7 +124,7 @@ def test_who_is_stopped_at_the_moment_he_is_called_leaves_the_place_to_the_next(
         async with full(gate):
             pass
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_user_has_his_own_limit() -> None:
@@ -138,7 +138,7 @@ def test_a_user_has_his_own_limit() -> None:
             gate.check("8", settings(turns_per_user=2, turns_per_process=None))
         await enter(gate, "7", turns_per_user=2)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_nobody_in_particular_has_no_limit_of_his_own() -> None:
@@ -147,7 +147,7 @@ def test_nobody_in_particular_has_no_limit_of_his_own() -> None:
         async with full(gate):
             gate.check("", settings(turns_per_user=1, turns_per_process=None))
 
-    run(main())
+    run_ahead(main())
 
 
 def test_whoever_waits_for_something_else_waits_in_the_same_queue() -> None:
@@ -163,7 +163,7 @@ def test_whoever_waits_for_something_else_waits_in_the_same_queue() -> None:
         async with gate.queued(settings()):
             pass
 
-    run(main())
+    run_ahead(main())
 
 
 def test_turns_of_other_loops_count_and_call_each_other() -> None:

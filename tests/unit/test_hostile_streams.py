@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,20 +127,28 @@ def test_no_bytes_break_a_reader(reader: type[Reader], pieces: list[bytes]) -> N
     assert read(reader, *pieces) == read(reader, b"".join(pieces))
 
 
-@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: ascii(value[:12]))
+def odd_outcomes(reader: type[Reader], place: str, beginnings: Sequence[bytes], *expected: Any) -> dict[str, Any]:
+    """What else than the expected comes of each odd value in this place."""
+    found: dict[str, Any] = {}
+    for value in ODD_VALUES:
+        data = place.replace("@", value).encode("utf-8", "surrogatepass")
+        for beginning in beginnings:
+            error = read(reader, beginning + data + b"\n\n")[1]
+            if error not in expected:
+                found[ascii(value[:12])] = error
+    return found
+
+
 @pytest.mark.parametrize("place", OPENAI_PLACES)
-def test_no_value_in_a_chunk_breaks_its_reader(place: str, value: str) -> None:
-    data = place.replace("@", value).encode("utf-8", "surrogatepass")
-    for event in (b"data: ", b"event: error\ndata: "):
-        assert read(ChunkReader, event + data + b"\n\n")[1] in (ProviderFailed, ProviderIncomplete, None)
+def test_no_value_in_a_chunk_breaks_its_reader(place: str) -> None:
+    beginnings = (b"data: ", b"event: error\ndata: ")
+    assert odd_outcomes(ChunkReader, place, beginnings, ProviderFailed, ProviderIncomplete, None) == {}
 
 
-@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: ascii(value[:12]))
 @pytest.mark.parametrize("place", LANGSERVE_PLACES)
-def test_no_value_in_a_langserve_event_breaks_its_reader(place: str, value: str) -> None:
-    data = place.replace("@", value).encode("utf-8", "surrogatepass")
-    for event in (b"event: data\ndata: ", b"event: error\ndata: "):
-        assert read(LangServeReader, event + data + b"\n\n")[1] in (ProviderFailed, ProviderIncomplete)
+def test_no_value_in_a_langserve_event_breaks_its_reader(place: str) -> None:
+    beginnings = (b"event: data\ndata: ", b"event: error\ndata: ")
+    assert odd_outcomes(LangServeReader, place, beginnings, ProviderFailed, ProviderIncomplete) == {}
 
 
 @given(

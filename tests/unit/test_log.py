@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.aio import run
+from tests.unit.aio import run_ahead
 from waldur_chat.engine.event_log import EventLog, LogReader
 from waldur_chat.engine.text_buffer import FRESH_PIECES, TextBuffer
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
@@ -77,7 +77,7 @@ def test_all_readers_are_woken_by_what_comes() -> None:
         await asyncio.gather(*waiting)
         assert [reader.take() for reader in readers] == [[START], [START]]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_waits_no_longer_than_he_wants() -> None:
@@ -86,7 +86,7 @@ def test_a_reader_waits_no_longer_than_he_wants() -> None:
         await reader.wait(0.01)
         assert reader.take() == []
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_reader_who_has_left_counts_no_more() -> None:
@@ -111,4 +111,4 @@ def test_a_patient_reader_is_woken_by_the_end() -> None:
         await waits[0]
         assert patient.take() == [Delta(text="a"), Cancelled(usage=None)]
 
-    run(main())
+    run_ahead(main())

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.unit.aio import FakeLifecycle, begin, everything, run, turn_of, until
+from tests.unit.aio import FakeLifecycle, begin, everything, run, run_ahead, turn_of, until
 from waldur_chat import chat
 from waldur_chat.engine import running_turns
 from waldur_chat.errors import ServerStopping
@@ -49,7 +49,7 @@ def test_a_turn_is_stopped_by_its_id() -> None:
         assert chat.cancel(turn.id)
         assert isinstance((await everything(turn))[-1], Cancelled)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_that_has_ended_is_not_found() -> None:
@@ -58,7 +58,7 @@ def test_a_turn_that_has_ended_is_not_found() -> None:
         await everything(turn)
         assert not chat.cancel(turn.id)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_without_a_server_nothing_stops() -> None:
@@ -81,7 +81,7 @@ def test_turns_end_when_the_server_stops_and_their_time_is_over(server: Server) 
         assert isinstance(last, Failed)
         assert type(last.error) is ServerStopping
 
-    run(main(), seconds=5)
+    run_ahead(main(), seconds=5)
 
 
 def test_turns_that_begin_while_the_server_stops_have_what_is_left_of_the_time(server: Server) -> None:
@@ -115,7 +115,7 @@ def test_a_server_that_can_waits_for_a_turn_that_nobody_reads(server: Server, is
         await until(lambda: not held)
         assert [text for text, _ in lifecycle.kept] == ["ab"]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_server_does_not_wait_for_a_turn_of_another_loop(server: Server) -> None:
@@ -146,7 +146,7 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
         await asyncio.sleep(0.1)
         assert asyncio.get_running_loop() not in running_turns.registry().turns
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:

@@ -67,18 +67,22 @@ def test_a_long_line_is_read() -> None:
     assert len(event.data) == 100_000
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
-@pytest.mark.parametrize("size", [1, 1000, 65536, 2 * MAX_EVENT_BYTES])
+ENDLESS = [
+    b"x" * (MAX_EVENT_BYTES + 1),
+    b": " + b"x" * MAX_EVENT_BYTES,
+    b"data\n" * (MAX_EVENT_BYTES // 4 + 1),
+    b"data: x\ndata: " + b"x" * (MAX_EVENT_BYTES - 12),
+    b"event: x\ndata: x\r\n" * (MAX_EVENT_BYTES // 15 + 1),
+    b"event: " + b"x" * (MAX_EVENT_BYTES - 10) + b"\ndata: x",
+]
+SIZES = [1, 1000, 65536, 2 * MAX_EVENT_BYTES]
+ENDS = ["", "\n", "\n\n"]
+
+
 @pytest.mark.parametrize(
-    "endless",
-    [
-        b"x" * (MAX_EVENT_BYTES + 1),
-        b": " + b"x" * MAX_EVENT_BYTES,
-        b"data\n" * (MAX_EVENT_BYTES // 4 + 1),
-        b"data: x\ndata: " + b"x" * (MAX_EVENT_BYTES - 12),
-        b"event: x\ndata: x\r\n" * (MAX_EVENT_BYTES // 15 + 1),
-        b"event: " + b"x" * (MAX_EVENT_BYTES - 10) + b"\ndata: x",
-    ],
+    ("endless", "size", "end"),  # The ends by turns: each meets each event, and each size.
+    [(endless, size, ENDS[(n + m) % 3]) for n, endless in enumerate(ENDLESS) for m, size in enumerate(SIZES)],
+    ids=[f"{n}-{size}" for n in range(len(ENDLESS)) for size in SIZES],
 )
 def test_an_endless_event_fails_after_those_before_it(endless: bytes, size: int, end: str) -> None:
     stream, events = b"data: a\n\n" + endless + end.encode(), []

@@ -19,11 +19,11 @@ from waldur_chat.runtime.supervised_thread import MOST_BLOCKED, Run, SupervisedT
 class Acts:
     """A steady thread that does what is put into a queue, and what has become of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float = 0.05) -> None:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.late: list[object] = []
         self.ended = threading.Semaphore(0)
-        self.thread = SupervisedThread("waldur-chat-test", self._run, timeout=0.05)
+        self.thread = SupervisedThread("waldur-chat-test", self._run, timeout)
         self.thread.go()
 
     def put(self, act: Any) -> None:
@@ -58,13 +58,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def acts() -> Iterator[Acts]:
-    made = Acts()
+def acts(request: pytest.FixtureRequest) -> Iterator[Acts]:
+    made = Acts(*getattr(request, "param", ()))
     yield made
     made.put(None)
     assert made.ended.acquire(timeout=10)
 
 
+@pytest.mark.parametrize("acts", [[60]], indirect=True, ids=["patient"])  # However busy the machine is.
 def test_what_is_done_in_time_is_done_by_one_thread(acts: Acts) -> None:
     threads: SimpleQueue[int] = SimpleQueue()
     for _ in range(3):

@@ -17,7 +17,7 @@ from tests.unit.aio import (
     begin,
     begin_with,
     everything,
-    run,
+    run_ahead,
     scripted_spec,
     settings_with,
     turn_of,
@@ -76,7 +76,7 @@ def told(*steps: Step, **settings: Any) -> list[Event]:
         return [event for event in events if not isinstance(event, Started)]
 
     script = Script(steps=steps)
-    events = run(main())
+    events = run_ahead(main())
     assert script.opened == script.closed
     return events
 
@@ -95,7 +95,7 @@ def test_a_turn_begins_by_telling_its_id() -> None:
         assert await turn.first() == Started(turn=turn.id)
         assert (await everything(turn))[0] == Started(turn=turn.id)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_an_empty_answer_has_its_beginning_and_end_too() -> None:
@@ -103,7 +103,7 @@ def test_an_empty_answer_has_its_beginning_and_end_too() -> None:
         turn = begin(Script(steps=[""]))
         assert await everything(turn) == [Started(turn=turn.id), Finished(reason="stop", usage=guessed(0))]
 
-    run(main())
+    run_ahead(main())
 
 
 def test_reasoning_is_passed_on() -> None:
@@ -138,7 +138,7 @@ def test_an_error_before_the_first_event_is_raised_to_who_waits_for_it() -> None
         await begin(Script(steps=[ProviderBusy()])).first()
 
     with pytest.raises(ProviderBusy):
-        run(main())
+        run_ahead(main())
 
 
 def test_settings_that_do_not_work_are_told() -> None:
@@ -147,7 +147,7 @@ def test_settings_that_do_not_work_are_told() -> None:
         await begin_with(spec).first()
 
     with pytest.raises(ChatNotConfigured, match="WALDUR_CHAT"):
-        run(main())
+        run_ahead(main())
 
 
 @pytest.mark.parametrize("steps", [(), ("a",)])
@@ -185,7 +185,7 @@ def test_a_reader_who_does_not_read_is_no_excuse() -> None:
         await until(lambda: script.closed)
         return await everything(turn)
 
-    last = run(main())[-1]
+    last = run_ahead(main())[-1]
     assert isinstance(last, Failed)
     assert type(last.error) is TurnTooLong
 
@@ -200,7 +200,7 @@ def test_cancelling_closes_the_provider_and_tells_what_was_used() -> None:
         assert (await everything(turn))[-1] == Cancelled(usage=USAGE)
         assert (script.opened, script.closed) == (1, 1)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_that_is_cancelled_at_once_has_its_end_too() -> None:
@@ -209,7 +209,7 @@ def test_a_turn_that_is_cancelled_at_once_has_its_end_too() -> None:
         turn.cancel()
         assert await everything(turn) == [Cancelled(usage=None)]
 
-    run(main(), seconds=1)
+    run_ahead(main(), seconds=1)
 
 
 def test_cancelling_what_has_ended_does_nothing() -> None:
@@ -219,7 +219,7 @@ def test_cancelling_what_has_ended_does_nothing() -> None:
         turn.cancel()
         assert await turn.take(timeout=0.01) == []
 
-    run(main())
+    run_ahead(main())
 
 
 def test_cancelling_what_was_never_begun_does_nothing() -> None:
@@ -232,7 +232,7 @@ def test_cancelling_when_the_loop_has_gone_does_nothing() -> None:
         await everything(turn)
         return turn
 
-    run(main()).cancel()
+    run_ahead(main()).cancel()
 
 
 def test_a_loop_that_ends_closes_the_provider() -> None:
@@ -242,7 +242,7 @@ def test_a_loop_that_ends_closes_the_provider() -> None:
         return turn
 
     script = Script(steps=["a", 30])
-    run(main())
+    run_ahead(main())
     assert (script.opened, script.closed) == (1, 1)
 
 
@@ -253,7 +253,7 @@ def test_taking_is_not_for_ever_where_a_time_is_given() -> None:
         turn.cancel()
         await everything(turn)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_other_threads_can_take_too() -> None:
@@ -277,7 +277,7 @@ def test_a_turn_that_was_cancelled_before_it_began_says_so() -> None:
         with pytest.raises(TurnCancelled):
             await turn.first()
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> None:
@@ -292,7 +292,7 @@ def test_a_turn_that_is_cancelled_twice_lets_its_provider_close_in_peace() -> No
         assert SlowToClose.closed == 1
 
     SlowToClose.closed = 0
-    run(main())
+    run_ahead(main())
 
 
 def test_a_provider_that_speaks_while_its_turn_is_stopped_closes_in_peace() -> None:
@@ -308,7 +308,7 @@ def test_a_provider_that_speaks_while_its_turn_is_stopped_closes_in_peace() -> N
         assert SpeaksWhileStopped.closed == 1
 
     SpeaksWhileStopped.closed = 0
-    run(main())
+    run_ahead(main())
 
 
 def test_a_provider_that_falls_silent_is_ended() -> None:
@@ -334,7 +334,7 @@ def test_words_that_wait_for_the_reader_are_no_silence() -> None:
         await asyncio.sleep(0.7)
         assert isinstance((await everything(turn))[-1], Finished)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_an_answer_may_not_be_endless() -> None:
@@ -352,7 +352,7 @@ def test_a_server_that_stops_gives_a_turn_time_to_finish() -> None:
         turn.wind_down(1)
         assert isinstance((await everything(turn))[-1], Finished)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_that_does_not_finish_in_that_time_is_ended() -> None:
@@ -364,7 +364,7 @@ def test_a_turn_that_does_not_finish_in_that_time_is_ended() -> None:
         assert isinstance(last, Failed)
         assert (type(last.error), last.error.retry_after) == (ServerStopping, 1)
 
-    run(main())
+    run_ahead(main())
 
 
 @pytest.mark.parametrize("provider", ["NeverCloses", "GoesOn"])
@@ -377,7 +377,7 @@ def test_the_reader_of_a_stopped_turn_does_not_wait_for_ever(provider: str, monk
         assert await turn.take(timeout=0.05) == []
 
     monkeypatch.setattr("waldur_chat.engine.turn.CLOSING_SECONDS", 0.05)
-    run(main(), seconds=5)
+    run_ahead(main(), seconds=5)
 
 
 def test_a_turn_that_waits_for_room_can_be_stopped() -> None:
@@ -394,7 +394,7 @@ def test_a_turn_that_waits_for_room_can_be_stopped() -> None:
         await everything(running)
 
     script = Script(steps=["b"])
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_for_which_there_is_no_room_says_so() -> None:
@@ -407,7 +407,7 @@ def test_a_turn_for_which_there_is_no_room_says_so() -> None:
         running.cancel()
         await everything(running)
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_runs_within_its_seats_and_ends_after_it_gave_them_back() -> None:
@@ -431,7 +431,7 @@ def kept(lifecycle: FakeLifecycle, *steps: Step, **settings: Any) -> list[Event]
         turn.start(asyncio.get_running_loop())
         return await everything(turn)
 
-    return run(main())
+    return run_ahead(main())
 
 
 def test_a_turn_that_was_not_started_is_left_without_a_word() -> None:
@@ -497,7 +497,7 @@ def test_a_turn_of_which_nobody_keeps_anything_holds_no_text() -> None:
         await everything(turn)
         assert turn.log.text.since(0) == ""
 
-    run(main())
+    run_ahead(main())
 
 
 def test_a_turn_tells_what_it_has_used_so_far() -> None:
@@ -509,7 +509,7 @@ def test_a_turn_tells_what_it_has_used_so_far() -> None:
         turn.cancel()
         await everything(turn)
 
-    run(main())
+    run_ahead(main())
 
 
 class NeverCloses(Provider):
@@ -613,6 +613,6 @@ def test_a_turn_that_has_ended_does_not_wait_for_the_collector(
 
     gc.disable()
     try:
-        run(main())
+        run_ahead(main())
     finally:
         gc.enable()

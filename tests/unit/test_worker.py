@@ -75,7 +75,7 @@ async def _one() -> int:
 
 def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(worker_module, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(worker_module, "TIMEOUT_SECONDS", 0.3)
     release, done = threading.Event(), []
 
     def stand_still(numbers: Sequence[int]) -> Sequence[int]:

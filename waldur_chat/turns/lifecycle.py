@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -46,7 +46,7 @@ class TurnLifecycle:
 
     def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
         """Track the turn, so that its lease is renewed and its text flushed, and tell receivers that it began."""
-        self._began_at = time.monotonic()
+        self._began_at = _now()
         self._log = log
         reporting.begin(self.record)
         if self.is_recorded:
@@ -90,4 +90,9 @@ class TurnLifecycle:
         return recorder.outcome_of(terminal, text, self.record.model)
 
     def _seconds(self) -> float:
-        return time.monotonic() - self._began_at
+        return _now() - self._began_at
+
+
+def _now() -> float:
+    """By the clock of the turn's event loop."""
+    return asyncio.get_running_loop().time()

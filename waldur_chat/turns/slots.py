@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -31,7 +30,7 @@ _worker = Worker("waldur-chat-store")
 
 @asynccontextmanager
 async def acquire_slots(record: TurnRecord, settings: Settings, began_at: float) -> AsyncIterator[None]:
-    """Slots for a turn in all its scopes, which began to wait at this time of the monotonic clock.
+    """Slots for a turn in all its scopes, which began to wait at this time of its event loop.
 
     Raises `TooManyTurns` and, after waiting in the queue, `ChatBusy`.
     """
@@ -53,7 +52,7 @@ async def _wait(record: TurnRecord, settings: Settings, scopes: Mapping[str, int
         while full := await _try_to_take(record, settings, scopes):
             if full != SITE:
                 raise too_many(record.user_id)
-            if time.monotonic() >= deadline:
+            if asyncio.get_running_loop().time() >= deadline:
                 raise busy("No turn of the site ended in time")
             await asyncio.sleep(random.uniform(0.5, 1.5) * POLL_SECONDS)  # noqa: S311  # No secret.
 

@@ -7,6 +7,8 @@ import pytest
 from tests.acceptance.page.answers import END, START, Answer, Step, delta, event, refusal, words
 from tests.acceptance.page.reader import Reader, expect
 
+pytestmark = pytest.mark.core
+
 
 class TestAnswer:
     def test_words_arrive_while_they_are_written(self, reader: Reader) -> None:
