@@ -12,6 +12,7 @@ import pytest
 from constance import settings as constance_settings
 from constance.backends.memory import MemoryBackend
 from django.apps import apps
+from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
 from django.test import modify_settings
@@ -107,6 +108,8 @@ def host(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     use_backend(monkeypatch, MEMORY)
     with modify_settings(INSTALLED_APPS={"append": APPS}):
         yield has
+    for model in [one for one in admin.site._registry if one._meta.app_label == "constance"]:
+        admin.site._registry.pop(model)  # Constance registers itself when it is imported.
 
 
 @pytest.fixture

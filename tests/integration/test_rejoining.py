@@ -202,7 +202,7 @@ class TestHere:
             turn.start(background_loop())
             until(lambda: running_turns.find(turn.id))
             view = TurnSubscription(replays.of_user(user, Row.objects.get().uuid))
-            view.start(background_loop.loop())
+            view.start(background_loop())
             viewed.set()
             assert isinstance(told(view)[-1], Failed)
             assert isinstance(turn, Turn)
