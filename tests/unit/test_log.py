@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run_ahead
-from waldur_chat.engine.event_log import EventLog, LogReader
-from waldur_chat.engine.text_buffer import FRESH_PIECES, TextBuffer
+from waldur_chat.engine.event_log import FRESH_PIECES, EventLog, LogReader, TextBuffer
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")

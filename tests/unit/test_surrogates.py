@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waldur_chat.engine.utf16 import SurrogateJoiner
+from waldur_chat.engine.answer_writer import SurrogateJoiner
 
 ANY_UNITS = st.text(alphabet=st.characters(exclude_categories=()))
 

@@ -6,9 +6,9 @@ rest, from the log as from the stored answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 
-from waldur_chat.engine.text_buffer import TextBuffer
 from waldur_chat.engine.wakeup import ALREADY_SET, Wakeup
 from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
 
@@ -17,6 +17,53 @@ CAPACITY = 32 * 1024
 
 EVENT_COST = 64
 """What an event costs beside its text, in characters: many short ones are no cheaper than few long ones."""
+
+FRESH_PIECES = 32
+"""How many pieces of a text are kept as they came."""
+
+
+class TextBuffer:
+    """A text that grows at its end. One thread adds, any thread reads.
+
+    Pieces are kept as they came, a few of them, and then merged with what came before as that doubles: so there are
+    few pieces however long the text becomes, and none is copied often.
+    """
+
+    __slots__ = ("_fresh", "_pieces", "length")
+
+    def __init__(self) -> None:
+        self.length = 0
+        """Characters that were added."""
+        self._fresh: list[str] = []
+        self._pieces: tuple[tuple[tuple[int, str], ...], int, list[str]] = ((), 0, self._fresh)
+        """The merged pieces; where the fresh ones begin, and these: in one value, since others read at any moment."""
+
+    def add(self, text: str) -> None:
+        """Add to its end."""
+        self._fresh.append(text)
+        self.length += len(text)
+        if len(self._fresh) == FRESH_PIECES:
+            self._merge()
+
+    def since(self, position: int) -> str:
+        """All that comes after this many characters."""
+        merged, begin, fresh = self._pieces
+        text = "".join(fresh)
+        for start, before in reversed(merged):
+            if begin <= position:
+                break
+            begin, text = start, before + text
+        return text[position - begin :]
+
+    def _merge(self) -> None:
+        merged, start, fresh = self._pieces
+        text, kept = "".join(fresh), len(merged)
+        while kept and len(merged[kept - 1][1]) <= len(text):
+            kept -= 1
+            start, before = merged[kept]
+            text = before + text
+        self._fresh = []
+        self._pieces = ((*merged[:kept], (start, text)), self.length, self._fresh)
 
 
 class EventLog:
@@ -42,6 +89,8 @@ class EventLog:
         self.waiters_for_end: set[Wakeup] = set()
         self.is_full = False
         """Whether the reader is so far behind that the writer must wait."""
+        self.drained_at = 0.0
+        """When it was last full, by the event loop's clock: until then the provider could say nothing."""
         self.pending: list[Event] = []
         """With a capacity, the events that were not taken yet."""
         self._capacity = capacity
@@ -88,7 +137,7 @@ class EventLog:
         """The events that the one reader has not taken, oldest first; the writer may go on."""
         events, self.pending, self._size = self.pending, [], 0
         if self.is_full:
-            self.is_full = False
+            self.is_full, self.drained_at = False, asyncio.get_running_loop().time()
             self._writer.wake()
         return events
 

@@ -58,8 +58,8 @@ class EventSource(ABC):
         """The text that the reader has already."""
 
     @abstractmethod
-    async def _with_news(self, timeout: float | None) -> LogReader:
-        """Wait, at most `timeout` seconds, until the reader of the turn's log has something to take."""
+    def _open_reader(self) -> LogReader:
+        """A reader of the turn's log, on the event loop."""
 
     def want_whole(self) -> None:
         """The reader wants the complete answer: wait for its end rather than for each event."""
@@ -69,7 +69,7 @@ class EventSource(ABC):
 
     async def first(self) -> Event:
         """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
-        match event := (await self._with_news(None)).peek():
+        match event := (await self._news()).peek():
             case Failed(error=error):
                 raise error
             case Cancelled():
@@ -82,9 +82,17 @@ class EventSource(ABC):
 
         Raises `ServerStopping` where the turn goes on elsewhere, and so should its reader.
         """
-        return (await self._with_news(timeout)).take()
+        return (await self._news(timeout)).take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
         """Wait as `take()` does, in a thread other than that of the event loop."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
+
+    async def _news(self, timeout: float | None = None) -> LogReader:
+        """Wait until the reader has something to take, at most `timeout` seconds."""
+        if self._reader is None:
+            self._reader = self._open_reader()
+            self._reader.wants_whole = self._wants_whole
+        await self._reader.wait(timeout)
+        return self._reader

@@ -40,7 +40,8 @@ class IdleTimeout:
         self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
-        left = self._seconds if self._log.is_full else self.heard_at + self._seconds - self._loop.time()
+        since = max(self.heard_at, self._log.drained_at)
+        left = self._seconds if self._log.is_full else since + self._seconds - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
         else:

@@ -66,7 +66,7 @@ class Turn(EventSource):
         self.settings = settings
         self.record = lifecycle.record
         self.log = EventLog(capacity=None if lifecycle.is_recorded else CAPACITY)
-        self._reader: LogReader = LogReader(self.log)
+        self._reader = LogReader(self.log)  # From the beginning on: without a reader the turn would be left.
         self._lifecycle = lifecycle
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._counter)
@@ -121,12 +121,6 @@ class Turn(EventSource):
         """Nothing: the first reader has no text yet."""
         return ""
 
-    async def _with_news(self, timeout: float | None) -> LogReader:
-        await self._reader.wait(timeout)
-        if self.log.is_full and self._idle_timeout:  # The provider could say nothing until now.
-            self._idle_timeout.heard_at = self._running_loop.time()
-        return self._reader
-
     def reader_left(self) -> None:
         """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
         seconds = self.settings.finish_seconds
@@ -140,8 +134,12 @@ class Turn(EventSource):
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
             self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
 
+    def _open_reader(self) -> LogReader:
+        return LogReader(self.log)
+
     def _first_reader_left(self) -> None:
-        self._reader.close()
+        if self._reader:
+            self._reader.close()
         self.reader_left()
 
     def _hold_if_left(self) -> None:

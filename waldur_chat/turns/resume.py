@@ -60,19 +60,17 @@ class TurnSubscription(EventSource):
         if self._reader:
             self._reader.log.wake()
 
-    async def _with_news(self, timeout: float | None) -> LogReader:
-        reader = self._reader = self._reader or self._begin()
-        if not self._is_sent_away:
-            await reader.wait(timeout)
+    async def _news(self, timeout: float | None = None) -> LogReader:
+        if self._is_sent_away:
+            raise ServerStopping(retry_after=1)
+        reader = await super()._news(timeout)
         if self._is_sent_away:
             raise ServerStopping(retry_after=1)
         return reader
 
-    def _begin(self) -> LogReader:
+    def _open_reader(self) -> LogReader:
         assert self._loop
-        reader = LogReader(self._find_log(self._loop), self.position)
-        reader.wants_whole = self._wants_whole
-        return reader
+        return LogReader(self._find_log(self._loop), self.position)
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         running_turns.discard_subscription(self, loop)

@@ -12,9 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import registry
 from waldur_chat.conf import Settings
+from waldur_chat.engine.answer_writer import SurrogateJoiner
 from waldur_chat.engine.failover import Attempts
 from waldur_chat.engine.usage import UsageCounter
-from waldur_chat.engine.utf16 import SurrogateJoiner
 from waldur_chat.events import Delta, ProviderEvent, Reasoning, Usage
 from waldur_chat.messages import Message, Prompt, size_of
 from waldur_chat.models.conversations import NAME_MAX_LENGTH

@@ -26,8 +26,8 @@ from waldur_chat.asgi import executor
 from waldur_chat.asgi.release_thread import release_request_thread
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.conf import Settings
+from waldur_chat.engine.event_log import TextBuffer
 from waldur_chat.engine.event_source import EventSource
-from waldur_chat.engine.text_buffer import TextBuffer
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
 from waldur_chat.runtime.connections import give_back_connections

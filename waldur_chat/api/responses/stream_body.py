@@ -15,11 +15,10 @@ import django
 from django.http import StreamingHttpResponse
 
 from waldur_chat.asgi.release_thread import release_request_thread
-from waldur_chat.chat import ended
 from waldur_chat.conf import Settings
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ServerStopping
-from waldur_chat.events import Delta, Event, Reasoning
+from waldur_chat.events import Delta, Event, Reasoning, Terminal
 from waldur_chat.runtime.connections import give_back_connections
 from waldur_chat.wire.base import Encoder
 
@@ -41,7 +40,7 @@ class Body:
     def encode(self, events: list[Event]) -> bytes:
         """The bytes of these events in one piece: what came together leaves together."""
         piece = self._encode(events[0]) if len(events) == 1 else b"".join(map(self._encode, events))
-        if ended(events):
+        if events and isinstance(events[-1], Terminal):
             self.close()
         return piece
 
