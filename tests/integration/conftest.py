@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +79,28 @@ async def _asend(method: str, path: str, body: bytes, content_type: str, headers
 
 def _reply(response: HttpResponseBase, pieces: list[bytes]) -> Reply:
     return Reply(status=response.status_code, headers=dict(response.items()), body=b"".join(pieces))
+
+
+class _Unexpected(logging.Handler):
+    """Keeps the records that are not of a turn's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not hasattr(record, "turn"):
+            self.messages.append(f"{record.name}: {record.getMessage()}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_log_of_turns_has_a_record_of_each_and_nothing_else() -> Iterator[None]:
+    """Hosts count turns by the lines of the logger `waldur_chat.turns`, which is also the name of a package of ours."""
+    logger, handler = logging.getLogger("waldur_chat.turns"), _Unexpected()
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    assert handler.messages == []
 
 
 @pytest.fixture
