@@ -145,7 +145,8 @@ OTHERS = [
 ]
 
 
-def test_several_statements_are_sent_in_one_to_postgresql_by_psycopg_3() -> None:
+def test_several_statements_are_sent_in_one_to_postgresql_by_psycopg_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcuts, "is_on", lambda name: True)  # It need not be installed here.
     assert sql.takes_several(connected())
     assert sql.takes_several(connected(settings_dict={}))
 
