@@ -283,7 +283,7 @@ class TestElsewhere:
     def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop())
-        view.wind_down(0.0)
+        view.on_server_stopping(0.0)
         with pytest.raises(ServerStopping):
             view.take_blocking(10)
 

@@ -1,7 +1,7 @@
-"""Whether the server of this process was told to stop, and what it is asked to wait for.
+"""Detects that the server of this process is stopping, and delays its shutdown.
 
-Nothing is installed for that. gunicorn's workers and uvicorn's servers handle SIGTERM with a method of their own, and
-the object that it belongs to says whether it is stopping.
+No signal handler is installed. gunicorn's workers and uvicorn's servers handle SIGTERM with a bound method, and the
+object that it belongs to shows whether it is stopping.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from waldur_chat.runtime import shortcuts
 
 
 def server_is_stopping() -> bool:
-    """Whether the server was told to stop; False also where it does not tell."""
+    """Whether the server is stopping; False if it does not show this."""
     server = _server()
     return getattr(server, "alive", True) is False or getattr(server, "should_exit", False) is True
 
 
-def hold(task: asyncio.Task[None]) -> None:
+def delay_until_done(task: asyncio.Task[None]) -> None:
     """Register the task with uvicorn, so that a graceful shutdown waits for it although it belongs to no request."""
-    held = getattr(getattr(_server(), "server_state", None), "tasks", None)
-    if isinstance(held, set) and threading.current_thread() is threading.main_thread():
-        held.add(task)
-        task.add_done_callback(held.discard)
+    tasks = getattr(getattr(_server(), "server_state", None), "tasks", None)
+    if isinstance(tasks, set) and threading.current_thread() is threading.main_thread():
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
 def _server() -> object:
