@@ -44,6 +44,7 @@ class Breaker:
 
     def leave(self, settings: Settings, error: BaseException | None, *, is_probe: bool) -> None:
         """Record an attempt: its error, or None if the provider started to answer."""
+        # Attempts that began before the breaker opened may end during the probe.
         self._probing = self._probing and not is_probe
         if error is None or isinstance(error, (ProviderBusy, ProviderRefused)):  # A provider that refuses is reachable.
             self._failures, self._open_until = 0, None

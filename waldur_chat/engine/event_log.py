@@ -62,6 +62,7 @@ class TextBuffer:
             count -= 1
             start, before = merged[count]
             text = before + text
+        # A new list, not clear(): a reader in another thread may still join the old one.
         self._recent = []
         self._chunks = ((*merged[:count], (start, text)), self.length, self._recent)
 
@@ -107,6 +108,7 @@ class EventLog:
         """Add the last event, even if the log is full."""
         self.add(terminal)
         for wakeup in self.waiters | self.waiters_for_end:
+            # No further waits: without this their timers would keep the readers alive.
             wakeup.close()
 
     def add(self, event: Event) -> None:
@@ -167,6 +169,7 @@ class LogReader:
         self.waits_for_end = False
         """Whether it is woken only at the end, or if a bounded log is full."""
         self._position = position
+        # Reasoning has no position of its own: a reader that resumes gets only what is new.
         self._reasoning_position = log.reasoning.length if position else 0
         self._has_sent_start = False
         self._has_ended = False

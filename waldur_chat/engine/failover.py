@@ -89,6 +89,7 @@ class Attempts:
             number += 1
 
     async def _attempt(self, spec: ProviderSpec, seconds: float) -> AnswerStream:
+        # Stays if the attempt is cancelled, and is then recorded below.
         code = "cancelled"
         try:
             answer = await self._open(spec, seconds)
@@ -110,6 +111,7 @@ class Attempts:
                 self._counter.start_attempt()
                 stream = pooled.provider.stream(self._prompt)
                 first = await _first_events(stream, seconds, self._counter)
+        # Also when cancelled: otherwise the connection to the provider would leak.
         except BaseException:
             await _release(pooled, stream)
             raise

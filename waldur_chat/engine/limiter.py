@@ -118,6 +118,7 @@ class ConcurrencyLimiter:
             with suppress(ValueError):  # Already removed by admit(), which failed: the loop was closed.
                 self._queue.remove(ticket)
             return
+        # The place passes to the next turn whose loop is open, so the number of running turns stays.
         while self._queue:
             if self._queue.popleft().admit():
                 return

@@ -101,6 +101,7 @@ async def acquire(spec: ProviderSpec) -> PooledProvider:
     if superseded:
         try:
             await pooled.pool.close_unused(superseded)
+        # Cancelled while the old provider closes: the new one would count as used forever.
         except BaseException:
             await pooled.release()
             raise

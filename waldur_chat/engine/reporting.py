@@ -40,6 +40,7 @@ def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
     if logger.isEnabledFor(level):
         fields = _fields(record)
         message = " ".join([f"{name}={value}" for name, value in fields.items() if value not in ("", None)])
+        # The handlers and their formatters are the host's.
         with suppress(Exception):
             logger.log(level, message, extra=fields)
     _send(signals.turn_ended, record)

@@ -84,6 +84,7 @@ def cancel(turn_id: str) -> bool:
 
 def find(turn_id: str) -> RunningTurn | None:
     """Return a turn of this process; None if it does not run here."""
+    # A copy: other threads add and remove loops.
     found = (turns.get(turn_id) for turns in list(registry().turns.values()))
     return next((turn for turn in found if turn), None)
 

@@ -159,6 +159,7 @@ class Turn(EventSource):
         return self._loop
 
     def _begin(self, make_context: Callable[[], Context]) -> None:
+        # Not the context of the request, which the turn may outlive: see task_context.
         self._context = make_context()
         self._task = self._context.run(self._running_loop.create_task, self._run())
 
@@ -268,6 +269,7 @@ class Turn(EventSource):
         """Deliver the terminal event to readers and operators."""
         assert self._terminal is not None
         if self.log.terminal is None:
+            # Readers first: the log handlers of the host may be slow.
             self.log.end(self._terminal)
             self._lifecycle.report(self._terminal)
 

@@ -59,6 +59,7 @@ class Wakeup:
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self._timer_at = None, inf
+        # The timer may be left from an earlier wait.
         if self._future is None or self._future.done() or self._deadline == inf:
             return
         if loop.time() >= self._deadline:

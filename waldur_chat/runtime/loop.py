@@ -48,10 +48,13 @@ class BackgroundLoop:
 
     def stop(self) -> None:
         """Call the exit hooks, then cancel the remaining tasks, so that their connections are closed."""
+        # A forked child inherits the hook of atexit, but not the thread.
         if self.process == os.getpid() and not self.loop.is_closed():
             for hook in _exit_hooks:
                 hook(self.loop)
+            # The thread then cancels the remaining tasks in _run().
             self.loop.call_soon_threadsafe(self.loop.stop)
+            # A daemon thread: a task that ignores its cancellation must not keep the process.
             self._thread.join(timeout=1)
 
 

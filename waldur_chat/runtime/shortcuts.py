@@ -93,7 +93,7 @@ SHORTCUTS = (
     ),
     Shortcut(
         name="release_thread",
-        what="a request with a thread of asgiref's gives it back while it waits for a model",
+        what="a request with a thread of asgiref's releases it while it waits for a model",
         without="each stream keeps a thread to its end",
         library="asgiref",
         tried="3.8 to 3.13",
@@ -106,7 +106,7 @@ SHORTCUTS = (
     Shortcut(
         name="statement_batches",
         what="statements of a turn that need nothing of each other are executed in one round trip",
-        without="PostgreSQL is asked once for each",
+        without="each statement is a round trip to PostgreSQL",
         library="psycopg",
         tried="psycopg 3.1 to 3.3, Django 4.2 to 6.1",
         needs=(Name(path="psycopg.ClientCursor.nextset"),),
@@ -137,7 +137,7 @@ SHORTCUTS = (
     ),
     Shortcut(
         name="server_shutdown",
-        what="turns end in time when the server is told to stop, and uvicorn waits for those that nobody reads",
+        what="turns end in time when the server is stopping, and uvicorn waits for those without a reader",
         without="the server cuts what still runs when its own time of grace is over",
         library="uvicorn, gunicorn",
         tried="uvicorn 0.23 to 0.51, gunicorn 20 to 26",

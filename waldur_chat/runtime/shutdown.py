@@ -1,7 +1,9 @@
 """Detects that the server of this process is stopping, and delays its shutdown.
 
 No signal handler is installed. gunicorn's workers and uvicorn's servers handle SIGTERM with a bound method, and the
-object that it belongs to shows whether it is stopping.
+object that it belongs to shows whether it is stopping. Neither server has a public API for applications to see or
+delay it: https://github.com/Kludex/uvicorn/issues/451 led to a timeout only, and for gunicorn no upstream issue was
+found (November 2026).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ def server_is_stopping() -> bool:
 def delay_until_done(task: asyncio.Task[None]) -> None:
     """Register the task with uvicorn, so that a graceful shutdown waits for it although it belongs to no request."""
     tasks = getattr(getattr(_server(), "server_state", None), "tasks", None)
+    # Only on the loop of uvicorn, which runs in the main thread: its set is not thread-safe.
     if isinstance(tasks, set) and threading.current_thread() is threading.main_thread():
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -89,6 +89,7 @@ class Worker:
             queue.get()(run)
             with suppress(Empty):
                 while not run.is_over:
+                    # Others may wait for a pooled connection, while a connection of this thread's own is worth keeping.
                     if queue.empty():
                         _close(_is_pooled)
                     queue.get(timeout=LINGER_SECONDS)(run)

@@ -33,9 +33,11 @@ def cancel_thread(thread: Thread) -> None:
 def remove_obstacle(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
     """End dead turns, or cancel the running turn, that caused this refusal. Returns whether to try again."""
     if isinstance(refusal, BudgetExhausted):
+        # Dead turns hold reservations until they are ended.
         return bool(
             finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
         )
+    # Either the process of that turn died, or the turn has just ended.
     if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":

@@ -130,6 +130,7 @@ class RemoteTurnFollower:
             if (row := turn.replay.row) not in ended:
                 positions[row] = min(turn.position, positions.get(row, turn.position))
         outputs = partials.after(positions)
+        # A replaced thread must not append: its replacement may have appended the same text already.
         with run.if_current() as is_current:
             if not is_current:
                 return False
@@ -145,9 +146,9 @@ class RemoteTurnFollower:
         if time.monotonic() > self._reaped_at + REAP_SECONDS:
             self._reaped_at = time.monotonic()
             reaper_of_process().reap_expired()
-            gone = replays.gone([turn.replay.row for turn in followed])
+            lost = replays.gone([turn.replay.row for turn in followed])
             for turn in followed:
-                if turn.replay.row in gone and not turn.has_ended:
+                if turn.replay.row in lost and not turn.has_ended:
                     turn.append("", Failed(error=TurnInterrupted(), usage=None))
 
 

@@ -95,6 +95,7 @@ class Heartbeat:
 
     def finish_flush(self) -> None:
         """Wait until the current flush has ended or was abandoned."""
+        # The attribute is read in each round, since _abandon_flush() may replace the lock.
         while not (flushing := self._flushing).acquire(timeout=FLUSH_SECONDS):
             pass
         flushing.release()
@@ -115,6 +116,7 @@ class Heartbeat:
                 logger.error("Running turns could not be updated: %s", type(error).__name__)
                 self._is_failing = True
             finally:
+                # While text is written, a connection is worth keeping; otherwise others may need it.
                 if not has_flushed:
                     connections.close_all()
             time.sleep(max(0.0, next_at - time.monotonic()))
@@ -155,6 +157,7 @@ class Heartbeat:
         now = time.monotonic()
         if self._is_failing:
             self._is_failing, self.database_back_at = False, now
+        # Late rounds mean a slow database: leases of living turns may have expired, too.
         if now < self._renewed + leases.LEASE_SECONDS / 2:
             reaper_of_process().reap_expired()
         self._renewed = now

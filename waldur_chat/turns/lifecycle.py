@@ -50,6 +50,7 @@ class TurnLifecycle:
         self._log = log
         reporting.begin(self.record)
         if self.is_recorded:
+            # Without a conversation nobody can resume the turn, so its text is not flushed.
             row, flushed = self._started.row, log if self.record.thread else None
             self._tracked = TrackedTurn(record=self.record, usage=usage, log=flushed, row=row)
             heartbeat_of_process().add(self.record.turn, self._tracked)
@@ -76,6 +77,7 @@ class TurnLifecycle:
         heartbeat_of_process().discard(self.record.turn)
         if self._title:
             await self._title.skip_unless_started()
+        # Without the log: the lease is renewed while recording is retried, but no text is flushed.
         stored = await recorder.record(self.record.turn, self._outcome(terminal), replace(self._tracked, log=None))
         return replace(stored, question=self._started.question) if stored else None
 

@@ -61,6 +61,7 @@ async def _try_to_acquire(record: TurnRecord, settings: Settings, scopes: Mappin
     try:
         seconds = settings.turn_seconds + settings.shutdown_seconds
         return await _worker.submit(slots.take, scopes, record.turn, seconds)
+    # Fail open: a chat without a site-wide limit is better than none.
     except Error as error:
         logger.error("Turns are not counted over processes, since the database fails: %s", type(error).__name__)
         return ""

@@ -79,6 +79,7 @@ def start(request: TurnRequest) -> Turn | TurnSubscription:
         try:
             started = reserve_and_write(request, make_plan(request))
         except (BudgetExhausted, ThreadBusy) as refusal:
+            # The same request may have started its turn meanwhile, in another process.
             earlier = find_by_idempotency_key(request)
             if earlier is None and not _can_try_again(request, refusal, deadline):
                 raise

@@ -87,6 +87,7 @@ async def request_title(question: str, settings: Settings, request_id: str) -> T
         max_output_tokens=OUTPUT_TOKENS,
     )
     title_request = _TitleRequest(prompt, replace(settings, attempts=1))
+    # A task, so that the time limit leaves the partial usage to be counted.
     task = asyncio.create_task(title_request.run())
     try:
         await asyncio.wait({task}, timeout=SECONDS)
