@@ -1,9 +1,9 @@
 """Detects that the server of this process is stopping, and delays its shutdown.
 
 No signal handler is installed. gunicorn's workers and uvicorn's servers handle SIGTERM with a bound method, and the
-object that it belongs to shows whether it is stopping. Neither server has a public API for applications to see or
-delay it: https://github.com/Kludex/uvicorn/issues/451 led to a timeout only, and for gunicorn no upstream issue was
-found (November 2026).
+object that it belongs to shows whether it is stopping. Neither server has a public API for applications: gunicorn has
+hooks in its configuration (https://github.com/benoitc/gunicorn/issues/2462), which is the site's, and uvicorn a timeout
+(https://github.com/Kludex/uvicorn/issues/451).
 """
 
 from __future__ import annotations
