@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class WaldurChatConfig(AppConfig):
-    """Its label is not `chat`, which newer Waldur hosts own. Starting it opens and runs nothing."""
+    """The label is not `chat`, which newer Waldur hosts use. Starting the app opens and runs nothing."""
 
     name = "waldur_chat"
     label = "waldur_chat"
@@ -14,8 +14,8 @@ class WaldurChatConfig(AppConfig):
     verbose_name = "Waldur chat"
 
     problem = ""
-    """Why the Waldur plugin could not register the API, for `checks`."""
+    """Why the Waldur plugin could not register the API; reported by `checks`."""
 
     def ready(self) -> None:
-        """Bind the checks."""
+        """Register the checks."""
         from waldur_chat import checks  # noqa: F401

@@ -1,4 +1,4 @@
-"""The Python API: ask the site's model from a view, a task or a command.
+"""The Python API: call the site's model from a view, a task or a command.
 
     from waldur_chat import chat
 
@@ -6,7 +6,7 @@
     for event in chat.stream("What is a VPC?"):     # events; async for ... in chat.astream(...)
         ...
 
-It applies the site's settings, but none of its switches: whether somebody may chat is the caller's decision.
+It applies the site's settings, but none of its switches: the caller decides whether a user may chat.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from waldur_chat.errors import ChatNotConfigured, TurnCancelled
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Usage
 from waldur_chat.messages import Question
 from waldur_chat.record import Caller
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 from waldur_chat.runtime.loop import background_loop, check_threads
 from waldur_chat.turns.cancel import cancel_thread
 from waldur_chat.turns.cancel import cancel_turn as cancel
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer. `reason` says why the model stopped: "length" means that the text was cut off."""
+    """A complete answer. `reason` is the stop reason: "length" means that the text was cut off."""
 
     text: str
     reason: str
@@ -69,17 +69,17 @@ class Answer:
 
 @async_unsafe("You cannot call this from an async context - use ainvoke().")
 def invoke(text: str | None = None, *, user: Any | None = None, thread: UUID | None = None) -> Answer:
-    """Ask for a whole answer; without a text the assistant opens the conversation.
+    """Return a complete answer. Without a text the assistant opens the conversation.
 
-    With a user, question and answer are stored as his, in the thread or in a new one, and his tokens are counted.
-    Raises `ChatError` where there is no whole answer. Blocks its thread; use `ainvoke()` where an event loop runs.
+    With a user, question and answer are stored as theirs, in the thread or in a new one, and their tokens are counted.
+    Raises `ChatError` if there is no complete answer. Blocks its thread; use `ainvoke()` where an event loop runs.
     """
     with closing(stream(text, user=user, thread=thread)) as events:
         return collect(events)
 
 
 async def ainvoke(text: str | None = None, *, user: Any | None = None, thread: UUID | None = None) -> Answer:
-    """See invoke()."""
+    """Return a complete answer, as invoke() does, without blocking the event loop."""
     async with aclosing(astream(text, user=user, thread=thread)) as events:
         return collect([event async for event in events])
 
@@ -88,10 +88,10 @@ async def ainvoke(text: str | None = None, *, user: Any | None = None, thread: U
 def stream(
     text: str | None = None, *, user: Any | None = None, thread: UUID | None = None
 ) -> Generator[Event, None, None]:
-    """Ask for an answer as it is written: `Started`, `Delta`s, then one of `Finished`, `Failed` and `Cancelled`.
+    """Yield the answer as events: `Started`, `Delta`s, then one of `Finished`, `Failed` and `Cancelled`.
 
-    Raises a `ChatError` where nothing can be asked now; every later failure is the last event. Closing the generator
-    stops the turn.
+    Raises a `ChatError` if the turn cannot start; a later failure is the last event. Closing the generator cancels the
+    turn.
     """
     turn = prepare(Question(text=text, thread=thread), load(), _caller(user), user)
     turn.start(background_loop())
@@ -108,8 +108,8 @@ def stream(
 async def astream(
     text: str | None = None, *, user: Any | None = None, thread: UUID | None = None
 ) -> AsyncGenerator[Event, None]:
-    """See stream()."""
-    turn = await sync_to_async(_prepare_apart)(Question(text=text, thread=thread), user)
+    """Yield the answer as events, as stream() does, without blocking the event loop."""
+    turn = await sync_to_async(_prepare_in_thread)(Question(text=text, thread=thread), user)
     turn.start(asyncio.get_running_loop())
     try:
         while True:
@@ -123,7 +123,7 @@ async def astream(
 
 
 def load() -> conf.Settings:
-    """The settings. Raises `ChatNotConfigured` where they cannot work, or nothing can in this process."""
+    """Load the settings. Raises `ChatNotConfigured` if they are wrong, or the process cannot run an event loop."""
     try:
         check_threads()
         return conf.load()
@@ -133,10 +133,10 @@ def load() -> conf.Settings:
 
 
 def prepare(question: Question, settings: conf.Settings, caller: Caller | None = None, user: Any | None = None) -> Turn:
-    """A turn that was not started yet. With a user it is stored and paid for, as the settings have it.
+    """Return a turn that is not started yet. With a user it is stored and limited, according to the settings.
 
-    Raises `ChatNotConfigured` where there is no provider, `TooManyTurns` and `ChatBusy` where there is no room,
-    `BudgetExhausted` where it would cost too much; `ThreadNotFound`, `ThreadBusy` and `QuestionRefused` of a question
+    Raises `ChatNotConfigured` if there is no provider, `TooManyTurns` and `ChatBusy` if there is no room,
+    `BudgetExhausted` if the tokens do not suffice; `ThreadNotFound`, `ThreadBusy` and `QuestionRefused` for a question
     within a conversation.
     """
     turn = open_turn(question, settings, caller, user)
@@ -151,21 +151,21 @@ def open_turn(
     user: Any | None = None,
     key: str = "",
 ) -> Turn | TurnSubscription:
-    """See prepare(). The same key of the same user leads to the turn that it has begun before.
+    """Return a turn as prepare() does, or a subscription to the turn that the user started with this key before.
 
-    Of an anonymous user nothing is stored, and nobody can come back to it; it counts in the site's budget.
-    Raises `IdempotencyKeyReused` where that was asked something else.
+    For an anonymous user nothing is stored, and the turn cannot be resumed; its usage counts in the site's budget.
+    Raises `IdempotencyKeyReused` if the key belongs to another question, and the errors of prepare().
     """
     caller = caller or Caller()
     return start(TurnRequest(question=question, settings=settings, caller=caller, user=user, key=key))
 
 
-def _prepare_apart(question: Question, user: Any | None) -> Turn:
-    """See prepare(); in a thread that gives its database connections back, since nobody else would."""
+def _prepare_in_thread(question: Question, user: Any | None) -> Turn:
+    """Prepare a turn in a worker thread, and release its database connections: no request does that there."""
     try:
         return prepare(question, load(), _caller(user), user)
     finally:
-        give_back_connections()
+        release_connections()
 
 
 def _caller(user: Any | None) -> Caller:
@@ -178,7 +178,7 @@ def ended(events: list[Event]) -> bool:
 
 
 def collect(events: Iterable[Event]) -> Answer:
-    """The answer that all events of a turn make. Raises its `ChatError` where they do not make a whole one."""
+    """Join all events of a turn to its answer. Raises the turn's `ChatError` if the answer is not complete."""
     whole = StringIO()
     for event in events:
         match event:

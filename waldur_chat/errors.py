@@ -3,8 +3,8 @@
     ChatError
     ├── ChatDisabled                  404  the site has switched the chat off
     ├── ChatNotConfigured             409  no provider is set up, or its settings do not work
-    ├── TurnCancelled                 409  somebody stopped the turn
-    ├── QuestionRefused               400  it cannot be asked like this: a field of the request is wrong
+    ├── TurnCancelled                 409  the turn was cancelled
+    ├── QuestionRefused               400  the question is invalid: a field of the request is wrong
     ├── ThreadNotFound                404  this user has no such conversation
     ├── TurnNotFound                  404  this user has no such turn
     ├── ThreadBusy                    409  an answer is being written in this conversation
@@ -17,16 +17,16 @@
     ├── ServerStopping                503  the server process is being stopped
     ├── AnswerTooLong                 502  the answer is longer than the site allows
     ├── TurnTooLong                   504  the whole turn took longer than the site allows
-    └── ProviderError                 502  the base of what a provider does wrong
+    └── ProviderError                 502  the base of providers' failures
         ├── ProviderUnreachable       502  no connection, or it broke
-        ├── ProviderRefused           502  it does not take our request: key, model, parameters
+        ├── ProviderRefused           502  it rejects the request: key, model, parameters
         ├── ProviderFailed            502  it failed, before its answer or within it
-        ├── ProviderIncomplete        502  its stream ended without saying that it was finished
+        ├── ProviderIncomplete        502  its stream ended without a sign that it is complete
         ├── ProviderBusy              503  overloaded or rate-limited
-        ├── ProviderUnavailable       503  it failed so often of late that it is not asked for a while
-        ├── ProviderConnectTooSlow    504  it did not take the connection in time
-        ├── ProviderTooSlow           504  it did not begin to answer in time
-        └── ProviderSilent            504  it fell silent in the middle of its answer
+        ├── ProviderUnavailable       503  the circuit breaker is open: it failed repeatedly
+        ├── ProviderConnectTooSlow    504  it did not accept the connection in time
+        ├── ProviderTooSlow           504  it did not start to answer in time
+        └── ProviderSilent            504  it was silent for too long during its answer
 
 Wrong settings stand outside this tree: they are Django's `ImproperlyConfigured`.
 """
@@ -37,11 +37,11 @@ from typing import ClassVar
 
 
 class ChatError(Exception):
-    """A failure that the client is told of.
+    """A failure that is reported to the client.
 
-    `code` and `status` are what the wire carries; `sentence` is safe to show to a user; `retryable` says whether the
-    same request may succeed later. The exception's own message is for the log and never leaves the server.
-    `retry_after` is in seconds: the time after which the same request is welcome, where one is known.
+    `code` and `status` are sent to the client; `sentence` is safe to show to a user; `retryable` says whether the same
+    request may succeed later. The exception's own message is for the log and never leaves the server. `retry_after` is
+    the number of seconds after which to repeat the request, if known.
     """
 
     code: ClassVar[str] = "chat_failed"
@@ -63,7 +63,7 @@ class ChatDisabled(ChatError):
 
 
 class ChatNotConfigured(ChatError):
-    """No provider is set up, or what is set up cannot work."""
+    """No provider is set up, or its settings do not work."""
 
     code = "chat_not_configured"
     status = 409
@@ -71,7 +71,7 @@ class ChatNotConfigured(ChatError):
 
 
 class TurnCancelled(ChatError):
-    """Somebody stopped the turn before its answer was complete."""
+    """The turn was cancelled before its answer was complete."""
 
     code = "cancelled"
     status = 409
@@ -80,7 +80,7 @@ class TurnCancelled(ChatError):
 
 
 class QuestionRefused(ChatError):
-    """A question that cannot be asked like this. `field` is what is wrong, and the sentence says why."""
+    """The question is invalid. `field` is the wrong field, and the sentence says why."""
 
     code = "invalid"
     status = 400
@@ -92,7 +92,7 @@ class QuestionRefused(ChatError):
 
 
 class ThreadNotFound(ChatError):
-    """This user has no conversation of this id."""
+    """This user has no conversation with this id."""
 
     code = "thread_not_found"
     status = 404
@@ -100,7 +100,7 @@ class ThreadNotFound(ChatError):
 
 
 class TurnNotFound(ChatError):
-    """This user has no turn of this id that anybody could come back to."""
+    """This user has no turn with this id that can be resumed."""
 
     code = "turn_not_found"
     status = 404
@@ -108,7 +108,7 @@ class TurnNotFound(ChatError):
 
 
 class ThreadBusy(ChatError):
-    """An answer is being written in this conversation: that of the turn `turn`, 32 hexadecimal digits."""
+    """A turn is running in this conversation: `turn`, 32 hexadecimal digits."""
 
     code = "thread_busy"
     status = 409
@@ -121,7 +121,7 @@ class ThreadBusy(ChatError):
 
 
 class BudgetExhausted(ChatError):
-    """What the turn may cost at the most does not fit into what is left of the budget.
+    """The worst case of the turn exceeds the rest of the budget.
 
     `scope` is "user" or "site", `period` "daily", "weekly" or "monthly".
     """
@@ -139,7 +139,7 @@ class BudgetExhausted(ChatError):
 
 
 class BudgetConflict(BudgetExhausted):
-    """The same, in the status that Waldur's own chat has for it."""
+    """The same with the status that Waldur's own chat uses."""
 
     status = 409
 
@@ -153,7 +153,7 @@ class IdempotencyKeyReused(ChatError):
 
 
 class TurnInterrupted(ChatError):
-    """The process that the turn ran in died; what had been written until then is kept."""
+    """The process of the turn died; the text until then is stored."""
 
     code = "interrupted"
     status = 503
@@ -180,7 +180,7 @@ class ChatBusy(ChatError):
 
 
 class ServerStopping(ChatError):
-    """The server process is being stopped, and the turn did not end within the time that it was given."""
+    """The server process is stopping, and the turn did not end within the grace period."""
 
     code = "server_stopping"
     status = 503
@@ -189,7 +189,7 @@ class ServerStopping(ChatError):
 
 
 class AnswerTooLong(ChatError):
-    """The answer is longer than the site allows: the provider does not keep to its limit of tokens."""
+    """The answer is longer than the site allows: the provider ignores its token limit."""
 
     code = "answer_too_long"
     status = 502
@@ -206,7 +206,7 @@ class TurnTooLong(ChatError):
 
 
 class ProviderError(ChatError):
-    """The base of what a provider does wrong."""
+    """The base of providers' failures."""
 
     code = "provider_failed"
     status = 502
@@ -215,16 +215,16 @@ class ProviderError(ChatError):
 
 
 class ProviderUnreachable(ProviderError):
-    """There is no connection to the provider, or it broke."""
+    """The connection to the provider failed or broke."""
 
     code = "provider_unreachable"
     sentence = "The language model cannot be reached. Try again in a moment."
 
 
 class ProviderRefused(ProviderError):
-    """The provider does not take our request: the key, the model or a parameter is wrong.
+    """The provider rejects the request: the key, the model or a parameter is wrong.
 
-    `provider_status` is the HTTP status that said so, where one did.
+    `provider_status` is the HTTP status of the rejection, if any.
     """
 
     code = "provider_refused"
@@ -237,11 +237,11 @@ class ProviderRefused(ProviderError):
 
 
 class ProviderFailed(ProviderError):
-    """The provider failed, before its answer or in the middle of it."""
+    """The provider failed before or during its answer."""
 
 
 class ProviderIncomplete(ProviderError):
-    """The provider's stream ended without saying that it was finished."""
+    """The provider's stream ended without a sign that it is complete."""
 
     code = "provider_incomplete"
     sentence = "The language model broke off in the middle of its answer. Try again."
@@ -256,7 +256,7 @@ class ProviderBusy(ProviderError):
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider failed so often of late that it is not asked for a while."""
+    """The circuit breaker is open: the provider failed repeatedly and is skipped for a while."""
 
     code = "provider_unavailable"
     status = 503
@@ -264,7 +264,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderConnectTooSlow(ProviderError):
-    """The provider did not take the connection in time."""
+    """The provider did not accept the connection in time."""
 
     code = "provider_connect_timeout"
     status = 504
@@ -272,7 +272,7 @@ class ProviderConnectTooSlow(ProviderError):
 
 
 class ProviderTooSlow(ProviderError):
-    """The provider did not begin to answer in time."""
+    """The provider did not start to answer in time."""
 
     code = "provider_too_slow"
     status = 504
@@ -280,7 +280,7 @@ class ProviderTooSlow(ProviderError):
 
 
 class ProviderSilent(ProviderError):
-    """The provider fell silent in the middle of its answer."""
+    """The provider was silent for too long during its answer."""
 
     code = "provider_silent"
     status = 504
@@ -288,7 +288,7 @@ class ProviderSilent(ProviderError):
 
 
 def kind_of_code(code: str) -> type[ChatError]:
-    """The class of the errors that have this code; `ChatError` where none has it."""
+    """Return the class with this code; `ChatError` if there is none."""
     kinds: list[type[ChatError]] = [ChatError]
     for kind in kinds:
         kinds += kind.__subclasses__()
@@ -296,5 +296,5 @@ def kind_of_code(code: str) -> type[ChatError]:
 
 
 def of_code(code: str) -> ChatError:
-    """The error that a turn ended with, of which only the code was kept."""
+    """Return the error of a stored turn, of which only the code was stored."""
     return kind_of_code(code)()

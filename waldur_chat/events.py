@@ -1,7 +1,7 @@
-"""What happens in a turn, as values. Plain Python; how they look on the wire is in `wire`.
+"""The events of a turn, as values. Plain Python; `wire` defines their formats.
 
-A provider yields `Delta`, `Reasoning`, `Usage` and `Stopped`. A turn gives its reader `Started`, then `Delta` and
-`Reasoning`, then exactly one of `Finished`, `Failed` and `Cancelled`. A stream without one of these three is broken.
+A provider yields `Delta`, `Reasoning`, `Usage` and `Stopped`. A turn delivers `Started`, then `Delta` and `Reasoning`,
+then exactly one of `Finished`, `Failed` and `Cancelled`. A stream without one of these three was cut off.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from waldur_chat.errors import ChatError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """The next piece of the answer."""
+    """The next part of the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasoning:
-    """The next piece of what a reasoning model thinks before and between its answer."""
+    """The next part of a reasoning model's thoughts before and within its answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens used so far by this turn, as the provider counts them. A later report replaces an earlier one.
+    """Tokens used so far by this turn, as counted by the provider. A later report replaces an earlier one.
 
-    `estimated` is true where the provider did not report all of them and we had to guess.
+    `estimated` is true if the provider did not report all of them.
     """
 
     input_tokens: int
@@ -46,9 +46,9 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The provider has begun to answer. `turn` is the turn's id, `thread` that of the conversation it belongs to.
+    """The provider has started to answer. `turn` is the turn's id, `thread` that of its conversation.
 
-    Ids are 32 hexadecimal digits, and empty where there is no such thing.
+    Ids are 32 hexadecimal digits, or empty if there is none.
     """
 
     turn: str
@@ -57,14 +57,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessages:
-    """Where a turn's question and answer are stored: the ids of the messages, empty where there is none."""
+    """The ids of a turn's stored question and answer, empty if not stored."""
 
     question: str = ""
     answer: str = ""
 
 
 Stored = StoredMessages
-"""Its earlier name, for code that imports it."""
+"""The earlier name, kept for code that imports it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The turn ended with an error; what was written before it is not the whole answer."""
+    """The turn ended with an error; the text before it is incomplete."""
 
     error: ChatError
     usage: Usage | None
@@ -87,7 +87,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """The turn was stopped; what was written before it is not the whole answer."""
+    """The turn was cancelled; the text before it is incomplete."""
 
     usage: Usage | None
     stored: StoredMessages | None = None

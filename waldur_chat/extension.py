@@ -1,7 +1,7 @@
-"""The Waldur plugin, found by its entry point. The only module that knows `waldur_core`.
+"""The Waldur plugin, loaded by its entry point. The only module that imports `waldur_core`.
 
-Waldur loads it while it builds its settings, and stops when that fails. So nothing is imported here that needs
-settings, and what goes wrong later is kept for `manage.py check` (waldur_chat.W005).
+Waldur loads it while it builds its settings, and fails to start if that fails. So the module imports nothing that needs
+settings, and later errors are stored for `manage.py check` (waldur_chat.W005).
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ class WaldurChatExtension(WaldurExtension):  # type: ignore[misc]  # Waldur has 
     """Adds the app, its URLs below `/api/` and its settings to a Waldur host."""
 
     class Settings:
-        """Copied over the host's settings, before the site's own are read."""
+        """Merged into the host's settings, before the site's own are read."""
 
         WALDUR_CHAT: dict[str, Any] = {}
 
     @staticmethod
     def django_app() -> str:
-        """The app to install."""
+        """Return the app to install."""
         return "waldur_chat"
 
     @staticmethod
     def rest_urls() -> Callable[[Any], None]:
-        """What registers the API in the host's router."""
+        """Return the function that registers the API in the host's router."""
         return _register
 
     @staticmethod
     def celery_tasks() -> dict[str, Any]:
-        """What the host's beat starts; the task is in `waldur_chat.tasks`."""
+        """Return the schedule for the host's Celery beat; the task is in `waldur_chat.tasks`."""
         return {"waldur-chat-cleanup": {"task": "waldur_chat.cleanup", "schedule": timedelta(days=1), "args": ()}}
 
 
 def _register(router: Any) -> None:
     from django.apps import apps
 
-    ours: Any = apps.get_app_config("waldur_chat")
+    app_config: Any = apps.get_app_config("waldur_chat")
     try:
         from waldur_chat import conf
         from waldur_chat.api import routing
 
         prefix = conf.site_value("URL_PREFIX")
         if _is_taken(routing.prefixes(prefix), router, [app.label for app in apps.get_app_configs()]):
-            ours.problem = (
+            app_config.problem = (
                 f"The host has an API of its own below the prefix {prefix!r}, so the chat API steps aside. "
                 "Give it another one in WALDUR_CHAT['URL_PREFIX']."
             )
         else:
             routing.register(router, prefix)
-    except Exception as error:  # Whatever it is, it must not stop the host.
+    except Exception as error:  # Any error: it must not stop the host.
         logger.exception("The chat API could not be registered")
-        ours.problem = f"The chat API could not be registered: {type(error).__name__}: {error}"
+        app_config.problem = f"The chat API could not be registered: {type(error).__name__}: {error}"
 
 
 def _is_taken(prefixes: Iterable[str], router: Any, labels: list[str]) -> bool:
-    """Whether the host has one of them already, or will have it: newer hosts own `chat`, prefix and label."""
+    """Whether the host uses one of these prefixes, or will: newer hosts use `chat` as prefix and app label."""
     wanted = set(prefixes)
     return any(registered in wanted for registered, *_ in router.registry) or ("chat" in wanted & set(labels))

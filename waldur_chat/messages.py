@@ -1,4 +1,4 @@
-"""What is asked: a user's question, and the messages and the prompt that a provider gets. Plain Python."""
+"""Questions of users, and the prompts that providers get. Plain Python."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Role = Literal["system", "user", "assistant"]
 Mode = Literal["", "reload", "edit"]
 
 BYTES_PER_TOKEN = 4
-"""Of UTF-8: right within a third for most models and languages."""
+"""Bytes of UTF-8: within a third of the truth for most models and languages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a user asks, and of which conversation; without a thread he begins a new one.
+    """A user's question and its conversation; without a thread it starts a new one.
 
-    No text means that the assistant opens the conversation. The mode "reload" asks the last question again, "edit" puts
-    this text in the place of the message `edited`, which is the last question too. With `names`, a thread, nothing is
-    stored but the answer as the name of that one. `metadata` is what a site's own serializer has validated besides, as
-    JSON for the provider, which is not stored.
+    Without a text the assistant opens the conversation. The mode "reload" repeats the last question; "edit" replaces
+    the message `edited`, which must be the last question. With `names`, the id of a thread, the answer becomes the name
+    of that thread and nothing else is stored. `metadata` is what a site's own serializer has validated in addition, as
+    JSON for the provider; it is not stored.
     """
 
     text: str | None = field(default=None, repr=False)
@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a conversation, as a model sees it."""
+    """One message of a conversation, as the model gets it."""
 
     role: Role
     text: str = field(repr=False)
@@ -42,12 +42,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a turn asks a provider: the messages, oldest first; the last one is the user's.
+    """What a turn sends to a provider: the messages, oldest first; the last one is the user's.
 
-    `opens` is true where the user wrote nothing and the assistant is asked to open the conversation. `request_id` is
-    what the provider may be told to find the request in its own log, and `connect_seconds` the time it has to take a
-    connection; all other limits are the turn's own. `max_output_tokens` is less than the provider's own limit, if any.
-    `metadata` is that of the question.
+    `opens` is true if the user wrote nothing and the assistant opens the conversation. `request_id` may be sent along,
+    to find the request in the provider's log; `connect_seconds` is the time limit for connecting, while all others are
+    the turn's. `max_output_tokens` is less than the provider's own limit, if any. `metadata` is that of the question.
     """
 
     messages: tuple[Message, ...]
@@ -64,7 +63,7 @@ class Prompt:
 
     @property
     def transcript(self) -> str:
-        """All in one text, for providers that take no more; who said what is told where more than one spoke."""
+        """All messages in one text, for providers without roles; the roles are named if the assistant has spoken."""
         names = {"system": "", "user": "User: ", "assistant": "Assistant: "}
         if not any(message.role == "assistant" for message in self.messages):
             names["user"] = ""
@@ -72,15 +71,15 @@ class Prompt:
 
 
 def size_of(text: str) -> int:
-    """Bytes of the text in UTF-8."""
+    """Return the number of bytes of the text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def tokens_in(size: int) -> int:
-    """A guess at the tokens in a text of so many bytes."""
+    """Estimate the tokens in a text of so many bytes."""
     return -(-size // BYTES_PER_TOKEN)
 
 
 def estimated_tokens(text: str) -> int:
-    """A guess at the tokens of this text."""
+    """Estimate the tokens of this text."""
     return tokens_in(size_of(text))

@@ -1,4 +1,4 @@
-"""What is known of a turn, for operators: the log record and the signals carry it. Plain Python."""
+"""The record of a turn for operators, carried by the log record and the signals. Plain Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waldur_chat.events import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One time that a provider was asked. `code` is that of its error, empty where it began to answer."""
+    """One request to a provider. `code` is that of its error, empty if it started to answer."""
 
     provider: str
     code: str = ""
@@ -18,7 +18,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whose turn it is: the user's primary key as text (empty where nobody is known), and the request's id."""
+    """The origin of a turn: the user's primary key as text (empty if unknown), and the id of the request."""
 
     user_id: str = ""
     request_id: str = ""
@@ -28,8 +28,8 @@ class Caller:
 class TurnRecord:
     """One turn. Times are in seconds since its start, None for what did not happen.
 
-    `provider` and `model` are those asked last. `status` is "running" until the turn has ended; then `code` is that
-    of its error, empty for a whole answer, and `cause` says more, for the log only.
+    `provider` and `model` are those of the last attempt. `status` is "running" until the turn has ended; then `code` is
+    that of its error, empty for a complete answer, and `cause` gives details for the log only.
     """
 
     turn: str

@@ -1,4 +1,4 @@
-"""From the dotted paths of the settings to objects."""
+"""Builds providers from the dotted paths in the settings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from waldur_chat.providers.base import Provider
 
 
 def build(spec: ProviderSpec) -> Provider:
-    """A new provider. Raises `ImproperlyConfigured`, which names the place, where the settings cannot work."""
+    """Build a provider. Raises `ImproperlyConfigured`, which names the setting, if the settings are wrong."""
     backend = provider_class(spec)
     _check_options(spec, backend)
     try:
         return backend(**spec.options)
     except (ImproperlyConfigured, TypeError) as error:
         raise ImproperlyConfigured(f"{spec.place}: {error}") from error
-    except Exception as error:  # What else it raises may tell secrets, as int("sk-...") does.
+    except Exception as error:  # Any other message may contain secrets, as that of int("sk-...") does.
         raise ImproperlyConfigured(f"{spec.place}: {type(error).__name__}") from error
 
 
 def provider_class(spec: ProviderSpec) -> type[Provider]:
-    """The class that the settings name. Raises `ImproperlyConfigured` where there is none."""
+    """Import the class that the settings name. Raises `ImproperlyConfigured` if there is none."""
     try:
         backend = import_string(spec.backend)
-    except (ImportError, TypeError, ValueError) as error:  # The latter two of a path that begins with a dot.
+    except (ImportError, TypeError, ValueError) as error:  # TypeError and ValueError: a path that begins with a dot.
         raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {error}") from error
     if not (inspect.isclass(backend) and issubclass(backend, Provider)):
         raise ImproperlyConfigured(f"{spec.place}['BACKEND']: {spec.backend} is not a subclass of Provider.")
@@ -42,6 +42,6 @@ def _check_options(spec: ProviderSpec, backend: type[Provider]) -> None:
     known = [parameter.name for parameter in parameters]
     for option in spec.options:
         if option not in known:
-            meant = get_close_matches(str(option), known, n=1)
-            advice = f"Did you mean {meant[0]!r}?" if meant else f"It knows {', '.join(known) or 'none'}."
+            matches = get_close_matches(str(option), known, n=1)
+            advice = f"Did you mean {matches[0]!r}?" if matches else f"It knows {', '.join(known) or 'none'}."
             raise ImproperlyConfigured(f"{spec.place}['OPTIONS']: unknown option {option!r}. {advice}")

@@ -1,11 +1,11 @@
-"""Refuses chat requests in front of Django when this process is full, for sites that must stand floods.
+"""Load shedding: refuses chat requests in front of Django when this process is full.
 
     application = shedding.asgi(get_asgi_application())  # asgi.py
     application = shedding.wsgi(get_wsgi_application())  # wsgi.py
 
-Django refuses what is too much as well, but only after the site's middleware and authentication, which cost it
-milliseconds. Here no more chat requests are let in than can run and wait, `TURNS_PER_PROCESS` and `QUEUE_LENGTH`, and
-the others cost a tenth of a millisecond; who sent them is not asked.
+Django refuses excess requests as well, but only after the site's middleware and authentication, which take
+milliseconds. The load shedder admits as many chat requests as can run and wait (`TURNS_PER_PROCESS` plus
+`QUEUE_LENGTH`) and refuses others in a tenth of a millisecond, without authentication.
 """
 
 from __future__ import annotations
@@ -32,88 +32,89 @@ BODY = json.dumps({"detail": ChatBusy.sentence, "code": ChatBusy.code, "retry_af
 
 
 class LoadShedder:
-    """Counts the chat requests that are inside."""
+    """Counts the admitted chat requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
+        self._admitted = 0
 
     def enter(self) -> bool:
-        """Whether there is room; who is let in must leave."""
+        """Admit a request if there is room; `leave()` must then follow. Returns whether there was."""
         running = site_value("TURNS_PER_PROCESS")
         with self._lock:
-            has_room = running is None or self._inside < running + site_value("QUEUE_LENGTH")
-            self._inside += has_room
+            has_room = running is None or self._admitted < running + site_value("QUEUE_LENGTH")
+            self._admitted += has_room
         return has_room
 
     def leave(self) -> None:
-        """Make room."""
+        """Release the place of an admitted request."""
         with self._lock:
-            self._inside -= 1
+            self._admitted -= 1
 
 
 class _CountedResponse:
-    """A WSGI response whose request leaves when it is closed."""
+    """A WSGI response that releases the place of its request when it is closed."""
 
-    def __init__(self, response: Iterable[bytes], door: LoadShedder) -> None:
+    def __init__(self, response: Iterable[bytes], shedder: LoadShedder) -> None:
         self._response = response
-        self._door = door
+        self._shedder = shedder
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._response)
 
     def close(self) -> None:
-        """Called by the server, whatever became of the response."""
+        """Close the response; called by the server in any case."""
         try:
             close = getattr(self._response, "close", None)
             if close:
                 close()
         finally:
-            self._door.leave()
+            self._shedder.leave()
 
 
 def asgi(application: ASGI) -> ASGI:
-    """The application, with the door in front; chat requests take a shorter way through it where it is Django's own."""
-    door = LoadShedder()
+    """Return the application behind a load shedder, with the ASGI shortcuts for Django's own middleware."""
+    shedder = LoadShedder()
     middleware.shorten(application)
-    serve = application if django.VERSION >= (5, 0) else listening(application)  # From 5.0 on Django listens itself.
+    # Django 5.0 and newer listen for disconnects: https://code.djangoproject.com/ticket/33738. This goes with 4.2.
+    serve = application if django.VERSION >= (5, 0) else listening(application)
 
-    async def with_door(scope: Any, receive: Any, send: Any) -> None:
+    async def with_shedder(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
             await application(scope, receive, send)
-        elif door.enter():
+        elif shedder.enter():
             try:
                 async with request_executor(receive) as receive_in_turn:
                     with middleware.inline():
                         await serve(scope, receive_in_turn, send)
             finally:
-                door.leave()
+                shedder.leave()
         else:
-            given = dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1")
-            headers = [(name.lower().encode(), value.encode()) for name, value in _head(given)]
+            request_id = dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1")
+            headers = [(name.lower().encode(), value.encode()) for name, value in _head(request_id)]
             await send({"type": "http.response.start", "status": ChatBusy.status, "headers": headers})
             await send({"type": "http.response.body", "body": BODY})
 
-    return with_door
+    return with_shedder
 
 
 def wsgi(application: WSGI) -> WSGI:
-    """See asgi()."""
-    door = LoadShedder()
+    """Return the application behind a load shedder."""
+    shedder = LoadShedder()
 
-    def with_door(environ: Any, start_response: Any) -> Iterable[bytes]:
+    def with_shedder(environ: Any, start_response: Any) -> Iterable[bytes]:
         if not _is_chat(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), ""):
             return application(environ, start_response)
-        if not door.enter():
+        if not shedder.enter():
             start_response(f"{ChatBusy.status} Service Unavailable", _head(environ.get("HTTP_X_REQUEST_ID", "")))
             return [BODY]
         try:
-            return _CountedResponse(application(environ, start_response), door)
+            return _CountedResponse(application(environ, start_response), shedder)
         except BaseException:
-            door.leave()
+            shedder.leave()
             raise
 
-    return with_door
+    return with_shedder
 
 
 def _head(request_id: str) -> list[tuple[str, str]]:
@@ -127,7 +128,7 @@ def _head(request_id: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1024)
 def _is_chat(method: str, path: str, root: str) -> bool:
-    """Whether the request would come to the API; imported here, since this module is imported before the settings."""
+    """Whether this is a request to the chat API. The imports need settings, which this module must not."""
     from django.urls import Resolver404, resolve
 
     from waldur_chat.api.views.chat import ChatViewSet

@@ -1,7 +1,7 @@
-"""Signals of turns, for hosts that count, bill or watch.
+"""Signals of turns, for hosts that count, bill or monitor.
 
-Receivers get `turn`, a `waldur_chat.record.TurnRecord`. They are called one after the other in a thread of their own,
-in which the database may be used: no turn waits for them, and what they raise is logged by Django and does no harm.
+Receivers get `turn`, a `waldur_chat.record.TurnRecord`. They run one after the other in a thread of their own, in which
+the database may be used. No turn waits for them, and Django logs their exceptions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 turn_started = Signal()
-"""A turn has begun; nothing was asked yet."""
+"""A turn has begun; no provider was called yet."""
 
 turn_ended = Signal()
-"""A turn has ended, whatever the end."""
+"""A turn has ended, successfully or not."""

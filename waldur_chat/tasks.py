@@ -1,4 +1,4 @@
-"""Tasks for a host that runs Celery, which finds this module by its name; nothing else imports it."""
+"""Tasks for hosts that run Celery, which finds this module by its name; nothing else imports it."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from django.core.management import call_command
 
 @shared_task(name="waldur_chat.cleanup", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types.
 def cleanup() -> None:
-    """Delete what the settings say may go. See `manage.py chat_cleanup`."""
+    """Delete what has expired, as `manage.py chat_cleanup` does."""
     call_command("chat_cleanup")

@@ -1,4 +1,4 @@
-"""For the tests of sites that use the chat: a provider that follows a script, and counts.
+"""For the tests of sites that use the chat: a provider that follows a script and counts its streams.
 
 with scripted("Hello", " world") as provider:
     response = client.post("/api/chat/invoke/")
@@ -25,10 +25,10 @@ Step = str | float | Exception | ProviderEvent
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Script:
-    """What a scripted provider does, and what was done with it.
+    """The script of a provider, and a record of its calls.
 
-    A step is a piece of text, a pause in seconds, an exception that is raised, or any event of a provider.
-    `prompts` are those it was asked, `opened` and `closed` count its streams.
+    A step is a text, a pause in seconds, an exception to raise, or any event of a provider. `prompts` are those that it
+    received, `opened` and `closed` count its streams.
     """
 
     steps: Sequence[Step]
@@ -38,7 +38,7 @@ class Script:
 
 
 class ScriptedProvider(Provider):
-    """Does what its script says. Settings name it by its path, with the script as its only option."""
+    """Follows a script. Settings name the class by its path, with the script as its only option."""
 
     writes_titles = False
 
@@ -46,7 +46,6 @@ class ScriptedProvider(Provider):
         self._script = script
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream()."""
         self._script.prompts.append(prompt)
         self._script.opened += 1
         try:
@@ -66,13 +65,13 @@ class ScriptedProvider(Provider):
 
 @contextmanager
 def scripted(*steps: Step) -> Iterator[Script]:
-    """Let the default provider follow these steps while the context lasts.
+    """Let the default provider follow these steps within the context.
 
-    Nothing is stored unless the site's own settings say so: answers are stored by another thread, which does not see
-    the transaction that Django wraps around a `TestCase`. Tests of storage need a `TransactionTestCase`.
+    Nothing is stored unless the site's own settings say so: another thread stores answers, and does not see the
+    transaction that Django wraps around a `TestCase`. Tests of storage need a `TransactionTestCase`.
     """
     script = Script(steps=steps)
     entry = {"BACKEND": "waldur_chat.testing.ScriptedProvider", "OPTIONS": {"script": script}}
-    own = {"STORAGE": False, **getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
-    with override_settings(WALDUR_CHAT=own):
+    values = {"STORAGE": False, **getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
+    with override_settings(WALDUR_CHAT=values):
         yield script

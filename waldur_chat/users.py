@@ -1,7 +1,7 @@
-"""The host's users, whatever they are made of: in Waldur they have `uuid`, `full_name`, `is_support`; elsewhere not.
+"""The host's users, of any model: in Waldur they have `uuid`, `full_name` and `is_support`, elsewhere not.
 
-A host without `uuid` gets stable ones: the primary key where that is a UUID; a UUID of version 8 (RFC 9562) that holds
-it where it is a number; else one of version 5, made of it.
+For users without `uuid` a stable one is derived from the primary key: itself if it is a UUID; a UUID of version 8 (RFC
+9562) that contains it if it is a number; otherwise a UUID of version 5.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _NUMBER = (1 << 62) - 1
 
 
 def is_known(user: Any) -> bool:
-    """Whether this has a key, by which rows are theirs; not so an anonymous user, a guest, or None."""
+    """Whether the user has a primary key, so that rows can belong to them; not so an anonymous user, or None."""
     return bool(getattr(user, "is_authenticated", True)) and getattr(user, "pk", None) is not None
 
 
 def uuid_of(user: Any) -> UUID:
-    """The user's UUID."""
+    """Return the user's UUID."""
     if _has("uuid"):
         return UUID(str(user.uuid))
     if isinstance(user.pk, UUID):
@@ -34,7 +34,7 @@ def uuid_of(user: Any) -> UUID:
 
 
 def find(uuid: UUID) -> Any | None:
-    """The user who has this UUID. Reads all primary keys where these are neither numbers nor UUIDs."""
+    """Return the user with this UUID. Reads all primary keys if these are neither numbers nor UUIDs."""
     users: Any = get_user_model()._default_manager
     if _has("uuid"):
         return users.filter(uuid=uuid.hex).first()
@@ -50,18 +50,18 @@ def find(uuid: UUID) -> Any | None:
 
 
 def full_name_of(user: Any) -> str:
-    """The user's name as people write it; empty where there is none. Django asks no user model to have one."""
+    """Return the user's full name, empty if there is none: Django requires none of a user model."""
     name = getattr(user, "full_name", None) or getattr(user, "get_full_name", "")
     return str(name() if callable(name) else name)
 
 
 def sees_all(user: Any) -> bool:
-    """Whether the user is of staff or support, who may read what belongs to others."""
+    """Whether the user is staff or support and so may read conversations of others."""
     return bool(getattr(user, "is_staff", False) or getattr(user, "is_support", False))
 
 
 def _has(name: str) -> bool:
-    """Whether the host's users have a column of this name."""
+    """Whether the host's user model has a field of this name."""
     try:
         get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:

@@ -53,7 +53,7 @@ def test_who_begins_to_listen_looks_first(waiting: Any) -> None:
 
 
 def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "RINGING_SECONDS", 10.0)
+    monkeypatch.setattr(notifier, "LISTEN_SECONDS", 10.0)
     one, began = ChangeNotifier(), time.monotonic()
     one.wait(10)
     timer = ringing(elsewhere, 0.2)
@@ -63,7 +63,7 @@ def test_who_waits_is_woken(waiting: Any, elsewhere: Any, monkeypatch: pytest.Mo
 
 
 def test_nobody_waits_for_ever(waiting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "RINGING_SECONDS", 0.1)
+    monkeypatch.setattr(notifier, "LISTEN_SECONDS", 0.1)
     one = ChangeNotifier()
     one.wait(10)
     one.wait(10)

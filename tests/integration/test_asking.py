@@ -342,6 +342,6 @@ def test_stopping_a_conversation_in_which_nothing_runs_does_nothing(user: Any) -
 @pytest.mark.django_db
 def test_a_turn_that_is_prepared_within_a_transaction_leaves_it_open() -> None:
     with scripted("Hello"):
-        chat._prepare_apart(Question(text="Hi"), None)
+        chat._prepare_in_thread(Question(text="Hi"), None)
     assert connection.in_atomic_block
     assert connection.connection is not None

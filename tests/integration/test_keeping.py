@@ -30,7 +30,7 @@ QUESTION = "What is a VPC?"
 @pytest.fixture(autouse=True)
 def _stored(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WALDUR_CHAT = {"ATTEMPTS": 1, "STORAGE": True}
-    monkeypatch.setattr(recorder, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", (0.01, 0.01))
 
 
 def failing(times: int, monkeypatch: pytest.MonkeyPatch, error: type[Error] = OperationalError) -> mock.Mock:
@@ -106,8 +106,8 @@ def test_what_the_database_did_not_take_for_longer_is_stored_later(user: Any, mo
 
 
 def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "PAUSES", (0.01, 60.0))
-    monkeypatch.setattr(recorder, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", (0.01, 60.0))
+    monkeypatch.setattr(recorder, "POLL_SECONDS", 0.01)
     away = threading.Event()
     renew, act = leases.renew, failing(2, monkeypatch)
 
@@ -128,13 +128,13 @@ def test_until_then_it_counts_as_running(user: Any, monkeypatch: pytest.MonkeyPa
     assert (Turn.objects.get().status, act.call_count) == ("running", 2)
     away.set()
     watching = heartbeat_of_process()
-    until(lambda: watching._fails)
+    until(lambda: watching._is_failing)
     away.clear()
     until(lambda: Message.objects.filter(role="assistant").exists())
 
 
 def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "PAUSES", (0.01, 0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", (0.01, 0.01, 0.01, 0.01, 0.01))
     act = failing(100, monkeypatch, DataError)
     assert asked("Hello", user=user).stored is None
     until(lambda: act.call_count == 4)
@@ -145,7 +145,7 @@ def test_what_no_waiting_mends_is_given_up_soon(user: Any, monkeypatch: pytest.M
 def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: set[Any] = set()
     monkeypatch.setattr(recorder, "_background", kept)  # What other tests have left behind is not of interest.
-    monkeypatch.setattr(recorder, "PAUSES", (0.01, 60.0))
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", (0.01, 60.0))
     failing(2, monkeypatch)
     assert asked("Hello", user=user).stored is None
     until(lambda: len(kept) == 1)

@@ -283,7 +283,7 @@ class TestElsewhere:
     def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop())
-        view.wind_down(0.0)
+        view.on_server_stopping(0.0)
         with pytest.raises(ServerStopping):
             view.take_blocking(10)
 
@@ -314,7 +314,7 @@ class TestElsewhere:
         self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
     ) -> None:
         follower.follower_of_process.reset()
-        monkeypatch.setattr(follower, "ABANDONED_SECONDS", 60.0)
+        monkeypatch.setattr(follower, "REAP_SECONDS", 60.0)
         Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
         view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
         view.start(background_loop())
@@ -336,7 +336,7 @@ def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished:
 
 def test_the_notifications_of_psycopg_2_are_not_kept_either() -> None:
     connection: Any = SimpleNamespace(notifies=[])
-    notifier._keep_no_notifications(connection)
+    notifier._discard_notifications(connection)
     for number in range(3):
         connection.notifies.append(number)
     assert list(connection.notifies) == [2]

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("stores")
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(supervised_thread, "POLL_SECONDS", 0.02)
     for module in (worker, follower, reaper, heartbeat):
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
 
@@ -131,7 +131,7 @@ def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     turn_in(None)
     clearing = Reaper()
     begun = lost(finish, "end_abandoned")
-    clearing.look()
+    clearing.reap_expired()
     assert begun.wait(10)
     until(lambda: not Turn.objects.filter(status="running").exists())
     until(lambda: not clearing._thread.runs)

@@ -13,7 +13,7 @@ from tests.integration.conftest import Caller
 from waldur_chat.events import Delta, ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 
 
 class Diary:
@@ -56,7 +56,7 @@ def test_a_request_in_a_transaction_commits_before_the_provider_is_asked(
 @pytest.mark.django_db
 def test_a_connection_within_a_transaction_is_kept() -> None:
     connection.ensure_connection()
-    assert not give_back_connections()
+    assert not release_connections()
     assert connection.connection is not None
 
 
@@ -65,5 +65,5 @@ def test_a_connection_without_a_transaction_is_given_back(monkeypatch: pytest.Mo
     closed: list[str] = []
     connection.ensure_connection()
     monkeypatch.setattr(connection, "close", lambda: closed.append("closed"))
-    assert give_back_connections()
+    assert release_connections()
     assert closed == ["closed"]

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.core
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watches that look often."""
     monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(heartbeat, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.02)
 
 
@@ -151,7 +151,7 @@ def test_a_database_that_fails_is_asked_again(
     caplog.set_level(logging.ERROR)
     monkeypatch.setattr(leases, "cancelled", failing)
     until(lambda: len(calls) > 3)
-    assert "Stored turns could not be looked after: OperationalError" in caplog.messages
+    assert "Running turns could not be updated: OperationalError" in caplog.messages
 
 
 def test_a_watch_with_nothing_to_do_ends_its_thread(watching: Any) -> None:

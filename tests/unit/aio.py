@@ -186,7 +186,7 @@ class FakeLifecycle:
     async def room(self) -> AsyncIterator[None]:
         yield
 
-    def answer(self) -> None:
+    def answer_started(self) -> None:
         self.told.append("answer")
 
     async def finish(self, terminal: Terminal) -> StoredMessages | None:

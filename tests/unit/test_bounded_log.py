@@ -151,7 +151,7 @@ def test_a_writer_that_was_cancelled_does_not_trouble_the_reader() -> None:
 def test_a_patient_reader_is_woken_by_the_end_and_by_a_full_channel(last: Delta | Cancelled) -> None:
     async def main() -> None:
         log, reader = bounded()
-        reader.wants_whole = True
+        reader.waits_for_end = True
         waiting = asyncio.ensure_future(reader.wait())
         await turns_of_the_loop()
         log.add(Delta(text=HALF))

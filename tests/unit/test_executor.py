@@ -19,7 +19,7 @@ from waldur_chat.asgi.executor import RequestExecutor, request_executor
 from waldur_chat.asgi.thread_pool import RequestThread
 from waldur_chat.runtime import connections as runtime_connections
 from waldur_chat.runtime import shortcuts
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 
 Resting = deque[RequestThread]
 
@@ -196,7 +196,7 @@ def test_a_connection_stays_open_for_the_next_request_as_long_as_the_site_wants(
 
 def test_a_thread_that_is_no_request_s_keeps_none(connections: Connections) -> None:
     connections.open(None)
-    assert give_back_connections()
+    assert release_connections()
     assert not connections.is_open()
 
 

@@ -79,7 +79,7 @@ def of_shortcut(one: Shortcut) -> str:
         one.what,
         one.without,
         f"{one.library}: {one.tried}",
-        "; ".join([*names, *since, *one.looks_at]),
+        "; ".join([*names, *since, *one.attributes]),
     )
 
 

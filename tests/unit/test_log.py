@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.aio import run_ahead
-from waldur_chat.engine.event_log import FRESH_PIECES, EventLog, LogReader, TextBuffer
+from waldur_chat.engine.event_log import MAX_RECENT_CHUNKS, EventLog, LogReader, TextBuffer
 from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
 
 START = Started(turn="1")
@@ -23,7 +23,7 @@ def log_of(*events: Event) -> EventLog:
     return log
 
 
-@given(st.lists(st.text(min_size=1, max_size=4), max_size=3 * FRESH_PIECES), st.integers(0, 300))
+@given(st.lists(st.text(min_size=1, max_size=4), max_size=3 * MAX_RECENT_CHUNKS), st.integers(0, 300))
 def test_a_growing_text_is_all_that_was_added(pieces: list[str], position: int) -> None:
     text = TextBuffer()
     for piece in pieces:
@@ -36,9 +36,9 @@ def test_a_long_text_is_kept_in_few_pieces() -> None:
     text = TextBuffer()
     for _ in range(100_000):
         text.add("word ")
-    merged, _, fresh = text._pieces
+    merged, _, fresh = text._chunks
     assert len(merged) < 20
-    assert len(fresh) < FRESH_PIECES
+    assert len(fresh) < MAX_RECENT_CHUNKS
     assert text.since(499_990) == "word word "
 
 
@@ -100,7 +100,7 @@ def test_a_patient_reader_is_woken_by_the_end() -> None:
     async def main() -> None:
         log = EventLog()
         patient, other = LogReader(log), LogReader(log)
-        patient.wants_whole = True
+        patient.waits_for_end = True
         waits = [asyncio.ensure_future(reader.wait()) for reader in (patient, other)]
         await asyncio.sleep(0)
         log.add(Delta(text="a"))

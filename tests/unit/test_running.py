@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server around this process."""
     one = Server()
     before = signal.signal(signal.SIGTERM, one.handle_exit)
-    monkeypatch.setattr(running_turns, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(running_turns, "POLL_SECONDS", 0.02)
     yield one
     signal.signal(signal.SIGTERM, before)
 
@@ -122,7 +122,7 @@ def test_a_server_does_not_wait_for_a_turn_of_another_loop(server: Server) -> No
     held: set[object] = set()
     vars(server)["server_state"] = SimpleNamespace(tasks=held)
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(shutdown.hold, Mock()).result()
+        threads.submit(shutdown.delay_until_done, Mock()).result()
     assert not held
 
 
@@ -152,7 +152,7 @@ def test_a_loop_without_turns_is_forgotten(server: Server) -> None:
 def test_a_loop_that_was_closed_is_forgotten_by_the_next() -> None:
     async def main() -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
-        running_turns.add(SimpleNamespace(id="1", cancel=None, wind_down=None), loop)
+        running_turns.add(SimpleNamespace(id="1", cancel=None, on_server_stopping=None), loop)
         return loop
 
     first = asyncio.run(main())

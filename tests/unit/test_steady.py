@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from waldur_chat.runtime import supervised_thread
-from waldur_chat.runtime.supervised_thread import MOST_BLOCKED, Run, SupervisedThread
+from waldur_chat.runtime.supervised_thread import MAX_BLOCKED, Run, SupervisedThread
 
 
 class Acts:
@@ -24,7 +24,7 @@ class Acts:
         self.late: list[object] = []
         self.ended = threading.Semaphore(0)
         self.thread = SupervisedThread("waldur-chat-test", self._run, timeout)
-        self.thread.go()
+        self.thread.start()
 
     def put(self, act: Any) -> None:
         """Let the thread do this; where it takes too long, it is noted."""
@@ -53,7 +53,7 @@ class Hanging:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervised_thread, "POLL_SECONDS", 0.01)
     supervised_thread.watchdog_of_process.reset()
 
 
@@ -71,7 +71,7 @@ def test_what_is_done_in_time_is_done_by_one_thread(acts: Acts) -> None:
     for _ in range(3):
         acts.put(lambda: threads.put(threading.get_ident()))
     assert len({threads.get(timeout=10) for _ in range(3)}) == 1
-    acts.thread.go()
+    acts.thread.start()
     assert acts.late == []
 
 
@@ -83,14 +83,14 @@ def test_where_one_stands_still_another_goes_on(acts: Acts, caplog: pytest.LogCa
     assert next_one.wait(10)
     assert not hanging.done.is_set()
     assert acts.late[0] is hanging
-    _until(lambda: "waldur-chat-test has stood still for 0.05 seconds: another thread goes on." in caplog.messages)
+    _until(lambda: "waldur-chat-test has been blocked for 0.05 seconds: another thread replaces it." in caplog.messages)
     hanging.go.set()
     assert acts.ended.acquire(timeout=10), "who was left behind ends"
     assert hanging.done.is_set()
 
 
 def test_only_few_are_left_behind(acts: Acts) -> None:
-    hanging = [Hanging() for _ in range(MOST_BLOCKED + 2)]
+    hanging = [Hanging() for _ in range(MAX_BLOCKED + 2)]
     for one in hanging:
         acts.put(one)
     assert hanging[-2].begun.wait(10)
@@ -100,7 +100,7 @@ def test_only_few_are_left_behind(acts: Acts) -> None:
     assert hanging[-1].begun.wait(10), "there is room again"
     for one in hanging:
         one.go.set()
-    for _ in range(MOST_BLOCKED + 1):
+    for _ in range(MAX_BLOCKED + 1):
         assert acts.ended.acquire(timeout=10)
 
 
@@ -146,7 +146,7 @@ def test_who_was_left_behind_does_nothing_that_another_does() -> None:
         release.wait(10)
 
     one = SupervisedThread("waldur-chat-test", look, timeout=0.05)
-    one.go()
+    one.start()
     _until(lambda: told == [None, True])
     release.set()
     _until(lambda: told == [None, True, False])
@@ -158,16 +158,16 @@ def test_a_thread_that_left_is_followed_by_another() -> None:
     release = threading.Event()
 
     def leave(run: Run) -> None:
-        run.leave()
+        run.finish()
         stints.put(run)
         release.wait(10)
 
     one = SupervisedThread("waldur-chat-test", leave, timeout=60)
-    one.go()
+    one.start()
     first = stints.get(timeout=10)
     assert first.is_over
     assert not one.runs
-    one.go()
+    one.start()
     assert stints.get(timeout=10) is not first
     release.set()
 

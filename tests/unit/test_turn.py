@@ -348,8 +348,8 @@ def test_a_server_that_stops_gives_a_turn_time_to_finish() -> None:
     async def main() -> None:
         turn = begin(Script(steps=["a", 0.05, "b"]), shutdown_seconds=5)
         await turn.first()
-        turn.wind_down(0)
-        turn.wind_down(1)
+        turn.on_server_stopping(0)
+        turn.on_server_stopping(1)
         assert isinstance((await everything(turn))[-1], Finished)
 
     run_ahead(main())
@@ -359,7 +359,7 @@ def test_a_turn_that_does_not_finish_in_that_time_is_ended() -> None:
     async def main() -> None:
         turn = begin(Script(steps=["a", 30]), shutdown_seconds=5)
         await turn.first()
-        turn.wind_down(4.95)
+        turn.on_server_stopping(4.95)
         last = (await everything(turn))[-1]
         assert isinstance(last, Failed)
         assert (type(last.error), last.error.retry_after) == (ServerStopping, 1)

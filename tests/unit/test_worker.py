@@ -15,7 +15,7 @@ from django.db import OperationalError
 from tests.unit.aio import run, until
 from waldur_chat.runtime import supervised_thread
 from waldur_chat.runtime import worker as worker_module
-from waldur_chat.runtime.worker import MOST_TOGETHER, Worker
+from waldur_chat.runtime.worker import MAX_BATCH, Worker
 
 worker = Worker("waldur-chat-test")
 
@@ -74,7 +74,7 @@ async def _one() -> int:
 
 
 def test_an_act_that_stands_still_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised_thread, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervised_thread, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(worker_module, "TIMEOUT_SECONDS", 0.3)
     release, done = threading.Event(), []
 
@@ -137,7 +137,7 @@ def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
 def test_what_is_asked_while_the_process_exits_is_done() -> None:
     code = """
 import asyncio, atexit, concurrent.futures.thread
-from waldur_chat.runtime.worker import MOST_TOGETHER, Worker
+from waldur_chat.runtime.worker import MAX_BATCH, Worker
 atexit.register(lambda: asyncio.run(main()))
 async def main():
     print(await Worker("w").submit(lambda: "done"))
@@ -156,14 +156,14 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
     async def main() -> None:
         fresh = Worker("waldur-chat-test")
         before = fresh.submit(release.wait)
-        futures = [fresh.submit_batched(double, number) for number in range(MOST_TOGETHER + 2)]
+        futures = [fresh.submit_batched(double, number) for number in range(MAX_BATCH + 2)]
         after = fresh.submit(lambda: len(taken))
         futures[1].cancel()
         release.set()
         assert await before
         assert await futures[0] == 0
-        assert await asyncio.gather(*futures[2:]) == list(range(4, 2 * MOST_TOGETHER + 4, 2))
-        assert taken == [list(range(MOST_TOGETHER)), [MOST_TOGETHER, MOST_TOGETHER + 1]]
+        assert await asyncio.gather(*futures[2:]) == list(range(4, 2 * MAX_BATCH + 4, 2))
+        assert taken == [list(range(MAX_BATCH)), [MAX_BATCH, MAX_BATCH + 1]]
         assert await after == 2
         assert await fresh.submit_batched(double, 7) == 14
 

@@ -6,7 +6,7 @@ from asgiref import sync
 
 from waldur_chat.asgi import executor
 from waldur_chat.runtime import shortcuts
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 
 
 async def release_request_thread(*, holds_connections: bool = True) -> None:
@@ -22,7 +22,7 @@ async def release_request_thread(*, holds_connections: bool = True) -> None:
         if not is_needed:
             return
     if holds_connections:
-        await sync.sync_to_async(give_back_connections)()
+        await sync.sync_to_async(release_connections)()
     if own is None and shortcuts.is_on("release_thread"):
         _end_thread()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connections
 
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 
 MOST_RESTING = 64
 """Threads that wait for the next request; those beyond it end with theirs."""
@@ -66,7 +66,7 @@ def release(thread: RequestThread) -> None:
         thread.end()
         return
     if thread.has_connections:
-        thread.submit(partial(give_back_connections, keeps=True))
+        thread.submit(partial(release_connections, keep_persistent=True))
     thread.rests_since = monotonic()
     _resting.append(thread)
     with suppress(IndexError):

@@ -1,1 +1,1 @@
-"""Turns: how one is run, where it runs, and how its events reach a reader. Asynchronous, and there is only one."""
+"""Runs turns on an event loop and delivers their events to readers. Asynchronous only, without a database."""

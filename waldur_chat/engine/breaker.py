@@ -1,7 +1,8 @@
-"""A circuit breaker: a provider that keeps failing is not asked for a while, so that it costs no time.
+"""A circuit breaker: skips a provider that keeps failing, so that turns do not wait for it.
 
-Closed, it lets every attempt pass. After so many failures in a row it opens and refuses at once. When its time is over
-it lets one attempt pass, the probe: if that one succeeds, the breaker closes; if not, it stays open for as long again.
+The closed breaker allows every attempt. After `BREAKER_FAILURES` failures in a row it opens and refuses attempts for
+`BREAKER_SECONDS`. Then it allows one attempt, the probe: if that succeeds, the breaker closes; otherwise it stays open
+for the same time again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Callable
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatError, ProviderBusy, ProviderError, ProviderRefused, ProviderUnavailable
 
-PROBED_SOON_SECONDS = 1
-"""When to come again while somebody probes."""
+PROBE_RETRY_SECONDS = 1
+"""`retry_after` while a probe is running."""
 
 
 class Breaker:
-    """The breaker of one provider on one event loop. The clock gives seconds."""
+    """The circuit breaker of one provider on one event loop. The clock returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,31 +28,32 @@ class Breaker:
         self._probing = False
 
     def enter(self, settings: Settings) -> bool:
-        """Before an attempt; `leave` must follow. Tells whether it is the probe.
+        """Check whether an attempt is allowed; `leave()` must follow. Returns whether the attempt is the probe.
 
-        Raises `ProviderUnavailable` where there must be none.
+        Raises `ProviderUnavailable` if the breaker is open.
         """
         if self._open_until is None:
             return False
         left = self._open_until - self._clock()
         if self._probing or left > 0:
             raise ProviderUnavailable(
-                f"It failed {self._failures} times in a row.", retry_after=max(PROBED_SOON_SECONDS, math.ceil(left))
+                f"It failed {self._failures} times in a row.", retry_after=max(PROBE_RETRY_SECONDS, math.ceil(left))
             )
         self._probing = True
         return True
 
     def leave(self, settings: Settings, error: BaseException | None, *, is_probe: bool) -> None:
-        """After an attempt: with what it failed, or None where the provider began to answer."""
+        """Record an attempt: its error, or None if the provider started to answer."""
+        # Attempts that began before the breaker opened may end during the probe.
         self._probing = self._probing and not is_probe
-        if error is None or isinstance(error, (ProviderBusy, ProviderRefused)):  # It lives.
+        if error is None or isinstance(error, (ProviderBusy, ProviderRefused)):  # A provider that refuses is reachable.
             self._failures, self._open_until = 0, None
-        elif _tells_of_the_provider(error):
+        elif _is_provider_fault(error):
             self._failures += 1
             if is_probe or (self._failures >= settings.breaker_failures and self._open_until is None):
                 self._open_until = self._clock() + settings.breaker_seconds
 
 
-def _tells_of_the_provider(error: BaseException) -> bool:
-    """Whether the provider is to blame; not where the turn was stopped, or the settings do not work."""
+def _is_provider_fault(error: BaseException) -> bool:
+    """Whether the failure counts against the provider; not if the turn was stopped or the settings are wrong."""
     return isinstance(error, ProviderError) or (isinstance(error, Exception) and not isinstance(error, ChatError))

@@ -1,4 +1,4 @@
-"""What a response is made of: the events of one turn, for one reader."""
+"""The event source of a response: the events of one turn for one reader."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ from waldur_chat.events import Cancelled, Event, Failed
 
 
 class EventSource(ABC):
-    """Gives the events of one turn to one reader: of a turn that begins, or of one that has begun before.
+    """The events of one turn for one reader: a new turn (`Turn`), or one that began earlier (`TurnSubscription`).
 
-    `start()`, `close()` and `take_blocking()` are for any thread, the rest is for the event loop it was started on.
+    `start()`, `close()` and `take_blocking()` may be called from any thread, all others on the event loop of `start()`.
     """
 
-    __slots__ = ("_loop", "_reader", "_wants_whole", "id", "position")
+    __slots__ = ("_loop", "_reader", "_waits_for_end", "id", "position")
 
     def __init__(self, turn_id: str, position: int = 0) -> None:
         self.id = turn_id
         self.position = position
-        """How many characters of the answer the reader has already."""
-        self._wants_whole = False
+        """Number of characters of the answer that the reader already has."""
+        self._waits_for_end = False
         self._reader: LogReader | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that it was started on; None before."""
+        """The event loop of `start()`; None before."""
         return self._loop
 
     @property
     @abstractmethod
     def thread(self) -> str:
-        """The conversation; empty where there is none."""
+        """The id of the conversation; empty if there is none."""
 
     @property
     @abstractmethod
     def ends_with_reader(self) -> bool:
-        """Whether the turn is stopped when this reader leaves, so that its end can still be read."""
+        """Whether the turn is stopped when this reader leaves. If so, its terminal event can still be read."""
 
     @abstractmethod
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin, on this loop."""
+        """Start on this loop."""
 
     @abstractmethod
     def close(self) -> None:
-        """The reader has gone."""
+        """Stop reading: the client has disconnected."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Nobody will start it, since the reader has gone already."""
+        """Release the source instead of starting it: the client left before the response was rendered."""
 
     @abstractmethod
     def text_before_position(self) -> str:
-        """The text that the reader has already."""
+        """Return the text that the reader already has."""
 
     @abstractmethod
     def _open_reader(self) -> LogReader:
-        """A reader of the turn's log, on the event loop."""
+        """Return a reader of the turn's log. Called on the event loop."""
 
-    def want_whole(self) -> None:
-        """The reader wants the complete answer: wait for its end rather than for each event."""
-        self._wants_whole = True
+    def wait_for_end(self) -> None:
+        """Wake this reader at the end only: it needs the complete answer."""
+        self._waits_for_end = True
         if self._reader:
-            self._reader.wants_whole = True
+            self._reader.waits_for_end = True
 
     async def first(self) -> Event:
-        """Wait for the first event and leave it there. Raises the turn's error where it ended before it began."""
-        match event := (await self._news()).peek():
+        """Wait for the first event without taking it. Raises the turn's error if it failed before its answer began."""
+        match event := (await self._wait_for_events()).peek():
             case Failed(error=error):
                 raise error
             case Cancelled():
@@ -78,21 +78,21 @@ class EventSource(ABC):
                 return event
 
     async def take(self, timeout: float | None = None) -> list[Event]:
-        """Wait, at most `timeout` seconds, for the next events; empty when none came. A terminal event is the last.
+        """Wait, at most `timeout` seconds, for the next events; empty if there are none. A terminal event is the last.
 
-        Raises `ServerStopping` where the turn goes on elsewhere, and so should its reader.
+        Raises `ServerStopping` if the turn runs in another process and this one stops: the reader should reconnect.
         """
-        return (await self._news(timeout)).take()
+        return (await self._wait_for_events(timeout)).take()
 
     def take_blocking(self, timeout: float | None = None) -> list[Event]:
-        """Wait as `take()` does, in a thread other than that of the event loop."""
+        """Wait as `take()` does, from a thread other than that of the event loop."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.take(timeout), self._loop).result()
 
-    async def _news(self, timeout: float | None = None) -> LogReader:
-        """Wait until the reader has something to take, at most `timeout` seconds."""
+    async def _wait_for_events(self, timeout: float | None = None) -> LogReader:
+        """Wait until the reader has an event to take, at most `timeout` seconds."""
         if self._reader is None:
             self._reader = self._open_reader()
-            self._reader.wants_whole = self._wants_whole
+            self._reader.waits_for_end = self._waits_for_end
         await self._reader.wait(timeout)
         return self._reader

@@ -1,7 +1,8 @@
-"""Finds a provider that begins to answer: tries again where that can help, and asks the next in line where it cannot.
+"""Retries and failover: finds a provider that starts to answer.
 
-All of it happens before the first event, within its time limit; what comes after it is never tried again. A provider
-with others behind it may use an equal share of the time that is left, so that a silent one cannot use up all.
+A provider is asked again if that can help, then the next one in the chain. This happens before the first event and
+within its time limit; a failure after the first event is never retried. If other providers follow, each one gets an
+equal share of the remaining time, so that a silent provider cannot use all of it.
 """
 
 from __future__ import annotations
@@ -31,27 +32,27 @@ from waldur_chat.record import Attempt, TurnRecord
 logger = logging.getLogger(__name__)
 
 CLOSING_SECONDS = 0.3
-"""How long a provider that did not begin in time may take to close; then it is left to itself."""
+"""How long a provider that missed its time limit may take to close; then it closes in the background."""
 
 FIRST_PAUSE_SECONDS = 0.5
-"""The longest pause after the first failure; it doubles with each, and a random part of it is taken."""
+"""Upper bound of the random pause after the first failure; doubled after each further failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
-    """A provider that has begun to answer: what it said first, and its stream of what follows. It must be closed."""
+class AnswerStream:
+    """A provider that has started to answer: its first events, and the stream of the rest. It must be closed."""
 
     first: Sequence[ProviderEvent]
     rest: AsyncGenerator[ProviderEvent, None]
     pooled: PooledProvider
 
     async def aclose(self) -> None:
-        """Close the stream, and give back the provider."""
-        await _give_back(self.pooled, self.rest)
+        """Close the stream and release the provider."""
+        await _release(self.pooled, self.rest)
 
 
 class Attempts:
-    """The attempts of one turn. They are counted in its record and its tally."""
+    """The attempts of one turn, counted in its record and its usage counter."""
 
     def __init__(self, settings: Settings, prompt: Prompt, record: TurnRecord, counter: UsageCounter) -> None:
         self._settings = settings
@@ -59,22 +60,22 @@ class Attempts:
         self._record = record
         self._counter = counter
 
-    async def begin(self) -> Answering:
-        """Ask until somebody answers. Raises the error of the last attempt."""
+    async def begin(self) -> AnswerStream:
+        """Try the providers in order until one answers. Raises the error of the last attempt."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._settings.first_event_seconds
         last: ChatError = ChatNotConfigured("There is no default provider.")
         chain = self._settings.chain
-        for place, spec in enumerate(chain):
-            share = (end - clock()) / (len(chain) - place)
+        for index, spec in enumerate(chain):
+            share = (end - clock()) / (len(chain) - index)
             try:
-                return await self._ask(spec, clock() + share)
+                return await self._try_provider(spec, clock() + share)
             except (ProviderError, ChatNotConfigured) as error:
                 last = error
         raise last
 
-    async def _ask(self, spec: ProviderSpec, end: float) -> Answering:
-        """Ask one provider, several times where that can help."""
+    async def _try_provider(self, spec: ProviderSpec, end: float) -> AnswerStream:
+        """Try one provider, repeatedly if that can help."""
         clock = asyncio.get_running_loop().time
         number = 1
         while True:
@@ -82,17 +83,18 @@ class Attempts:
                 return await self._attempt(spec, end - clock())
             except ProviderError as error:
                 pause = _pause(error, number)
-                if number >= self._settings.attempts or not _can_mend(error) or clock() + pause >= end:
+                if number >= self._settings.attempts or not _can_retry(error) or clock() + pause >= end:
                     raise
             await asyncio.sleep(pause)
             number += 1
 
-    async def _attempt(self, spec: ProviderSpec, seconds: float) -> Answering:
+    async def _attempt(self, spec: ProviderSpec, seconds: float) -> AnswerStream:
+        # Stays if the attempt is cancelled, and is then recorded below.
         code = "cancelled"
         try:
-            answering = await self._open(spec, seconds)
+            answer = await self._open(spec, seconds)
             code = ""
-            return answering
+            return answer
         except ChatError as error:
             code = error.code
             self._counter.discard_attempt()
@@ -101,37 +103,38 @@ class Attempts:
         finally:
             self._record.attempts.append(Attempt(provider=spec.name, code=code))
 
-    async def _open(self, spec: ProviderSpec, seconds: float) -> Answering:
+    async def _open(self, spec: ProviderSpec, seconds: float) -> AnswerStream:
         pooled, stream = await acquire(spec), None
         try:
             self._record.provider, self._record.model = spec.name, pooled.provider.model
             with pooled.guarded(self._settings):
                 self._counter.start_attempt()
                 stream = pooled.provider.stream(self._prompt)
-                first = await _first(stream, seconds, self._counter)
+                first = await _first_events(stream, seconds, self._counter)
+        # Also when cancelled: otherwise the connection to the provider would leak.
         except BaseException:
-            await _give_back(pooled, stream)
+            await _release(pooled, stream)
             raise
-        return Answering(first=first, rest=stream, pooled=pooled)
+        return AnswerStream(first=first, rest=stream, pooled=pooled)
 
 
-def failure(error: Exception) -> ProviderFailed:
-    """What a provider raised that is none of our errors.
+def provider_failure(error: Exception) -> ProviderFailed:
+    """Convert an unexpected exception of a provider to `ProviderFailed`.
 
-    Its name and its places are logged, not its words nor those of its causes: they may be secret.
+    Only its class and its stack are logged: messages, also those of its causes, may contain secrets.
     """
-    places = traceback.extract_tb(error.__traceback__)
-    logger.error("A provider raised %s at %s:%s", type(error).__name__, places[-1].filename, places[-1].lineno)
-    logger.debug("The places it came by:\n%s", "".join(places.format()))
+    frames = traceback.extract_tb(error.__traceback__)
+    logger.error("A provider raised %s at %s:%s", type(error).__name__, frames[-1].filename, frames[-1].lineno)
+    logger.debug("Its stack:\n%s", "".join(frames.format()))
     return ProviderFailed(f"It raised {type(error).__name__}.")
 
 
-async def _first(
+async def _first_events(
     stream: AsyncGenerator[ProviderEvent, None], seconds: float, counter: UsageCounter
 ) -> list[ProviderEvent]:
-    """Everything up to the first event with text, or to the end. Raises `ProviderTooSlow`.
+    """Collect the events up to the first text, or to the end. Raises `ProviderTooSlow`.
 
-    It runs in a task of its own, so that the time limit cannot be taken for a cancellation of the turn.
+    Reading has a task of its own, so that the time limit cannot be confused with a cancellation of the turn.
     """
     task = asyncio.create_task(_until_text(stream, counter))
     try:
@@ -142,15 +145,15 @@ async def _first(
     except ChatError:
         raise
     except Exception as error:
-        raise failure(error) from error
+        raise provider_failure(error) from error
     finally:
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSING_SECONDS)
 
 
-async def _give_back(pooled: PooledProvider, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
-    """Close the stream, unless it was left to itself while it closes; then its provider may be closed, too."""
+async def _release(pooled: PooledProvider, stream: AsyncGenerator[ProviderEvent, None] | None) -> None:
+    """Close the stream, unless it is already closing in the background; release the provider."""
     try:
         if stream is not None and not getattr(stream, "ag_running", False):
             await stream.aclose()
@@ -159,7 +162,7 @@ async def _give_back(pooled: PooledProvider, stream: AsyncGenerator[ProviderEven
 
 
 async def _until_text(stream: AsyncGenerator[ProviderEvent, None], counter: UsageCounter) -> list[ProviderEvent]:
-    """Of each sort of event the last: before there is text, a later one replaces an earlier, however many come."""
+    """Keep the last event of each type: until there is text, later ones replace earlier ones, however many arrive."""
     events: dict[type[ProviderEvent], ProviderEvent] = {}
     async for event in stream:
         events.pop(type(event), None)
@@ -171,12 +174,12 @@ async def _until_text(stream: AsyncGenerator[ProviderEvent, None], counter: Usag
     return list(events.values())
 
 
-def _can_mend(error: ProviderError) -> bool:
-    """Whether the same provider may do better next time, and soon."""
+def _can_retry(error: ProviderError) -> bool:
+    """Whether another attempt at the same provider may succeed soon."""
     return error.retryable and not isinstance(error, ProviderUnavailable)
 
 
 def _pause(error: ProviderError, number: int) -> float:
-    """Seconds to wait after this many failures: what the provider asks for, and a random part of a growing time."""
-    jitter = random.uniform(0, FIRST_PAUSE_SECONDS * 2 ** (number - 1))  # noqa: S311  # No secret.
+    """Seconds before the next attempt: the provider's `retry_after` plus exponential backoff with full jitter."""
+    jitter = random.uniform(0, FIRST_PAUSE_SECONDS * 2 ** (number - 1))  # noqa: S311  # Not used for security.
     return (error.retry_after or 0) + jitter

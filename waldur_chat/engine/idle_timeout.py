@@ -1,4 +1,4 @@
-"""Notices that a provider says nothing any more."""
+"""The time limit for silence of a provider that has started to answer."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from waldur_chat.engine.event_log import EventLog
 
 
 class IdleTimeout:
-    """Tells when nothing was heard for too long; not while words wait for the reader. Used on its event loop.
+    """Calls `on_timeout` after `seconds` without an event, not counting the time in which the log was full.
 
-    A timer for each word would cost more than the word, so who hears something sets `heard_at`, a time of the loop,
-    and the timer looks at it.
+    Used on its event loop. The reader of the provider sets `last_event_at`, a time of the loop, and the timer compares:
+    restarting a timer for each event would cost more than the event.
     """
 
-    __slots__ = ("_log", "_loop", "_seconds", "_tell", "_timer", "heard_at")
+    __slots__ = ("_log", "_loop", "_on_timeout", "_seconds", "_timer", "last_event_at")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, log: EventLog, tell: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, seconds: float, log: EventLog, on_timeout: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._log = log
-        self._tell = tell
-        self._begin(seconds)
+        self._on_timeout = on_timeout
+        self._start_timer(seconds)
 
     def shorten(self, seconds: float) -> None:
-        """Let it be at most so many seconds, from now on."""
+        """Reduce the time limit to at most so many seconds, from now on."""
         self.stop()
-        self._begin(min(seconds, self._seconds))
+        self._start_timer(min(seconds, self._seconds))
 
     def stop(self) -> None:
-        """Tell nothing any more."""
+        """Cancel the timer."""
         self._timer.cancel()
 
-    def _begin(self, seconds: float) -> None:
+    def _start_timer(self, seconds: float) -> None:
         self._seconds = seconds
-        self.heard_at = self._loop.time()
-        self._timer = self._loop.call_later(seconds, self._look)
+        self.last_event_at = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._check)
 
-    def _look(self) -> None:
-        since = max(self.heard_at, self._log.drained_at)
-        left = self._seconds if self._log.is_full else since + self._seconds - self._loop.time()
+    def _check(self) -> None:
+        idle_since = max(self.last_event_at, self._log.drained_at)
+        left = self._seconds if self._log.is_full else idle_since + self._seconds - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._check)
         else:
-            self._tell()
+            self._on_timeout()

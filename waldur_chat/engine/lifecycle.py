@@ -1,4 +1,4 @@
-"""What a turn needs of its surroundings: room to run in, and somebody who records and reports it."""
+"""The interface through which a running turn uses its surroundings: capacity, recorder and reporting."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ class Lifecycle(Protocol):
     """Accompanies one turn. Its methods are called on the turn's event loop, in this order."""
 
     record: TurnRecord
-    """What operators learn of the turn; its ids are known before it begins."""
+    """The record for operators; its ids are known before the turn begins."""
 
     is_recorded: bool
-    """Whether the turn leaves something behind, so that its whole text is needed at its end."""
+    """Whether the turn is stored, so that its complete text is needed at the end."""
 
     max_output_tokens: int | None
-    """Where the answer must be ended; None where nothing but its provider limits it."""
+    """The token limit at which the answer is ended; None if only the provider limits it."""
 
     def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
-        """The turn begins to run. `usage` tells what it has used by then."""
+        """The turn begins to run. `usage` returns the usage so far."""
 
     def room(self) -> AbstractAsyncContextManager[object]:
-        """Wait for room to run in, and keep it. Raises `TooManyTurns` and `ChatBusy`."""
+        """Wait for room among the running turns and hold it in the context. Raises `TooManyTurns` and `ChatBusy`."""
 
-    def answer(self) -> None:
-        """The provider begins to answer: `record.first_event_seconds` is known."""
+    def answer_started(self) -> None:
+        """The provider starts to answer; sets `record.first_event_seconds`."""
 
     async def finish(self, terminal: Terminal) -> StoredMessages | None:
-        """The turn ends so; record it. Tells where it is stored, None where it is not. Its reader waits."""
+        """Record the outcome before the reader gets it. Returns the ids of the stored messages, None if not stored."""
 
     def report(self, terminal: Terminal) -> None:
-        """The readers were told of the end: tell the operators."""
+        """Report the end to operators, after the readers got it."""

@@ -1,7 +1,7 @@
-"""Limits how many turns run in this process at once; the others wait in a queue.
+"""Limits how many turns run in this process at once; further turns wait in a queue.
 
-What it refuses costs microseconds, and no provider is touched. It counts over all event loops of the process. What
-processes share, the turns of a user and of the site, is counted in the database (`turns.slots`).
+A refusal costs microseconds and does not touch a provider. The limiter counts over all event loops of the process. The
+limits that processes share, of a user and of the site, are counted in the database (`turns.slots`).
 """
 
 from __future__ import annotations
@@ -17,72 +17,73 @@ from waldur_chat.errors import ChatBusy, TooManyTurns
 from waldur_chat.runtime.forked import PerProcess
 
 RETRY_AFTER_SECONDS = 5
-"""What `Retry-After` says; how long the running answers take nobody knows."""
+"""The value of `Retry-After`: a guess, since the duration of the running turns is unknown."""
 
 
 class _QueueTicket:
-    """One turn's place: in the queue until it is called."""
+    """The place of one turn in the queue."""
 
     def __init__(self) -> None:
-        self.called = False
+        self.is_admitted = False
         self._loop = asyncio.get_running_loop()
-        self._call = self._loop.create_future()
+        self._admission = self._loop.create_future()
 
-    def call(self) -> bool:
-        """Let it in; False where its loop is closed, and with it the turn has ended."""
-        self.called = True  # Its loop may look at once.
+    def admit(self) -> bool:
+        """Admit the turn; False if its event loop is closed, which also ended the turn."""
+        self.is_admitted = True  # Set first: the loop's thread may check at once.
         try:
-            self._loop.call_soon_threadsafe(self._call.cancel)
+            self._loop.call_soon_threadsafe(self._admission.cancel)
         except RuntimeError:
-            self.called = False
-        return self.called
+            self.is_admitted = False
+        return self.is_admitted
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.wait({self._call}, timeout=seconds)
+        await asyncio.wait({self._admission}, timeout=seconds)
 
 
 class ConcurrencyLimiter:
-    """Used from any thread."""
+    """Counts running and queued turns. Used from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # A turn whose loop has gone leaves when it is collected, at any time.
+        # Reentrant: the garbage collector may end a turn of a closed loop while this thread holds the lock.
+        self._lock = threading.RLock()
         self._running = 0
         self._turns_of: Counter[str] = Counter()
         self._queue: deque[_QueueTicket] = deque()
-        self._waiting_elsewhere = 0
+        self._waiting_for_slots = 0
 
     def check(self, user_id: str, settings: Settings) -> None:
-        """Raise what `enter` would raise now; for who wants to refuse before he has begun with anything."""
+        """Raise what `enter()` would raise now, to refuse a request before any work."""
         with self._lock:
             self._check(user_id, settings)
 
     @asynccontextmanager
     async def enter(self, user_id: str, settings: Settings) -> AsyncIterator[None]:
-        """Run a turn, after waiting in the queue if need be. Raises `TooManyTurns` and `ChatBusy`."""
+        """Run a turn in this context, after waiting in the queue if necessary. Raises `TooManyTurns` and `ChatBusy`."""
         with self._lock:
             self._check(user_id, settings)
-            place = self._take_place(user_id, settings)
+            ticket = self._issue_ticket(user_id, settings)
         try:
-            if not place.called:
-                await place.wait(settings.queue_seconds)
-            if not place.called:
+            if not ticket.is_admitted:
+                await ticket.wait(settings.queue_seconds)
+            if not ticket.is_admitted:
                 raise busy("No turn ended in time")
             yield
         finally:
             with self._lock:
-                self._give_up(place, user_id)
+                self._release(ticket, user_id)
 
     @asynccontextmanager
     async def queued(self, settings: Settings) -> AsyncIterator[None]:
-        """Wait for something else than room in this process, in the same queue. Raises `ChatBusy`."""
+        """Count as queued while waiting for something other than room in this process. Raises `ChatBusy`."""
         with self._lock:
             self._check_queue(settings)
-            self._waiting_elsewhere += 1
+            self._waiting_for_slots += 1
         try:
             yield
         finally:
             with self._lock:
-                self._waiting_elsewhere -= 1
+                self._waiting_for_slots -= 1
 
     def _check(self, user_id: str, settings: Settings) -> None:
         limit = settings.turns_per_user
@@ -92,44 +93,45 @@ class ConcurrencyLimiter:
             self._check_queue(settings)
 
     def _check_queue(self, settings: Settings) -> None:
-        if len(self._queue) + self._waiting_elsewhere >= settings.queue_length:
+        if len(self._queue) + self._waiting_for_slots >= settings.queue_length:
             raise busy("The queue is full")
 
     def _has_room(self, settings: Settings) -> bool:
         limit = settings.turns_per_process
         return limit is None or (self._running < limit and not self._queue)
 
-    def _take_place(self, user_id: str, settings: Settings) -> _QueueTicket:
+    def _issue_ticket(self, user_id: str, settings: Settings) -> _QueueTicket:
         self._turns_of[user_id] += 1
-        place = _QueueTicket()
+        ticket = _QueueTicket()
         if self._has_room(settings):
             self._running += 1
-            place.called = True
+            ticket.is_admitted = True
         else:
-            self._queue.append(place)
-        return place
+            self._queue.append(ticket)
+        return ticket
 
-    def _give_up(self, place: _QueueTicket, user_id: str) -> None:
+    def _release(self, ticket: _QueueTicket, user_id: str) -> None:
         self._turns_of[user_id] -= 1
         if not self._turns_of[user_id]:
             del self._turns_of[user_id]
-        if not place.called:
-            with suppress(ValueError):  # It was passed over, since its loop was closed.
-                self._queue.remove(place)
+        if not ticket.is_admitted:
+            with suppress(ValueError):  # Already removed by admit(), which failed: the loop was closed.
+                self._queue.remove(ticket)
             return
+        # The place passes to the next turn whose loop is open, so the number of running turns stays.
         while self._queue:
-            if self._queue.popleft().call():
+            if self._queue.popleft().admit():
                 return
         self._running -= 1
 
 
-def busy(words: str) -> ChatBusy:
-    """The refusal of somebody for whom there is no room."""
-    return ChatBusy(f"{words}.", retry_after=RETRY_AFTER_SECONDS)
+def busy(reason: str) -> ChatBusy:
+    """The error for a turn without room."""
+    return ChatBusy(f"{reason}.", retry_after=RETRY_AFTER_SECONDS)
 
 
 def too_many(user_id: str) -> TooManyTurns:
-    """The refusal of a user who has enough turns."""
+    """The error for a user with too many turns."""
     return TooManyTurns(f"User {user_id} has enough turns.", retry_after=RETRY_AFTER_SECONDS)
 
 

@@ -1,8 +1,7 @@
-"""Keeps providers, and with them their connections, between turns: one of each on every event loop.
+"""Keeps providers and their connections between turns: one pool on every event loop.
 
-A provider's connections belong to the loop they were opened on, so nothing is shared between loops. When settings
-change, the next turn gets a new provider; the old one is closed when its last turn ends. All are closed with their
-loop.
+A provider's connections are bound to the loop on which they were opened, so loops share nothing. When settings change,
+the next turn gets a new provider, and the old one is closed after its last turn. All are closed with their loop.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class PooledProvider:
-    """A provider that turns share, and the breaker that watches it. New settings mean a new one of both."""
+    """A provider that turns share, and its circuit breaker. Changed settings replace both."""
 
     pool: _Pool
     spec: ProviderSpec
@@ -36,19 +35,19 @@ class PooledProvider:
 
     @contextmanager
     def guarded(self, settings: Settings) -> Iterator[None]:
-        """An attempt. Raises `ProviderUnavailable` where there must be none; what it raises, the breaker counts."""
+        """Run an attempt, whose error the breaker counts. Raises `ProviderUnavailable` if the breaker is open."""
         is_probe = self.breaker.enter(settings)
-        failed: BaseException | None = None
+        failure: BaseException | None = None
         try:
             yield
         except BaseException as error:
-            failed = error
+            failure = error
             raise
         finally:
-            self.breaker.leave(settings, failed, is_probe=is_probe)
+            self.breaker.leave(settings, failure, is_probe=is_probe)
 
     async def release(self) -> None:
-        """The attempt and what became of it is over."""
+        """Return the provider after an attempt and its stream have ended."""
         self.turns -= 1
         await self.pool.close_unused(self)
 
@@ -58,10 +57,10 @@ class _Pool:
 
     def __init__(self) -> None:
         self._providers: dict[str, PooledProvider] = {}
-        self._closer = asyncio.get_running_loop().create_task(self._close_with_the_loop())
+        self._closer = asyncio.get_running_loop().create_task(self._close_with_loop())
 
     def acquire(self, spec: ProviderSpec) -> tuple[PooledProvider, PooledProvider | None]:
-        """What the settings name, counted as used, and what it took the place of."""
+        """Return the provider of these settings, counted as used, and the provider that it replaces, if any."""
         superseded = self._providers.get(spec.name)
         if superseded is None or superseded.spec != spec:
             pooled = self._providers[spec.name] = PooledProvider(pool=self, spec=spec, provider=_build(spec))
@@ -71,21 +70,22 @@ class _Pool:
         return pooled, superseded
 
     async def close_unused(self, pooled: PooledProvider) -> None:
-        """Close a provider that nobody uses any more; the turn that notices it does not suffer when that fails."""
+        """Close a provider that was replaced and is unused. A failure is only logged: the turn has no part in it."""
         if not pooled.turns and self._providers.get(pooled.spec.name) is not pooled:
             try:
                 await pooled.provider.aclose()
             except Exception as error:
                 logger.warning("A provider could not be closed: %s", type(error).__name__)
 
-    async def _close_with_the_loop(self) -> None:
-        """Wait for what `asyncio.run` and the servers do last to a loop: cancel the tasks that are left."""
+    async def _close_with_loop(self) -> None:
+        """Close the providers when `asyncio.run()` or the server cancels the remaining tasks of the loop."""
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             closing = [pooled.provider.aclose() for pooled in self._providers.values()]
             await asyncio.gather(*closing, return_exceptions=True)
-            _pools.pop(asyncio.get_running_loop(), None)  # The task of this pool holds the loop: nothing else frees it.
+            # This pool's task refers to the loop, so a weak dictionary would never drop it.
+            _pools.pop(asyncio.get_running_loop(), None)
             raise
 
 
@@ -93,14 +93,15 @@ _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
 
 async def acquire(spec: ProviderSpec) -> PooledProvider:
-    """The provider of these settings, for one attempt and what becomes of it; then it must be released.
+    """Return the provider of these settings for one attempt and its stream; it must be released.
 
-    Raises `ChatNotConfigured` where they do not work.
+    Raises `ChatNotConfigured` if the settings are wrong.
     """
     pooled, superseded = _pool_of_loop().acquire(spec)
     if superseded:
         try:
             await pooled.pool.close_unused(superseded)
+        # Cancelled while the old provider closes: the new one would count as used forever.
         except BaseException:
             await pooled.release()
             raise
@@ -111,7 +112,7 @@ def _pool_of_loop() -> _Pool:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
-        for one in list(_pools):  # Other threads may do the same at once.
+        for one in list(_pools):  # A copy: other threads may change the dictionary.
             if one.is_closed():
                 _pools.pop(one, None)
         pool = _pools[loop] = _Pool()

@@ -1,4 +1,4 @@
-"""Tells operators about turns: one log record for each, at its end, and Django's signals."""
+"""Reports turns to operators: one log record at the end of each, and Django's signals."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _worker = Worker("waldur-chat-signals")
 
 
 def begin(record: TurnRecord) -> None:
-    """The turn has begun."""
+    """Send `turn_started`."""
     _send(signals.turn_started, record)
 
 
 def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
-    """The turn has ended: complete the record, and log it. A log that cannot be written does not break the turn."""
+    """Complete the record, log it and send `turn_ended`. A failing log handler does not break the turn."""
     record.seconds, record.usage = seconds, terminal.usage
     match terminal:
         case Finished():
@@ -39,9 +39,10 @@ def end(record: TurnRecord, terminal: Terminal, seconds: float) -> None:
     level = logging.WARNING if record.status == "failed" else logging.INFO
     if logger.isEnabledFor(level):
         fields = _fields(record)
-        words = " ".join([f"{name}={value}" for name, value in fields.items() if value not in ("", None)])
+        message = " ".join([f"{name}={value}" for name, value in fields.items() if value not in ("", None)])
+        # The handlers and their formatters are the host's.
         with suppress(Exception):
-            logger.log(level, words, extra=fields)
+            logger.log(level, message, extra=fields)
     _send(signals.turn_ended, record)
 
 
@@ -50,7 +51,7 @@ def _fields(record: TurnRecord) -> dict[str, Any]:
         "turn": record.turn,
         "request_id": record.request_id,
         "user_id": record.user_id,
-        "thread_uuid": record.thread,  # Not "thread": log records have that, and refuse another one.
+        "thread_uuid": record.thread,  # LogRecord has "thread", and logging refuses to overwrite it.
         "provider": record.provider,
         "model": record.model,
         "status": record.status,
@@ -71,7 +72,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _send(signal: Signal, record: TurnRecord) -> None:
-    """Give receivers the record as it is now; no turn waits for them."""
+    """Send receivers a copy of the record, in the worker's thread: no turn waits for them."""
     if signal.has_listeners(TurnRecord):
-        now = replace(record, attempts=[*record.attempts])
-        _worker.submit(partial(signal.send_robust, sender=TurnRecord, turn=now))
+        snapshot = replace(record, attempts=[*record.attempts])
+        _worker.submit(partial(signal.send_robust, sender=TurnRecord, turn=snapshot))

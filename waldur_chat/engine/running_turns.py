@@ -1,6 +1,6 @@
-"""The turns that run in this process: to cancel one by its id, and to end all when the server is told to stop.
+"""The registry of turns that run in this process, to cancel one by its id and to end all at shutdown.
 
-While turns run, the server is asked ten times a second whether it is stopping (`runtime.shutdown`).
+While turns run, the server is polled ten times a second for whether it is stopping (`runtime.shutdown`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from waldur_chat.runtime import shutdown
 from waldur_chat.runtime.forked import PerProcess
 from waldur_chat.runtime.loop import call_at_exit
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class SupportsShutdown(Protocol):
-    """What has to end when the server stops."""
+    """Has to end when the server stops."""
 
-    def wind_down(self, stopping_for: float) -> None: ...
+    def on_server_stopping(self, stopping_for: float) -> None: ...
 
 
-class Running(SupportsShutdown, Protocol):
-    """What is needed of a turn."""
+class RunningTurn(SupportsShutdown, Protocol):
+    """What the registry and its users need of a turn."""
 
     id: str
 
@@ -42,9 +42,9 @@ class Running(SupportsShutdown, Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class _Registry:
-    """What runs on each event loop of this process, and since when its server is stopping."""
+    """Turns and subscriptions of each event loop, and when the server was first seen stopping."""
 
-    turns: dict[asyncio.AbstractEventLoop, dict[str, Running]] = field(default_factory=dict)
+    turns: dict[asyncio.AbstractEventLoop, dict[str, RunningTurn]] = field(default_factory=dict)
     subscriptions: dict[asyncio.AbstractEventLoop, set[SupportsShutdown]] = field(default_factory=dict)
     stopping_since: float | None = None
 
@@ -52,77 +52,78 @@ class _Registry:
 registry = PerProcess(_Registry)
 
 
-def add(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
-    """A turn begins on the loop, which is running."""
-    _look_after(loop)
+def add(turn: RunningTurn, loop: asyncio.AbstractEventLoop) -> None:
+    """Add a turn that begins on this loop, which is running."""
+    _ensure_polling(loop)
     registry().turns[loop][turn.id] = turn
 
 
-def discard(turn: Running, loop: asyncio.AbstractEventLoop) -> None:
-    """A turn of the loop has ended."""
+def discard(turn: RunningTurn, loop: asyncio.AbstractEventLoop) -> None:
+    """Remove a turn that has ended."""
     registry().turns.get(loop, {}).pop(turn.id, None)
 
 
 def add_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
-    """Somebody on the loop, which is running, begins to read a turn of another process."""
-    _look_after(loop)
+    """Add a reader of a turn of another process, on this loop, which is running."""
+    _ensure_polling(loop)
     registry().subscriptions[loop].add(subscription)
 
 
 def discard_subscription(subscription: SupportsShutdown, loop: asyncio.AbstractEventLoop) -> None:
-    """The reader has left."""
+    """Remove a reader that has left."""
     registry().subscriptions.get(loop, set()).discard(subscription)
 
 
 def cancel(turn_id: str) -> bool:
-    """Stop a turn of this process; False where it does not run here."""
+    """Cancel a turn of this process; False if it does not run here."""
     turn = find(turn_id)
     if turn:
         turn.cancel()
     return turn is not None
 
 
-def find(turn_id: str) -> Running | None:
-    """A turn of this process; None where it does not run here."""
+def find(turn_id: str) -> RunningTurn | None:
+    """Return a turn of this process; None if it does not run here."""
+    # A copy: other threads add and remove loops.
     found = (turns.get(turn_id) for turns in list(registry().turns.values()))
     return next((turn for turn in found if turn), None)
 
 
-def wait_for_the_last(loop: asyncio.AbstractEventLoop) -> None:
-    """Where the server has stopped, wait until all turns of this loop, which another thread runs, have ended."""
+def wait_for_all_turns(loop: asyncio.AbstractEventLoop) -> None:
+    """If the server is stopping, block until all turns of this loop, which another thread runs, have ended."""
     has_turns = shutdown.server_is_stopping()
     while has_turns:
         has_turns = bool(registry().turns.get(loop))
-        time.sleep(LOOK_SECONDS)  # Once more than there are turns: the last is being recorded.
+        time.sleep(POLL_SECONDS)  # Once more after the last turn, which is still being recorded.
 
 
-call_at_exit(wait_for_the_last)
+call_at_exit(wait_for_all_turns)
 
 
-def _look_after(loop: asyncio.AbstractEventLoop) -> None:
-    ours = registry()
-    if loop not in ours.turns:
-        _forget_closed_loops(ours)
-        ours.turns[loop], ours.subscriptions[loop] = {}, set()
-        loop.call_later(LOOK_SECONDS, _look, loop)
+def _ensure_polling(loop: asyncio.AbstractEventLoop) -> None:
+    running = registry()
+    if loop not in running.turns:
+        _discard_closed_loops(running)
+        running.turns[loop], running.subscriptions[loop] = {}, set()
+        loop.call_later(POLL_SECONDS, _poll, loop)
 
 
-def _look(loop: asyncio.AbstractEventLoop) -> None:
-    """Tell those on this loop when the server stops; look again as long as there are any."""
-    ours = registry()
-    if not ours.turns[loop] and not ours.subscriptions[loop]:
-        del ours.turns[loop], ours.subscriptions[loop]
+def _poll(loop: asyncio.AbstractEventLoop) -> None:
+    """Notify turns and subscriptions on this loop when the server stops; repeat while there are any."""
+    running = registry()
+    if not running.turns[loop] and not running.subscriptions[loop]:
+        del running.turns[loop], running.subscriptions[loop]
         return
     if shutdown.server_is_stopping():
-        ours.stopping_since = ours.stopping_since or time.monotonic()
-        for one in (*ours.turns[loop].values(), *ours.subscriptions[loop]):
-            one.wind_down(time.monotonic() - ours.stopping_since)
-    loop.call_later(LOOK_SECONDS, _look, loop)
+        running.stopping_since = running.stopping_since or time.monotonic()
+        for one in (*running.turns[loop].values(), *running.subscriptions[loop]):
+            one.on_server_stopping(time.monotonic() - running.stopping_since)
+    loop.call_later(POLL_SECONDS, _poll, loop)
 
 
-def _forget_closed_loops(ours: _Registry) -> None:
-    """Several threads may do so at once, each with a loop of its own."""
-    for loop in list(ours.turns):
+def _discard_closed_loops(running: _Registry) -> None:
+    """Drop loops that were closed. Several threads may do so at once, each for a loop of its own."""
+    for loop in list(running.turns):
         if loop.is_closed():
-            ours.turns.pop(loop, None)
-            ours.subscriptions.pop(loop, None)
+            running.turns.pop(loop, None)
+            running.subscriptions.pop(loop, None)

@@ -1,8 +1,8 @@
-"""A turn: one prompt put to a provider, told as events.
+"""A turn: one prompt sent to a provider, whose answer is delivered as events.
 
-The turn is a task on an event loop. Its status is known with its first event, and it ends with exactly one terminal
-event whatever happens: the provider finishes or fails, a limit is reached, somebody cancels it, the server stops, the
-loop ends and cancels its tasks.
+The turn is a task on an event loop. Its first event determines the HTTP status, and it ends with exactly one terminal
+event, whether the provider finishes or fails, a limit is reached, the turn is cancelled, the server stops, or the loop
+ends and cancels its tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from waldur_chat.engine import running_turns
 from waldur_chat.engine.answer_writer import AnswerWriter
 from waldur_chat.engine.event_log import CAPACITY, EventLog, LogReader
 from waldur_chat.engine.event_source import EventSource
-from waldur_chat.engine.failover import Attempts, failure
+from waldur_chat.engine.failover import Attempts, provider_failure
 from waldur_chat.engine.idle_timeout import IdleTimeout
 from waldur_chat.engine.lifecycle import Lifecycle
 from waldur_chat.engine.usage import UsageCounter
@@ -29,20 +29,20 @@ from waldur_chat.runtime import shutdown, task_context
 from waldur_chat.runtime.loop import background_loop
 
 TRAILING_SECONDS = 5.0
-"""How long a provider that has said why it stopped may take to say the rest: usage, and that nothing follows."""
+"""How long a provider that has reported its stop reason may take for the rest: usage, and the end of the stream."""
 
 CLOSING_SECONDS = 1.0
-"""How long the reader of a turn that is stopped waits until what it held is closed; then it is told all the same."""
+"""How long the terminal event of a stopped turn may be delayed by the provider's closing."""
 
 
 class Turn(EventSource):
     """One prompt, one answer, and its first reader.
 
-    `start()`, `cancel()`, `close()`, `discard()` and `take_blocking()` are for any thread; everything else belongs to
-    the turn's event loop.
+    `start()`, `cancel()`, `close()`, `discard()` and `take_blocking()` may be called from any thread, all others on the
+    turn's event loop.
     """
 
-    __slots__ = (  # There are thousands at once: without them each has a dict of 1.5 kB.
+    __slots__ = (  # Thousands of turns may exist at once; a __dict__ for each would cost 1.5 kB.
         "_attempts",
         "_closing_timer",
         "_context",
@@ -66,7 +66,7 @@ class Turn(EventSource):
         self.settings = settings
         self.record = lifecycle.record
         self.log = EventLog(capacity=None if lifecycle.is_recorded else CAPACITY)
-        self._reader = LogReader(self.log)  # From the beginning on: without a reader the turn would be left.
+        self._reader = LogReader(self.log)  # From the start: a turn without a reader counts as left.
         self._lifecycle = lifecycle
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._counter)
@@ -84,27 +84,26 @@ class Turn(EventSource):
 
     @property
     def thread(self) -> str:
-        """The conversation; empty where there is none."""
         return self.record.thread
 
     @property
     def ends_with_reader(self) -> bool:
-        """Whether it is stopped when its reader leaves: nobody can come back to a turn that has no conversation."""
+        """True for a turn without a conversation: no other reader can resume it."""
         return not self.thread
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to run on the loop."""
+        """Start the turn's task on the loop."""
         self._loop = loop
         loop.call_soon_threadsafe(self._begin, task_context.detached())
 
     def cancel(self) -> None:
-        """Stop: close the provider's connection and end with `Cancelled`. Does nothing to a turn that has ended."""
+        """Close the provider's connection and end with `Cancelled`. Has no effect on a turn that has ended."""
         if self._loop is not None and not (self._task and self._task.done()):
-            with suppress(RuntimeError):  # The loop is closed, and with it every task has ended.
+            with suppress(RuntimeError):  # A closed loop has ended all its tasks.
                 self._loop.call_soon_threadsafe(lambda: self._stop(self._cancelled()))
 
     def close(self) -> None:
-        """The first reader has gone."""
+        """Detach the first reader."""
         if self.ends_with_reader:
             self.cancel()
         elif self._loop is not None:
@@ -112,24 +111,23 @@ class Turn(EventSource):
                 self._loop.call_soon_threadsafe(self._first_reader_left)
 
     def discard(self) -> None:
-        """Nobody will start it. What was written of it needs an end, like that of a turn whose reader leaves."""
+        """Run a stored turn on the background loop without a reader, since its rows in the database need an end."""
         if self._lifecycle.is_recorded:
             self.start(background_loop())
             self.close()
 
     def text_before_position(self) -> str:
-        """Nothing: the first reader has no text yet."""
         return ""
 
     def reader_left(self) -> None:
-        """A reader has gone: when no other is there, the turn goes on for as long as the settings have it."""
+        """Handle the leaving of a reader: without any other the turn continues for `FINISH_SECONDS`."""
         seconds = self.settings.finish_seconds
-        self._hold_if_left()
+        self._delay_shutdown_if_unread()
         if seconds is not None and self._terminal is None and not self.log.readers and self._leaving_timer is None:
-            self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_left)
+            self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_unread)
 
-    def wind_down(self, stopping_for: float) -> None:
-        """The server has been stopping for so many seconds: end when the time of grace is over."""
+    def on_server_stopping(self, stopping_for: float) -> None:
+        """End with `ServerStopping` after the grace period, given how long the server has been stopping."""
         if self._shutdown_timer is None:
             left = max(0.0, self.settings.shutdown_seconds - stopping_for)
             self._shutdown_timer = self._running_loop.call_later(left, self._fail, ServerStopping(retry_after=1))
@@ -142,18 +140,18 @@ class Turn(EventSource):
             self._reader.close()
         self.reader_left()
 
-    def _hold_if_left(self) -> None:
-        """Let the server wait, as it would for a reader: nobody else keeps it until the turn is recorded."""
+    def _delay_shutdown_if_unread(self) -> None:
+        """Register the tasks with the server, whose graceful shutdown otherwise waits only for requests."""
         for task in (self._task, self._recording):
             if task and not task.done() and not self.log.readers:
-                shutdown.hold(task)
+                shutdown.delay_until_done(task)
 
-    def _stop_if_left(self) -> None:
+    def _stop_if_unread(self) -> None:
         self._leaving_timer = None
         if not self.log.readers and self._terminal is None:
             self._stop(self._cancelled())
 
-    # How it runs.
+    # The task.
 
     @property
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -161,6 +159,7 @@ class Turn(EventSource):
         return self._loop
 
     def _begin(self, make_context: Callable[[], Context]) -> None:
+        # Not the context of the request, which the turn may outlive: see task_context.
         self._context = make_context()
         self._task = self._context.run(self._running_loop.create_task, self._run())
 
@@ -174,57 +173,59 @@ class Turn(EventSource):
         except ChatError as error:
             self._settle(self._failed(error))
         except Exception as error:
-            self._settle(self._failed(failure(error)))
+            self._settle(self._failed(provider_failure(error)))
         except asyncio.CancelledError:
-            pass  # Told as an event. A task keeps its frames with it: the turn would wait for the collector.
+            # Delivered as an event by _settle() below. Raised, it would keep the frames, and with them the turn, alive
+            # until the next garbage collection.
+            pass
         finally:
             running_turns.discard(self, self._running_loop)
             self._stop_timers(turn_timer)
             self._settle(self._cancelled())
-            self._tell_when_recorded()
+            self._deliver_when_recorded()
 
     async def _answer(self) -> Finished:
-        """Pass on what the provider says, until it has said everything."""
+        """Forward the provider's events to the log until its stream ends."""
         clock = self._running_loop.time
-        async with aclosing(await self._attempts.begin()) as answering:
+        async with aclosing(await self._attempts.begin()) as answer:
             idle = IdleTimeout(self._running_loop, self.settings.silence_seconds, self.log, self._stop_idle)
             self._idle_timeout = idle
-            for event in answering.first:
+            for event in answer.first:
                 await self.log.drained()
-                self._pass_on(event)
-            idle.heard_at = clock()
-            async for event in answering.rest:
+                self._forward(event)
+            idle.last_event_at = clock()
+            async for event in answer.rest:
                 if self.log.is_full:
                     await self.log.drained()
-                self._pass_on(event)
-                idle.heard_at = clock()
+                self._forward(event)
+                idle.last_event_at = clock()
         self._writer.finish()
         return self._finished()
 
-    def _pass_on(self, event: ProviderEvent) -> None:
-        if self._terminal is not None:  # It was told to stop, and went on.
+    def _forward(self, event: ProviderEvent) -> None:
+        if self._terminal is not None:  # The provider suppressed its cancellation.
             assert self._stopping is not None
-            self._stopping.cancel()  # See _stop(): not twice.
+            self._stopping.cancel()  # Cancel only once, see _stop().
             raise asyncio.CancelledError
         self._writer.write(event)
         if isinstance(event, Stopped) and self._idle_timeout:
             self._idle_timeout.shorten(TRAILING_SECONDS)
-        most = self._lifecycle.max_output_tokens
-        if most is not None and self._counter.output_tokens >= most:
+        limit = self._lifecycle.max_output_tokens
+        if limit is not None and self._counter.output_tokens >= limit:
             self._stop(Finished(reason="length", usage=self._counter.total()))
 
-    # How it ends.
+    # The end.
 
     def _stop(self, terminal: Terminal) -> None:
-        """Cancel the task, once: a second time would interrupt the provider while it closes its connection."""
+        """Cancel the task once: a second time would interrupt the provider while it closes its connection."""
         assert self._task is not None
         if self._terminal is None:
             self._settle(terminal)
-            # Not before its first step: it would end without an event.
+            # call_soon: cancelled before its first step, the task would end without a terminal event.
             self._stopping = self._running_loop.call_soon(self._task.cancel)
 
     def _stop_idle(self) -> None:
-        """The provider says nothing. One that has said why it stopped has said everything."""
+        """End a silent turn: as finished if the provider has reported its stop reason, otherwise as failed."""
         self._stop(self._finished() if self._writer.stop_reason else self._failed(ProviderSilent()))
 
     def _fail(self, error: ChatError) -> None:
@@ -238,36 +239,37 @@ class Turn(EventSource):
         return Cancelled(usage=self._counter.total())
 
     def _failed(self, error: ChatError) -> Failed:
-        """The end that an error means. It leaves behind how it came about: those frames hold keys and prompts."""
+        """Build the terminal event, without the error's causes and frames: they refer to keys and prompts."""
         error.__cause__ = error.__context__ = error.__traceback__ = None
         return Failed(error=error, usage=self._counter.total())
 
     def _settle(self, terminal: Terminal) -> None:
-        """How the turn ends is known; what comes first counts. Its reader waits while all is closed, but not long."""
+        """Accept the first terminal event, start recording it, and limit the delay until its delivery."""
         if self._terminal is None:
             self._terminal = terminal
-            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._tell_when_recorded)
+            self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._deliver_when_recorded)
             if self._lifecycle.is_recorded:
                 recording = self._record(terminal)
                 self._recording = self._context.run(self._running_loop.create_task, recording)
-                self._hold_if_left()
+                self._delay_shutdown_if_unread()
 
     async def _record(self, terminal: Terminal) -> None:
-        """Record what the turn leaves behind, while its provider is being closed."""
+        """Record the outcome while the provider is being closed."""
         self._terminal = replace(terminal, stored=await self._lifecycle.finish(terminal))
 
-    def _tell_when_recorded(self) -> None:
+    def _deliver_when_recorded(self) -> None:
         assert self._closing_timer is not None
         self._closing_timer.cancel()
         if self._recording is None or self._recording.done():
-            self._tell()
+            self._deliver()
         else:
-            self._recording.add_done_callback(lambda _: self._tell())
+            self._recording.add_done_callback(lambda _: self._deliver())
 
-    def _tell(self) -> None:
-        """Tell how the turn ended: its readers and the operators."""
+    def _deliver(self) -> None:
+        """Deliver the terminal event to readers and operators."""
         assert self._terminal is not None
         if self.log.terminal is None:
+            # Readers first: the log handlers of the host may be slow.
             self.log.end(self._terminal)
             self._lifecycle.report(self._terminal)
 
@@ -277,4 +279,6 @@ class Turn(EventSource):
                 timer.cancel()
         if self._idle_timeout:
             self._idle_timeout.stop()
-            self._idle_timeout = None  # It points back: the turn would wait for the collector.
+            self._idle_timeout = (
+                None  # Breaks a reference cycle, so that the turn is freed without the garbage collector.
+            )

@@ -1,4 +1,4 @@
-"""Counts the tokens of one turn: what providers report, over all attempts, and a guess at what they do not."""
+"""Counts the tokens of one turn: the providers' reports over all attempts, and an estimate of what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from waldur_chat.messages import Prompt, size_of, tokens_in
 
 
 class UsageCounter:
-    """The usage of a turn. The reports of one attempt replace each other, those of several add up."""
+    """The usage of a turn. Reports of one attempt replace each other; those of several attempts are added."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
@@ -17,7 +17,7 @@ class UsageCounter:
         self._unreported_bytes = 0
 
     def start_attempt(self) -> None:
-        """An attempt begins. What an earlier one did not report, it did not charge: it failed before it answered."""
+        """Start counting an attempt. Unreported usage of earlier ones is not charged: they had no answer."""
         self._earlier_attempts, self._reported, self._unreported_bytes, self._is_attempted = (
             _sum(self._earlier_attempts, self._reported),
             None,
@@ -26,37 +26,36 @@ class UsageCounter:
         )
 
     def discard_attempt(self) -> None:
-        """The attempt has failed before it answered."""
+        """Mark the current attempt as failed before its answer."""
         self._is_attempted = False
 
     def report(self, usage: Usage) -> None:
-        """The provider says what was used so far."""
+        """Replace the attempt's usage by a report of the provider."""
         self._reported, self._unreported_bytes = usage, 0
 
     def add_output(self, text: str) -> None:
-        """The provider has written this since its last report."""
-        self._unreported_bytes += (
-            len(text) if text.isascii() else size_of(text)
-        )  # As it does; this is called for each word.
+        """Count output of the provider since its last report."""
+        # Inlined from size_of(), since this runs for each delta.
+        self._unreported_bytes += len(text) if text.isascii() else size_of(text)
 
     @property
     def output_tokens(self) -> int:
-        """The tokens of this attempt's answer so far; a guess from the last report on."""
+        """Output tokens of this attempt so far; estimated since the last report."""
         return (self._reported.output_tokens if self._reported else 0) + tokens_in(self._unreported_bytes)
 
     def total(self, *, complete: bool = False) -> Usage | None:
-        """What was used so far; None where nothing was, as far as is known.
+        """Return the usage so far; None if nothing is known to have been used.
 
-        A provider that has said everything, and reported at any time, has reported all.
+        With `complete`, the provider's stream has ended: its last report, if any, then covers everything.
         """
         is_known = not self._is_attempted or (complete and self._reported is not None)
-        return _sum(self._earlier_attempts, self._reported if is_known else self._with_the_unreported())
+        return _sum(self._earlier_attempts, self._reported if is_known else self._with_estimate())
 
-    def _with_the_unreported(self) -> Usage:
+    def _with_estimate(self) -> Usage:
         if self._reported is not None and not self._unreported_bytes:
             return self._reported
-        asked = sum(size_of(message.text) for message in self._prompt.messages)
-        known = self._reported or Usage(input_tokens=tokens_in(asked), output_tokens=0)
+        prompt_bytes = sum(size_of(message.text) for message in self._prompt.messages)
+        known = self._reported or Usage(input_tokens=tokens_in(prompt_bytes), output_tokens=0)
         return Usage(
             input_tokens=known.input_tokens,
             output_tokens=known.output_tokens + tokens_in(self._unreported_bytes),

@@ -1,4 +1,4 @@
-"""Waiting for somebody else on the same event loop."""
+"""A reusable wake-up with a time limit, for tasks of one event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import inf
 
 
 class _AlreadySet:
-    """Awaited at once."""
+    """An awaitable that does not wait."""
 
     __slots__ = ()
 
@@ -17,14 +17,14 @@ class _AlreadySet:
 
 
 ALREADY_SET = _AlreadySet()
-"""What to wait for where there is nothing to wait for."""
+"""The awaitable to return if there is nothing to wait for."""
 
 
 class Wakeup:
-    """Waits, again and again, to be woken. Used on its event loop.
+    """Waits repeatedly until it is woken or the time limit has passed. Used on its event loop.
 
-    The timer that ends a wait is left standing when it was not needed, and then looks how much of the present wait is
-    left: most waits are short, and a timer for each would cost more than the waiting.
+    A timer that was not needed keeps running, and then compares the deadline of the current wait: most waits are short,
+    and a new timer for each would cost more than the wait.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Wakeup:
         self._deadline = inf
 
     def wait(self, timeout: float | None = None) -> Awaitable[None]:
-        """Wait to be woken, at most so many seconds. To be awaited at once, and by one at a time."""
+        """Wait until woken, at most so many seconds. The result must be awaited at once, by one task at a time."""
         loop = asyncio.get_running_loop()
         self._future = future = loop.create_future()
         self._deadline = inf if timeout is None else loop.time() + timeout
@@ -43,12 +43,12 @@ class Wakeup:
         return future
 
     def wake(self) -> None:
-        """End the wait, if there is one."""
+        """End the current wait, if any."""
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
     def close(self) -> None:
-        """There will be no more waits, or they may last for ever."""
+        """Cancel the timer: no further wait follows, or none with a time limit."""
         if self._timer:
             self._timer.cancel()
         self._timer, self._timer_at = None, inf
@@ -59,6 +59,7 @@ class Wakeup:
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self._timer_at = None, inf
+        # The timer may be left from an earlier wait.
         if self._future is None or self._future.done() or self._deadline == inf:
             return
         if loop.time() >= self._deadline:

@@ -1,1 +1,1 @@
-"""Threads, loops, connections and processes: what everything else runs on. It knows nothing of the chat."""
+"""Threads, event loops, database connections and processes. Independent of everything else in the package."""

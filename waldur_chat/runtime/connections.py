@@ -1,22 +1,22 @@
-"""The database connections of a thread that is about to wait, or to serve somebody else."""
+"""Releases the database connections of a thread that is about to wait, or to serve another request."""
 
 from __future__ import annotations
 
 from django.db import connections
 
 
-def give_back_connections(*, keeps: bool = False) -> bool:
-    """Close this thread's connections (to a pool where there is one), except those within a transaction.
+def release_connections(*, keep_persistent: bool = False) -> bool:
+    """Close this thread's connections (return them to a pool if there is one), except those within a transaction.
 
-    `keeps` says that the thread goes on to another request: persistent ones (`CONN_MAX_AGE`) stay open then. Tells
-    whether none is in a transaction. Django opens them again when they are needed.
+    With `keep_persistent` the thread continues with another request, so persistent connections (`CONN_MAX_AGE`) stay
+    open. Returns whether none is in a transaction. Django reopens connections when they are needed.
     """
-    opened = connections.all(initialized_only=True)
-    for connection in opened:
+    open_connections = connections.all(initialized_only=True)
+    for connection in open_connections:
         if connection.in_atomic_block:
             continue
-        if keeps:
+        if keep_persistent:
             connection.close_if_unusable_or_obsolete()
         else:
             connection.close()
-    return not any(connection.in_atomic_block for connection in opened)
+    return not any(connection.in_atomic_block for connection in open_connections)

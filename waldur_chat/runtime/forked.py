@@ -1,7 +1,7 @@
-"""Objects of which each process has one of its own.
+"""Objects of which each process has its own.
 
-A forked child has none of its parent's threads, and a lock that another thread held at that moment stays locked for
-ever. So what has threads or locks is made anew in the child.
+A forked child has none of its parent's threads, and a lock that another thread held during the fork stays locked
+forever. So objects with threads or locks are created anew in the child.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Called without arguments, gives this process's object. `factory` makes it: at once, and in each forked child."""
+    """Calling it returns this process's object. `factory` creates one at once, and a new one in each forked child."""
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory
@@ -25,5 +25,5 @@ class PerProcess(Generic[T]):
         return self._object
 
     def reset(self) -> None:
-        """Forget the present object, and make a new one."""
+        """Replace the object by a new one."""
         self._object = self._factory()

@@ -1,6 +1,7 @@
-"""The event loop of processes that have none: under WSGI, in Celery, in commands.
+"""The background event loop of a process without one: under WSGI, in Celery, in commands.
 
-One daemon thread per process runs it, from the first use on. A fork leaves it behind, so the child starts its own.
+One daemon thread per process runs it from its first use on. A forked child does not inherit the thread and starts its
+own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from waldur_chat.runtime.forked import PerProcess
 
 GREENLETS = (("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread"))
-"""Modules that may have made threads share one of the system's, and how each is asked whether it has."""
+"""Modules that can replace threads by greenlets: module, function that says whether it did, argument."""
 
 ExitHook = Callable[[asyncio.AbstractEventLoop], None]
 
@@ -25,7 +26,7 @@ _exit_hooks: list[ExitHook] = []
 
 
 class BackgroundLoop:
-    """One loop in one thread, which ends with the process."""
+    """One event loop in one thread, stopped when the process exits."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -39,23 +40,26 @@ class BackgroundLoop:
         try:
             self.loop.run_forever()
         finally:
-            left = asyncio.all_tasks(self.loop)
-            for task in left:
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
                 task.cancel()
-            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self.loop.close()
 
     def stop(self) -> None:
-        """Call the exit hooks, then cancel what still runs, so that connections are closed and nothing complains."""
+        """Call the exit hooks, then cancel the remaining tasks, so that their connections are closed."""
+        # A forked child inherits the hook of atexit, but not the thread.
         if self.process == os.getpid() and not self.loop.is_closed():
             for hook in _exit_hooks:
                 hook(self.loop)
+            # The thread then cancels the remaining tasks in _run().
             self.loop.call_soon_threadsafe(self.loop.stop)
+            # A daemon thread: a task that ignores its cancellation must not keep the process.
             self._thread.join(timeout=1)
 
 
-class _Lazily:
-    """Starts the background loop when it is asked for the first time."""
+class _LazyLoop:
+    """Starts the background loop at its first use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,26 +72,27 @@ class _Lazily:
             return self._background
 
 
-background = PerProcess(_Lazily)
+background = PerProcess(_LazyLoop)
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """This process's background loop, started when it is asked for the first time."""
+    """Return this process's background loop, started at its first use."""
     return background().get().loop
 
 
 def call_at_exit(hook: ExitHook) -> None:
-    """Call this with the background loop when the process ends, before what runs there is cancelled."""
+    """Call this hook with the background loop when the process exits, before the remaining tasks are cancelled."""
     _exit_hooks.append(hook)
 
 
 def check_threads() -> None:
-    """Raise `ImproperlyConfigured` where threads are greenlets.
+    """Raise `ImproperlyConfigured` if threads are greenlets.
 
-    The loop of one would be that of all, and within a loop Django refuses to ask the database: the whole site fails.
+    All greenlets share one thread and so would all count as running the background loop. Within a loop Django refuses
+    database access, so the whole site would fail.
     """
-    for module, asked, name in GREENLETS:
-        if module in sys.modules and getattr(sys.modules[module], asked)(name):
+    for module, function, name in GREENLETS:
+        if module in sys.modules and getattr(sys.modules[module], function)(name):
             library = module.partition(".")[0]
             raise ImproperlyConfigured(
                 f"An event loop cannot run beside the greenlets of {library}: use gunicorn's gthread workers, or ASGI."

@@ -1,10 +1,10 @@
-"""What we rely on that no library promises, in two tables.
+"""What the package uses of libraries beyond their public API, in two tables.
 
-A *shortcut* saves time or threads by names that its library may change in any release. Each is asked for once in a
-process, when it is first used: where a name is missing or is not what it was, the shortcut is off, a log line says so,
-and requests go the way that Django has for them. `WALDUR_CHAT["SHORTCUTS"] = False`, or `WALDUR_CHAT_SHORTCUTS=0` in
-the environment of the process, turns all of them off. *Needs* are names without which we cannot do; the tests try them
-on every version. `.ci/internals` finds what neither table names; docs/internals.md shows both.
+A *shortcut* saves time or threads by names that a library may change in any release. Each is checked once per process,
+at its first use: if a name is missing or has changed, the shortcut is off, a log line says so, and requests take
+Django's ordinary way. `WALDUR_CHAT["SHORTCUTS"] = False`, or `WALDUR_CHAT_SHORTCUTS=0` in the environment of the
+process, turns all of them off. *Needs* are names without an alternative; the tests check them on every supported
+version. `.ci/internals` finds names that neither table lists; docs/internals.md shows both.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ENVIRONMENT = "WALDUR_CHAT_SHORTCUTS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """A name that is looked up: there, with these parameters, and with code that uses nothing but this.
+    """A name that must exist, with these parameters.
 
-    `uses` is for what is done in place of a function: one that asks for more than is known here does more.
+    `uses` is for a function that a shortcut replaces: if its code uses any other name, it does something unknown.
     """
 
     path: str
@@ -38,10 +38,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcut:
-    """One way that is shorter than the ordinary one.
+    """A faster path than the ordinary one.
 
-    `needs` are looked up once; `looks_at` are attributes of objects that are made later, looked for at each use, and
-    nothing is done where they are missing. `since` is what older releases do not have yet, which nobody complains of.
+    `needs` are checked once. `attributes` belong to objects that are created later; they are checked at each use, and
+    the shortcut does nothing without them. `since` is missing in older releases; then the shortcut is off without a log
+    line.
     """
 
     name: str
@@ -50,13 +51,13 @@ class Shortcut:
     library: str
     tried: str
     needs: tuple[Name, ...] = ()
-    looks_at: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     since: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """A name without an ordinary way around it."""
+    """A name without an alternative."""
 
     path: str
     what: str
@@ -92,7 +93,7 @@ SHORTCUTS = (
     ),
     Shortcut(
         name="release_thread",
-        what="a request with a thread of asgiref's gives it back while it waits for a model",
+        what="a request with a thread of asgiref's releases it while it waits for a model",
         without="each stream keeps a thread to its end",
         library="asgiref",
         tried="3.8 to 3.13",
@@ -105,7 +106,7 @@ SHORTCUTS = (
     Shortcut(
         name="statement_batches",
         what="statements of a turn that need nothing of each other are executed in one round trip",
-        without="PostgreSQL is asked once for each",
+        without="each statement is a round trip to PostgreSQL",
         library="psycopg",
         tried="psycopg 3.1 to 3.3, Django 4.2 to 6.1",
         needs=(Name(path="psycopg.ClientCursor.nextset"),),
@@ -120,7 +121,7 @@ SHORTCUTS = (
             Name(path="httpcore.AsyncConnectionPool.connections"),
             Name(path="httpcore.AsyncConnectionPool.handle_async_request", parameters=("self", "request")),
         ),
-        looks_at=(
+        attributes=(
             "_transport, _mounts of an httpx.AsyncClient",
             "_requests of a pool",
             "_stream of a response's stream",
@@ -132,15 +133,15 @@ SHORTCUTS = (
         without="a heartbeat that cannot be written shows it",
         library="gunicorn, uWSGI",
         tried="gunicorn 20 to 26, uWSGI 2.0",
-        looks_at=('environ["gunicorn.socket"].fileno()', "uwsgi.connection_fd()"),
+        attributes=('environ["gunicorn.socket"].fileno()', "uwsgi.connection_fd()"),
     ),
     Shortcut(
         name="server_shutdown",
-        what="turns end in time when the server is told to stop, and uvicorn waits for those that nobody reads",
+        what="turns end in time when the server is stopping, and uvicorn waits for those without a reader",
         without="the server cuts what still runs when its own time of grace is over",
         library="uvicorn, gunicorn",
         tried="uvicorn 0.23 to 0.51, gunicorn 20 to 26",
-        looks_at=("should_exit, server_state.tasks of a uvicorn.Server", "alive of a gunicorn worker"),
+        attributes=("should_exit, server_state.tasks of a uvicorn.Server", "alive of a gunicorn worker"),
     ),
 )
 
@@ -154,16 +155,16 @@ NEEDS = (
 )
 
 
-def are_wanted() -> bool:
-    """Whether the site wants shortcuts at all."""
-    own = getattr(settings, "WALDUR_CHAT", {})
-    wanted = own.get("SHORTCUTS", True) if isinstance(own, dict) else True
-    return wanted is not False and os.environ.get(ENVIRONMENT, "1") != "0"
+def are_enabled() -> bool:
+    """Whether the site allows shortcuts."""
+    configured = getattr(settings, "WALDUR_CHAT", {})
+    enabled = configured.get("SHORTCUTS", True) if isinstance(configured, dict) else True
+    return enabled is not False and os.environ.get(ENVIRONMENT, "1") != "0"
 
 
 def missing() -> list[tuple[Shortcut, str]]:
-    """The shortcuts that are off though they are wanted, each with the name that is missing or has changed."""
-    if not are_wanted():
+    """Return the shortcuts that are off although the site allows them, each with the missing or changed name."""
+    if not are_enabled():
         return []
     found = ((one, _missing(one)) for one in SHORTCUTS if is_installed(one))
     return [(one, path) for one, path in found if path]
@@ -171,27 +172,27 @@ def missing() -> list[tuple[Shortcut, str]]:
 
 @cache
 def is_on(name: str) -> bool:
-    """Whether the shortcut of this name is taken in this process: asked once, and a log line says why one is off."""
+    """Whether this process takes the shortcut of this name: checked once, and a log line says why it is off."""
     shortcut = next(one for one in SHORTCUTS if one.name == name)
-    if not are_wanted() or not is_installed(shortcut):
+    if not are_enabled() or not is_installed(shortcut):
         return False
     if path := _missing(shortcut):
-        words = "The shortcut %s is off, since this release of %s has no %s as it was; without it, %s."
-        logger.warning(words, name, shortcut.library, path, shortcut.without)
-    return not path and (shortcut.since is None or _is_as_known(shortcut.since))
+        message = "The shortcut %s is off, since this release of %s has no %s as it was; without it, %s."
+        logger.warning(message, name, shortcut.library, path, shortcut.without)
+    return not path and (shortcut.since is None or _is_unchanged(shortcut.since))
 
 
 def is_installed(shortcut: Shortcut) -> bool:
-    """Whether the library is there that the first of its names is of."""
+    """Whether the library of the shortcut is installed."""
     return not shortcut.needs or find_spec(shortcut.needs[0].path.partition(".")[0]) is not None
 
 
 def _missing(shortcut: Shortcut) -> str:
-    """The first name that is missing, or has changed."""
-    return next((need.path for need in shortcut.needs if not _is_as_known(need)), "")
+    """Return the first name that is missing or has changed."""
+    return next((need.path for need in shortcut.needs if not _is_unchanged(need)), "")
 
 
-def _is_as_known(need: Name) -> bool:
+def _is_unchanged(need: Name) -> bool:
     try:
         found = resolve_name(need.path)
         parameters = inspect.signature(found).parameters if need.parameters else ()

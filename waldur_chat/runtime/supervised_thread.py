@@ -1,8 +1,9 @@
-"""Threads of which a process has one of a kind, and which ask the database: where one stands still, another goes on.
+"""Supervised singleton threads: a watchdog replaces one that is blocked in the database for too long.
 
-A connection that is lost without a word (a failover, a firewall that forgot it) is waited for for minutes or hours. A
-request is alone with that; but who keeps the turns of a whole process must not wait with it. What takes too long may be
-slow only, since a table is locked: it is not interrupted, and its thread ends when it is done. Few are left behind so.
+If a connection is lost silently (a failover, a firewall that dropped it), a query blocks for minutes or hours. That may
+delay one request, but not the thread that serves all turns of a process. A slow query, for example at a locked table,
+looks the same: so it is not interrupted, and its thread ends when the query returns. The number of such threads is
+limited.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from waldur_chat.runtime.forked import PerProcess
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
-MOST_BLOCKED = 3
-"""How many threads of a kind may stand still: each has a connection, and where all do, one more helps nobody."""
+MAX_BLOCKED = 3
+"""How many threads of one kind may be blocked: each holds a connection, and if all block, one more does not help."""
 
 
 class Run:
-    """The time of one thread at what it does. Used in that thread."""
+    """One thread's run. Used in that thread."""
 
     def __init__(self, thread: SupervisedThread) -> None:
         self.is_over = False
-        """Whether another thread has its place, or nobody."""
+        """Whether the thread was replaced or has finished; it must then stop."""
         self._thread = thread
 
     @contextmanager
-    def operation(self, late: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """What is done in this context should not take long. When it does, `late` is called, in another thread."""
+    def operation(self, on_timeout: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Watch the operation in this context. When it times out, the watchdog calls `on_timeout` in its own thread."""
         watchdog = watchdog_of_process()
-        operation = _Operation(run=self, late=late, seconds=self._thread.timeout)
+        operation = _Operation(run=self, on_timeout=on_timeout, seconds=self._thread.timeout)
         watchdog.add(operation)
         try:
             yield
@@ -45,45 +46,45 @@ class Run:
 
     @contextmanager
     def if_current(self) -> Iterator[bool]:
-        """No other thread takes its place in this context. Gives whether none has."""
+        """Prevent a replacement in this context. Yields whether the thread was not replaced before."""
         with self._thread.lock:
             yield not self.is_over
 
-    def leave(self) -> None:
-        """Nobody does it any more, until somebody is asked to."""
-        self._thread.leave(self)
+    def finish(self) -> None:
+        """End this run; the next `start()` starts another thread."""
+        self._thread.finish(self)
 
     def replace(self) -> None:
-        """Let another thread go on. Called by the lookout."""
+        """Start another thread instead of this one. Called by the watchdog."""
         self._thread.replace(self)
 
 
 class SupervisedThread:
-    """Lets one thread do something, which looks whether its stint is over. Used from any thread.
+    """Keeps one thread running `target`, which must return once its run is over. Used from any thread.
 
-    `patience` is how many seconds what it is at may take, until another thread has its place.
+    `timeout` is the number of seconds after which an operation counts as blocked and the thread is replaced.
     """
 
-    def __init__(self, name: str, do: Callable[[Run], None], timeout: float) -> None:
+    def __init__(self, name: str, target: Callable[[Run], None], timeout: float) -> None:
         self.timeout = timeout
         self.lock = threading.RLock()
-        self._name, self._do = name, do
+        self._name, self._target = name, target
         self._current_run: Run | None = None
         self._blocked: set[Run] = set()
 
     @property
     def runs(self) -> bool:
-        """Whether there is such a thread."""
+        """Whether there is a current thread."""
         return self._current_run is not None
 
-    def go(self) -> None:
+    def start(self) -> None:
         """Start a thread, unless there is one."""
         with self.lock:
             if self._current_run is None:
                 self._start()
 
-    def leave(self, run: Run) -> None:
-        """See Run.leave()."""
+    def finish(self, run: Run) -> None:
+        """End a run: the thread has returned, or returns soon."""
         with self.lock:
             run.is_over = True
             self._blocked.discard(run)
@@ -91,18 +92,18 @@ class SupervisedThread:
                 self._current_run = None
 
     def replace(self, run: Run) -> None:
-        """Let another thread go on in the place of this one, unless too many stand still."""
+        """Replace the thread of this run, unless too many are blocked."""
         with self.lock:
-            if self._current_run is not run or len(self._blocked) == MOST_BLOCKED:
+            if self._current_run is not run or len(self._blocked) == MAX_BLOCKED:
                 return
-            run.is_over = True  # Before the other begins: it must not take what that is to do.
+            run.is_over = True  # Before the other starts: it must not take the other's work.
             try:
                 self._start()
-            except RuntimeError:  # No thread can be started now.
+            except RuntimeError:  # The system refuses to start a thread; the watchdog tries again.
                 run.is_over = False
                 return
             self._blocked.add(run)
-        logger.error("%s has stood still for %g seconds: another thread goes on.", self._name, self.timeout)
+        logger.error("%s has been blocked for %g seconds: another thread replaces it.", self._name, self.timeout)
 
     def _start(self) -> None:
         run = Run(self)
@@ -111,36 +112,36 @@ class SupervisedThread:
 
     def _run(self, run: Run) -> None:
         try:
-            self._do(run)
+            self._target(run)
         finally:
-            self.leave(run)
+            self.finish(run)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Operation:
-    """Something that is being done."""
+    """An operation that the watchdog observes."""
 
     run: Run
-    late: Callable[[], None]
+    on_timeout: Callable[[], None]
     seconds: float
     since: float = field(default_factory=time.monotonic)
 
 
 class _Watchdog:
-    """Looks for what takes too long, in a thread of its own, which asks nobody and so cannot stand still."""
+    """Observes operations in a thread of its own, which never uses the database and so cannot block."""
 
     def __init__(self) -> None:
         self._operations: set[_Operation] = set()
-        self._is_busy = threading.Event()
+        self._has_operations = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def add(self, operation: _Operation) -> None:
         self._operations.add(operation)
-        self._is_busy.set()
-        with self._lock, suppress(RuntimeError):  # Without it what is done goes on all the same.
+        self._has_operations.set()
+        with self._lock, suppress(RuntimeError):  # Without a watchdog the operation still runs.
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="waldur-chat-lookout", daemon=True)
+                thread = threading.Thread(target=self._run, name="waldur-chat-watchdog", daemon=True)
                 thread.start()
                 self._thread = thread
 
@@ -149,14 +150,14 @@ class _Watchdog:
 
     def _run(self) -> None:
         while True:
-            self._is_busy.wait()
-            self._is_busy.clear()
-            time.sleep(LOOK_SECONDS)
+            self._has_operations.wait()
+            self._has_operations.clear()
+            time.sleep(POLL_SECONDS)
             for operation in list(self._operations):
-                self._is_busy.set()
+                self._has_operations.set()
                 if time.monotonic() > operation.since + operation.seconds and not operation.run.is_over:
-                    operation.since = time.monotonic()  # It is told again when that much more time has passed.
-                    operation.late()
+                    operation.since = time.monotonic()  # Repeat after the same time, if it still runs.
+                    operation.on_timeout()
                     operation.run.replace()
 
 

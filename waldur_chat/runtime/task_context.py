@@ -11,14 +11,15 @@ from django.utils import translation
 
 
 def detached() -> Callable[[], Context]:
-    """What makes an empty context with the language and the trace of the caller, in the thread that will use it.
+    """Return a function that makes an empty context with the caller's language and trace.
 
-    A task inherits the context in which it is created, and with that the executor in which asgiref runs what is
-    synchronous of a request. Once the request is over, whatever the task awaits there fails ("ThreadSensitiveContext
-    has exited", asgiref 3.13) or gets a thread that nobody ends (older ones). In an empty context asgiref uses its one
-    thread for tasks without a request.
+    A task inherits the context in which it is created, and with it the executor for the synchronous parts of a request.
+    After the request its `sync_to_async` calls fail ("ThreadSensitiveContext has exited", asgiref 3.13;
+    https://github.com/django/asgiref/issues/526 for 3.9) or use a thread that is never ended (older releases). In an
+    empty context asgiref uses its shared thread for tasks without a request.
 
-    Called by whoever starts the task: from another thread, asgiref shows nothing of the caller's.
+    The caller of `detached()` is the request; the returned function is called in the thread of the task's event loop,
+    since OpenTelemetry's and Django's state must be set there.
     """
     language, tracing = translation.get_language(), _tracing()
 
@@ -35,6 +36,6 @@ def detached() -> Callable[[], Context]:
 
 
 def _tracing() -> tuple[Callable[[Any], object], Any] | None:
-    """OpenTelemetry's way to enter a context, and the one that is current; None where nobody has imported it."""
+    """Return OpenTelemetry's function to enter a context, and the current one; None if it was never imported."""
     library: Any = sys.modules.get("opentelemetry.context")
     return (library.attach, library.get_current()) if library else None

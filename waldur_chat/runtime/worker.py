@@ -1,8 +1,8 @@
-"""Threads for what must not block an event loop: one of each name in a process, started on first use after a fork.
+"""Worker threads for what must not block an event loop: one of each name per process, started at its first use.
 
-Acts are done one after the other, as they were asked for, also when who asked is cancelled meanwhile; and while the
-process exits, when executors take nothing more. One that can take several items takes all that wait. Who has asked for
-an act that stands still is told that it failed, though it may yet be done; another thread goes on with the next.
+Operations run one after the other in the order of submission, also if the caller is cancelled meanwhile, and while the
+process exits, when executors accept nothing more. A batched operation takes all items that are waiting. If an operation
+blocks, its caller gets an error although it may still be completed, and another thread continues.
 """
 
 from __future__ import annotations
@@ -28,68 +28,71 @@ Item = TypeVar("Item")
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 6.0
-"""How long an act may take, until who asked for it is told that it failed, and another thread goes on with the next."""
+"""How long an operation may take, before its caller gets an error and another thread runs the next one."""
 
 DRAIN_SECONDS = 5.0
-"""How long a process that exits may take to do what was asked for."""
+"""How long an exiting process may take to run what was submitted."""
 
 LINGER_SECONDS = 0.1
-"""How long a connection waits for the next act: to make one takes longer than most acts do."""
+"""How long a connection is kept for the next operation: connecting takes longer than most operations."""
 
-MOST_TOGETHER = 50
-"""How many items are taken at once: the first waits for the last."""
+MAX_BATCH = 50
+"""Largest batch: its first item waits for the last."""
 
 
 class Worker:
-    """One thread. It keeps a connection of the database only while there is something to do, and a moment longer."""
+    """One thread. It holds a database connection only while there is work, and `LINGER_SECONDS` longer."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        atexit.register(self.drain)  # Before the background loop does: what its turns leave behind is asked for last.
+        # atexit hooks run in reverse order: this one, registered at import, runs after that of the background loop,
+        # whose turns submit their outcomes while they end.
+        atexit.register(self.drain)
         self._process = 0
-        self._acts: SimpleQueue[Callable[[Run], None]] = SimpleQueue()
-        self._waiting: deque[_Asked] = deque()
+        self._queue: SimpleQueue[Callable[[Run], None]] = SimpleQueue()
+        self._waiting: deque[_Job] = deque()
 
-    def submit(self, act: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        """Ask for an act; await what it returns or raises, or an `OperationalError` where it stands still."""
-        asked = _Asked(args)
-        self._ready().put(partial(_do, lambda items: [act(*args) for args in items], [asked]))
-        return asked.future
+    def submit(self, operation: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Run an operation. The result raises `OperationalError` if it blocks."""
+        job = _Job(args)
+        self._running_queue().put(partial(_execute, lambda items: [operation(*args) for args in items], [job]))
+        return job.future
 
-    def submit_batched(self, act: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
-        """Ask for an act that gives something for each of the items that wait by then; a worker has one such act.
+    def submit_batched(self, operation: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
+        """Run an operation that returns one result for each waiting item. A worker has one such operation.
 
-        Where it fails with several, it is done anew with each alone.
+        If it fails for several items, it is repeated for each alone.
         """
-        asked = _Asked(item)
-        acts, waiting = self._ready(), self._waiting
-        waiting.append(asked)
-        acts.put(lambda run: _do(act, _taken(waiting), run))
-        return asked.future
+        job = _Job(item)
+        queue, waiting = self._running_queue(), self._waiting
+        waiting.append(job)
+        queue.put(lambda run: _execute(operation, _take_batch(waiting), run))
+        return job.future
 
-    def _ready(self) -> SimpleQueue[Callable[[Run], None]]:
-        """What the thread, which runs from now on, goes through."""
-        if self._process != os.getpid():  # Who comes second in the same moment starts another thread, which is as good.
-            self._process, self._acts, self._waiting = os.getpid(), SimpleQueue(), deque()
-            SupervisedThread(self._name, partial(self._run, self._acts), TIMEOUT_SECONDS).go()
-        return self._acts
+    def _running_queue(self) -> SimpleQueue[Callable[[Run], None]]:
+        """Return the queue of the thread, which is started if this process has none."""
+        if self._process != os.getpid():  # Two threads may get here at once: both then start one, and both serve.
+            self._process, self._queue, self._waiting = os.getpid(), SimpleQueue(), deque()
+            SupervisedThread(self._name, partial(self._run, self._queue), TIMEOUT_SECONDS).start()
+        return self._queue
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Wait until everything that was asked for is done; for a process that exits."""
+        """Wait until everything that was submitted has run. Called when the process exits."""
         if self._process == os.getpid():
             done = threading.Event()
-            self._acts.put(lambda _: done.set())
+            self._queue.put(lambda _: done.set())
             done.wait(seconds)
 
     @staticmethod
-    def _run(acts: SimpleQueue[Callable[[Run], None]], run: Run) -> None:
+    def _run(queue: SimpleQueue[Callable[[Run], None]], run: Run) -> None:
         while not run.is_over:
-            acts.get()(run)
+            queue.get()(run)
             with suppress(Empty):
                 while not run.is_over:
-                    if acts.empty():
+                    # Others may wait for a pooled connection, while a connection of this thread's own is worth keeping.
+                    if queue.empty():
                         _close(_is_pooled)
-                    acts.get(timeout=LINGER_SECONDS)(run)
+                    queue.get(timeout=LINGER_SECONDS)(run)
             _close(_is_open)
 
 
@@ -98,8 +101,8 @@ class _Failed:
     error: Exception
 
 
-class _Asked:
-    """Who awaits what comes of an item."""
+class _Job:
+    """An item, and the future of its result."""
 
     __slots__ = ("future", "item", "loop")
 
@@ -109,41 +112,42 @@ class _Asked:
         self.future: asyncio.Future[Any] = self.loop.create_future()
 
 
-def _taken(waiting: deque[_Asked]) -> list[_Asked]:
-    taken: list[_Asked] = []
+def _take_batch(waiting: deque[_Job]) -> list[_Job]:
+    batch: list[_Job] = []
     with suppress(IndexError):
-        while len(taken) < MOST_TOGETHER:
-            taken.append(waiting.popleft())
-    return taken
+        while len(batch) < MAX_BATCH:
+            batch.append(waiting.popleft())
+    return batch
 
 
-def _do(act: Callable[[Sequence[Any]], Sequence[object]], asked: Sequence[_Asked], run: Run) -> None:
-    """Do an act with the items of all who asked, if there are any, and tell them."""
-    if not asked:  # They were taken before.
+def _execute(operation: Callable[[Sequence[Any]], Sequence[object]], jobs: Sequence[_Job], run: Run) -> None:
+    """Run an operation for the items of these jobs, and resolve their futures."""
+    if not jobs:  # An earlier batch took them.
         return
     outcomes: Sequence[object]
     try:
-        with run.operation(partial(_tell_all, asked, [_Failed(OperationalError("No answer in time."))] * len(asked))):
-            _close(_is_broken)  # Its database may have gone away since.
-            outcomes = act([one.item for one in asked])
+        with run.operation(partial(_resolve_all, jobs, [_Failed(OperationalError("No answer in time."))] * len(jobs))):
+            _close(_is_broken)  # The server may have closed it meanwhile.
+            outcomes = operation([one.item for one in jobs])
     except Exception as error:
         outcomes = [_Failed(error)]
-    if len(outcomes) < len(asked):  # It failed with several. Those of a stint that is over were told so.
-        for one in asked if not run.is_over else []:
-            _do(act, [one], run)
+    # It failed for several items. If the run is over, the timeout has resolved them.
+    if len(outcomes) < len(jobs):
+        for one in jobs if not run.is_over else []:
+            _execute(operation, [one], run)
         return
-    _tell_all(asked, outcomes)
+    _resolve_all(jobs, outcomes)
 
 
-def _tell_all(asked: Sequence[_Asked], outcomes: Sequence[object]) -> None:
-    for loop in {one.loop for one in asked}:
-        told = [(one.future, outcome) for one, outcome in zip(asked, outcomes, strict=True) if one.loop is loop]
-        with suppress(RuntimeError):  # The loop is closed: nobody waits.
-            loop.call_soon_threadsafe(_tell, told)
+def _resolve_all(jobs: Sequence[_Job], outcomes: Sequence[object]) -> None:
+    for loop in {one.loop for one in jobs}:
+        resolved = [(one.future, outcome) for one, outcome in zip(jobs, outcomes, strict=True) if one.loop is loop]
+        with suppress(RuntimeError):  # The loop is closed: no one awaits.
+            loop.call_soon_threadsafe(_resolve, resolved)
 
 
 def _close(which: Callable[[BaseDatabaseWrapper], bool]) -> None:
-    """Close those of this thread's connections that are so."""
+    """Close this thread's connections that match."""
     for connection in connections.all(initialized_only=True):
         with suppress(Error):
             if _is_open(connection) and which(connection):
@@ -159,13 +163,13 @@ def _is_broken(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Whether others may wait for it; to get one back costs next to nothing."""
+    """Whether the connection belongs to a pool: others may need it, and it is cheap to get again."""
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
-def _tell(told: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
-    for future, outcome in told:
-        if future.done():  # Who asked was cancelled, or told that it takes too long.
+def _resolve(resolved: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
+    for future, outcome in resolved:
+        if future.done():  # The caller was cancelled, or got the timeout.
             continue
         if isinstance(outcome, _Failed):
             future.set_exception(outcome.error)

@@ -1,6 +1,6 @@
-"""Giving up turns: one, or all of a conversation, or what stands in the way of a new one.
+"""Cancels turns: one, all of a conversation, or those in the way of a new one.
 
-Whether somebody may stop a turn is the caller's decision.
+The caller checks whether the user may do so.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ from waldur_chat.models import Thread
 from waldur_chat.store.turns import finish, leases
 
 PAUSE_SECONDS = 0.05
-"""How often a question looks whether the turn that it replaces has ended."""
+"""How often a question checks whether the turn that it replaces has ended."""
 
 
 def cancel_turn(turn_id: str) -> bool:
-    """Stop a turn of this process, which then ends with `Cancelled`; False where it does not run here."""
+    """Cancel a turn of this process, which then ends with `Cancelled`; False if it does not run here."""
     return running_turns.cancel(turn_id)
 
 
 def cancel_thread(thread: Thread) -> None:
-    """Stop what runs in a conversation, in this process at once and in others within a second."""
+    """Cancel the turns of a conversation: in this process at once, in others within a second."""
     for turn_id in leases.ask_to_cancel(thread):
         running_turns.cancel(turn_id)
     finish.end_abandoned(running_turns.find, thread=thread)
 
 
-def make_room(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
-    """Whether it is worth trying again: what was in the way belonged to a dead process, or is being stopped."""
+def remove_obstacle(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
+    """End dead turns, or cancel the running turn, that caused this refusal. Returns whether to try again."""
     if isinstance(refusal, BudgetExhausted):
+        # Dead turns hold reservations until they are ended.
         return bool(
             finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
         )
+    # Either the process of that turn died, or the turn has just ended.
     if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":

@@ -1,7 +1,7 @@
-"""Follows turns of other processes for readers in this one, in one thread that asks the store for all of them at once.
+"""Follows turns of other processes for readers in this one: one thread polls the database for all of them.
 
-PostgreSQL wakes it when there is news; elsewhere it looks, soon after there was something and less often when not.
-Each turn has one log here on each event loop, however many read it.
+On PostgreSQL a notification wakes the thread; with other databases it polls, less often while nothing changes. Each
+followed turn has one log per event loop, shared by its readers.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger("waldur_chat.lifecycle")
 
 SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 0.25
-"""How long it waits between two looks, where nothing wakes it: longer when there was nothing."""
+"""Bounds of the pause between two polls without notifications: it grows while nothing changes."""
 
 PAUSE_SECONDS = 0.02
-"""How long it waits in any case: many who write must not keep it busy."""
+"""Shortest pause in any case, so that frequent notifications cannot keep the thread busy."""
 
 TIMEOUT_SECONDS = 6.0
-"""How long it waits for the store, until another thread asks anew."""
+"""How long the database may block the thread, before another one replaces it."""
 
-ABANDONED_SECONDS = 2.0
-"""How often it looks for turns whose process died, and how long it follows a turn that nobody reads."""
+REAP_SECONDS = 2.0
+"""How often expired turns are looked for, and how long a turn without a reader is followed."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -48,18 +48,18 @@ class RemoteTurn:
     replay: Replay
     loop: asyncio.AbstractEventLoop
     log: EventLog = field(default_factory=EventLog)
-    wanted: float = 0.0
-    """When somebody last asked for it."""
+    requested_at: float = 0.0
+    """When a reader last requested it."""
     position: int = 0
     has_ended: bool = False
 
     def is_over(self) -> bool:
-        """Whether nobody reads it any more."""
-        is_left = self.log.readers == 0 and time.monotonic() > self.wanted + ABANDONED_SECONDS
-        return self.has_ended or is_left or self.loop.is_closed()
+        """Whether the turn need not be followed any more."""
+        has_no_reader = self.log.readers == 0 and time.monotonic() > self.requested_at + REAP_SECONDS
+        return self.has_ended or has_no_reader or self.loop.is_closed()
 
-    def tell(self, text: str, terminal: Terminal | None = None) -> None:
-        """Add to the log, on its loop; one that is closed has no readers."""
+    def append(self, text: str, terminal: Terminal | None = None) -> None:
+        """Add to the log on its event loop. A closed loop has no readers."""
         self.position += len(text)
         self.has_ended = terminal is not None
         with suppress(RuntimeError):
@@ -80,74 +80,76 @@ class RemoteTurnFollower:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._followed: dict[tuple[str, int], RemoteTurn] = {}
-        self._thread = SupervisedThread("waldur-chat-follow", self._run, TIMEOUT_SECONDS)
-        self._looked_for_abandoned = 0.0
+        self._thread = SupervisedThread("waldur-chat-follower", self._run, TIMEOUT_SECONDS)
+        self._reaped_at = 0.0
 
     def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> EventLog:
-        """The log of a running turn, as far as it is known; the rest comes, as long as somebody reads it."""
+        """Return the log of a running turn, which the thread continues to fill as long as it has a reader."""
         with self._lock:
-            found = self._followed.get((replay.turn, id(loop)))
-            if found is None:
-                found = self._followed[replay.turn, id(loop)] = RemoteTurn(replay=replay, loop=loop)
-            found.wanted = time.monotonic()
-            self._thread.go()
-        return found.log
+            remote = self._followed.get((replay.turn, id(loop)))
+            if remote is None:
+                remote = self._followed[replay.turn, id(loop)] = RemoteTurn(replay=replay, loop=loop)
+            remote.requested_at = time.monotonic()
+            self._thread.start()
+        return remote.log
 
     def _run(self, run: Run) -> None:
         pause = SHORTEST_SECONDS
-        bell = ChangeNotifier()
-        while followed := self._still_followed(run):
+        notifier = ChangeNotifier()
+        while followed := self._active_turns(run):
             try:
                 with run.operation():
-                    is_news = self._look(followed, run)
-                    pause = SHORTEST_SECONDS if is_news else min(2 * pause, LONGEST_SECONDS)
+                    has_news = self._poll(followed, run)
+                    pause = SHORTEST_SECONDS if has_news else min(2 * pause, LONGEST_SECONDS)
                     time.sleep(PAUSE_SECONDS)
-                    bell.wait(pause)
-            except Exception as error:  # Whatever it is, the readers wait for the rest.
+                    notifier.wait(pause)
+            except Exception as error:  # Any error: the readers wait for the rest.
                 logger.error("Turns of other processes could not be followed: %s", type(error).__name__)
-                self._looked_for_abandoned = time.monotonic()  # Nor may the others have said that their turns run.
+                # Their processes may have failed to renew leases too, so do not treat the turns as expired at once.
+                self._reaped_at = time.monotonic()
                 connections.close_all()
                 time.sleep(LONGEST_SECONDS)
-        bell.close()
+        notifier.close()
 
-    def _still_followed(self, run: Run) -> list[RemoteTurn]:
-        """The turns that have readers and no end; without any, the thread ends, as one does whose place was taken."""
+    def _active_turns(self, run: Run) -> list[RemoteTurn]:
+        """Return the turns to follow. Without any the run ends; a replaced thread gets none."""
         with self._lock:
-            for key, one in list(self._followed.items()):
-                if one.is_over():
+            for key, turn in list(self._followed.items()):
+                if turn.is_over():
                     del self._followed[key]
             if not self._followed:
-                run.leave()
+                run.finish()
             return [] if run.is_over else list(self._followed.values())
 
-    def _look(self, followed: list[RemoteTurn], run: Run) -> bool:
-        """Pass on what is new. Those that have ended are asked for first: all they wrote is in their answer."""
-        rows = [one.replay.row for one in followed]
+    def _poll(self, followed: list[RemoteTurn], run: Run) -> bool:
+        """Append new output. Ended turns are queried first: their stored answer contains all their output."""
+        rows = [turn.replay.row for turn in followed]
         ended = {replay.row: replay for replay in replays.of_rows(rows)}
         positions: dict[int, int] = {}
-        for one in followed:
-            if (row := one.replay.row) not in ended:
-                positions[row] = min(one.position, positions.get(row, one.position))
-        news = partials.after(positions)
-        with run.if_current() as is_mine:
-            if not is_mine:
+        for turn in followed:
+            if (row := turn.replay.row) not in ended:
+                positions[row] = min(turn.position, positions.get(row, turn.position))
+        outputs = partials.after(positions)
+        # A replaced thread must not append: its replacement may have appended the same text already.
+        with run.if_current() as is_current:
+            if not is_current:
                 return False
-            for one in followed:
-                if replay := ended.get(one.replay.row):
-                    one.tell(replay.text[one.position :], replay.terminal)
-                elif found := news.get(one.replay.row):
-                    one.tell(found.text[one.position - found.position :])
-        self._end_abandoned(followed)
-        return bool(ended or news)
+            for turn in followed:
+                if replay := ended.get(turn.replay.row):
+                    turn.append(replay.text[turn.position :], replay.terminal)
+                elif output := outputs.get(turn.replay.row):
+                    turn.append(output.text[turn.position - output.position :])
+        self._end_expired(followed)
+        return bool(ended or outputs)
 
-    def _end_abandoned(self, followed: list[RemoteTurn]) -> None:
-        if time.monotonic() > self._looked_for_abandoned + ABANDONED_SECONDS:
-            self._looked_for_abandoned = time.monotonic()
-            reaper_of_process().look()
-            gone = replays.gone([one.replay.row for one in followed])
-            for one in followed:
-                if one.replay.row in gone and not one.has_ended:
-                    one.tell("", Failed(error=TurnInterrupted(), usage=None))
+    def _end_expired(self, followed: list[RemoteTurn]) -> None:
+        if time.monotonic() > self._reaped_at + REAP_SECONDS:
+            self._reaped_at = time.monotonic()
+            reaper_of_process().reap_expired()
+            lost = replays.gone([turn.replay.row for turn in followed])
+            for turn in followed:
+                if turn.replay.row in lost and not turn.has_ended:
+                    turn.append("", Failed(error=TurnInterrupted(), usage=None))
 
 
 follower_of_process = PerProcess(RemoteTurnFollower)

@@ -1,7 +1,7 @@
-"""The heartbeat of this process's recorded turns: one thread, which goes on for a while when there are none.
+"""The heartbeat of this process's recorded turns: one thread, which continues for a while after the last turn.
 
-Four times a second it flushes the text of all turns in one statement; twice a second it cancels those that somebody
-asked to stop, in whatever process; every 1.5 seconds it renews the leases, and lets the reaper look for expired ones.
+Four times a second it flushes the text of all turns in one statement; twice a second it cancels turns with a cancel
+request from any process; every 1.5 seconds it renews the leases and starts the reaper for expired ones.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from waldur_chat.turns.reaper import reaper_of_process
 logger = logging.getLogger("waldur_chat.lifecycle")
 
 FLUSH_SECONDS = 0.25
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 RENEW_SECONDS = 1.5
 TIMEOUT_SECONDS = leases.LEASE_SECONDS / 2
-"""How long a round may take, until another thread goes on: soon enough to say in time that ours live."""
+"""How long a round may take before the thread is replaced: soon enough to renew the leases in time."""
 
 LINGER_SECONDS = 600.0
-"""How long a process looks for turns of others that died, after its own last turn."""
+"""How long a process continues to look for expired turns after its own last turn."""
 
 
 def _no_usage() -> Usage | None:
@@ -42,10 +42,10 @@ def _no_usage() -> Usage | None:
 
 @dataclass(slots=True, kw_only=True)
 class TrackedTurn:
-    """What the heartbeat knows of a turn, and how many characters of it were flushed.
+    """What the heartbeat knows of a turn, and how many of its characters were flushed.
 
-    Without a log no text is flushed: its end is stored already, or waits for the database. Without a record only the
-    lease is renewed, as that of a turn which looks for a title.
+    Without a log no text is flushed: the outcome is stored already, or waits for the database. Without a record only
+    the lease is renewed, as for a turn that generates a title.
     """
 
     record: TurnRecord | None = None
@@ -54,8 +54,8 @@ class TrackedTurn:
     row: int = 0
     flushed: int = 0
 
-    def news(self) -> PartialOutput | None:
-        """What is to be flushed."""
+    def unflushed(self) -> PartialOutput | None:
+        """The text that is not flushed yet."""
         text = self.log.text.since(self.flushed) if self.log else ""
         return PartialOutput(row=self.row, position=self.flushed, text=text) if text else None
 
@@ -67,103 +67,106 @@ class TrackedTurn:
 
 
 class Heartbeat:
-    """The turns of one process. Used from any thread."""
+    """Tracks the turns of one process. Used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
-        self._thread = SupervisedThread("waldur-chat-watch", self._run, TIMEOUT_SECONDS)
+        self._thread = SupervisedThread("waldur-chat-heartbeat", self._run, TIMEOUT_SECONDS)
         self._turns: dict[str, TrackedTurn] = {}
         self._last_turn = 0.0
         self._renewed = 0.0
-        self._fails = False
-        self.back_at = 0.0
-        """When the database, which had failed, was there again; by the monotonic clock."""
+        self._is_failing = False
+        self.database_back_at = 0.0
+        """When the database answered again after a failure, by the monotonic clock."""
         self._due: dict[str, float] = {}
 
     def add(self, turn_id: str, tracked: TrackedTurn) -> None:
-        """A turn begins; `turn_id` is its own, or that of its title."""
+        """Track a turn; `turn_id` is its own, or that of its title."""
         with self._lock:
             self._turns[turn_id] = tracked
             self._last_turn = time.monotonic()
-            self._thread.go()
+            self._thread.start()
 
     def discard(self, turn_id: str) -> None:
-        """A turn has ended: nothing of it is written any more, once `finish_flush()` has returned."""
+        """Stop tracking a turn. After `finish_flush()` nothing more of it is written."""
         with self._lock:
             self._turns.pop(turn_id, None)
 
     def finish_flush(self) -> None:
-        """Wait until what is being written is written, or given up."""
+        """Wait until the current flush has ended or was abandoned."""
+        # The attribute is read in each round, since _abandon_flush() may replace the lock.
         while not (flushing := self._flushing).acquire(timeout=FLUSH_SECONDS):
             pass
         flushing.release()
 
-    def _give_up_flushing(self) -> None:
-        """What is being written may never be; should it be written after all, nobody reads it."""
+    def _abandon_flush(self) -> None:
+        """Replace the lock of a blocked flush. What it may still write is never read."""
         self._flushing = threading.Lock()
 
     def _run(self, run: Run) -> None:
         time.sleep(FLUSH_SECONDS)
-        while self._goes_on(run):
-            has_written, next_at = False, time.monotonic() + FLUSH_SECONDS
+        while self._should_continue(run):
+            has_flushed, next_at = False, time.monotonic() + FLUSH_SECONDS
             try:
-                with run.operation(self._give_up_flushing):
-                    has_written = self._flush()
-                    self._look_after()
-            except Exception as error:  # Whatever it is, the turns must be looked after again, in a moment.
-                logger.error("Stored turns could not be looked after: %s", type(error).__name__)
-                self._fails = True
+                with run.operation(self._abandon_flush):
+                    has_flushed = self._flush()
+                    self._update_turns()
+            except Exception as error:  # Any error: the turns need the next round.
+                logger.error("Running turns could not be updated: %s", type(error).__name__)
+                self._is_failing = True
             finally:
-                if not has_written:
+                # While text is written, a connection is worth keeping; otherwise others may need it.
+                if not has_flushed:
                     connections.close_all()
             time.sleep(max(0.0, next_at - time.monotonic()))
         connections.close_all()
 
-    def _goes_on(self, run: Run) -> bool:
+    def _should_continue(self, run: Run) -> bool:
         with self._lock:
             if self._turns:
                 self._last_turn = time.monotonic()
             elif time.monotonic() > self._last_turn + LINGER_SECONDS:
-                run.leave()
+                run.finish()
             return not run.is_over
 
     def _flush(self) -> bool:
-        """Write what is new of all turns; tell whether there was anything."""
+        """Write the new text of all turns; returns whether there was any."""
         with self._flushing:
             with self._lock:
-                ours = list(self._turns.values())
-            news = [(one, written) for one in ours if (written := one.news())]
-            if news:
-                partials.write([written for _, written in news])
-            for one, written in news:
-                one.flushed = max(one.flushed, written.position + len(written.text))
-            return bool(news)
+                turns = list(self._turns.values())
+            outputs = [(one, output) for one in turns if (output := one.unflushed())]
+            if outputs:
+                partials.write([output for _, output in outputs])
+            for one, output in outputs:
+                one.flushed = max(one.flushed, output.position + len(output.text))
+            return bool(outputs)
 
-    def _look_after(self) -> None:
+    def _update_turns(self) -> None:
         with self._lock:
-            ours = dict(self._turns)
-        if ours and self._is_due("look", LOOK_SECONDS):
+            turns = dict(self._turns)
+        if turns and self._is_due("poll", POLL_SECONDS):
             for turn_id in leases.cancelled():
                 running_turns.cancel(turn_id)
         if self._is_due("renew", RENEW_SECONDS):
-            self._renew(ours)
+            self._renew(turns)
 
-    def _renew(self, ours: dict[str, TrackedTurn]) -> None:
-        """Say that ours live; end those that nobody said it of, unless this process, and so maybe others, is late."""
-        leases.renew({turn_id: one.lease_update() for turn_id, one in ours.items()})
+    def _renew(self, turns: dict[str, TrackedTurn]) -> None:
+        """Renew the leases. Start the reaper, unless this process is late: then others may be late, too."""
+        leases.renew({turn_id: one.lease_update() for turn_id, one in turns.items()})
         now = time.monotonic()
-        if self._fails:
-            self._fails, self.back_at = False, now
+        if self._is_failing:
+            self._is_failing, self.database_back_at = False, now
+        # Late rounds mean a slow database: leases of living turns may have expired, too.
         if now < self._renewed + leases.LEASE_SECONDS / 2:
-            reaper_of_process().look()
+            reaper_of_process().reap_expired()
         self._renewed = now
 
-    def _is_due(self, what: str, seconds: float) -> bool:
+    def _is_due(self, task: str, seconds: float) -> bool:
         now = time.monotonic()
-        if now < self._due.get(what, 0.0):
+        if now < self._due.get(task, 0.0):
             return False
-        self._due[what] = now + seconds
+        self._due[task] = now + seconds
         return True
 
 

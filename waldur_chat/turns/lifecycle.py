@@ -1,4 +1,4 @@
-"""What surrounds one turn from its first step to its report."""
+"""The surroundings of one turn, from its start to its report."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from waldur_chat.turns.titles import TitleSearch
 
 
 class TurnLifecycle:
-    """Composes what a turn needs: limiter and slots, heartbeat, title, recorder and reporting.
+    """Combines what a turn needs: limiter and slots, heartbeat, title, recorder and reporting.
 
-    `started` is what was written of the turn before it runs; without a turn in it, nothing is recorded.
+    `started` is what was written of the turn; if it contains no turn, nothing is recorded.
     """
 
     def __init__(self, settings: Settings, caller: Caller, started: StartedTurn) -> None:
@@ -45,11 +45,12 @@ class TurnLifecycle:
         self._tracked = TrackedTurn(record=self.record)
 
     def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
-        """Track the turn, so that its lease is renewed and its text flushed, and tell receivers that it began."""
+        """Track the turn, so that its lease is renewed and its text flushed, and send `turn_started`."""
         self._began_at = _now()
         self._log = log
         reporting.begin(self.record)
         if self.is_recorded:
+            # Without a conversation nobody can resume the turn, so its text is not flushed.
             row, flushed = self._started.row, log if self.record.thread else None
             self._tracked = TrackedTurn(record=self.record, usage=usage, log=flushed, row=row)
             heartbeat_of_process().add(self.record.turn, self._tracked)
@@ -58,15 +59,15 @@ class TurnLifecycle:
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """Room in this process, then slots among all processes where they are limited."""
+        """Wait for room in this process, then for slots among all processes if these are limited."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(limiter_of_process().enter(self.record.user_id, self._settings))
             if limits(self._settings, self.record.user_id):
                 await stack.enter_async_context(slots.acquire_slots(self.record, self._settings, self._began_at))
             yield
 
-    def answer(self) -> None:
-        """Only now a title is asked for: of a model that answers."""
+    def answer_started(self) -> None:
+        """Request the title only now, from a provider that is known to answer."""
         self.record.first_event_seconds = self._seconds()
         if self._title:
             self._title.start()
@@ -76,11 +77,12 @@ class TurnLifecycle:
         heartbeat_of_process().discard(self.record.turn)
         if self._title:
             await self._title.skip_unless_started()
+        # Without the log: the lease is renewed while recording is retried, but no text is flushed.
         stored = await recorder.record(self.record.turn, self._outcome(terminal), replace(self._tracked, log=None))
         return replace(stored, question=self._started.question) if stored else None
 
     def report(self, terminal: Terminal) -> None:
-        """Write the log record, and tell receivers that the turn has ended."""
+        """Write the log record and send `turn_ended`."""
         reporting.end(self.record, terminal, self._seconds())
 
     def _outcome(self, terminal: Terminal) -> TurnOutcome:
@@ -94,5 +96,5 @@ class TurnLifecycle:
 
 
 def _now() -> float:
-    """By the clock of the turn's event loop."""
+    """The time of the turn's event loop."""
     return asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""Waits for news in the database: PostgreSQL rings (LISTEN), other databases are looked at again after a while."""
+"""Waits for changes in the database: by LISTEN on PostgreSQL, elsewhere by a pause before the next poll."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.db import connection, connections
 
 from waldur_chat.store.turns.partials import CHANNEL
 
-RINGING_SECONDS = 1.0
-"""How long it waits at most where PostgreSQL rings: a pooler between may swallow that."""
+LISTEN_SECONDS = 1.0
+"""Longest wait for a notification: a connection pooler may drop them."""
 
 
 class ChangeNotifier:
-    """Listens on this thread's connection of the database. Used in one thread."""
+    """Listens on this thread's database connection. Used in one thread."""
 
     def __init__(self) -> None:
         self._listens_on: Any = None
 
     def wait(self, seconds: float) -> None:
-        """Wait for news, so many seconds where nobody rings. There the connection is given back meanwhile.
+        """Wait for a notification; without LISTEN, release the connection and wait so many seconds.
 
-        What came with the ring is read with the next query.
+        The next query reads the notification from the connection.
         """
         if connection.vendor != "postgresql":
             connections.close_all()
@@ -32,30 +32,35 @@ class ChangeNotifier:
         elif self._is_listening():
             with selectors.DefaultSelector() as selector:
                 selector.register(connection.connection, selectors.EVENT_READ)
-                selector.select(RINGING_SECONDS)
+                selector.select(LISTEN_SECONDS)
 
     def close(self) -> None:
-        """Stop listening, and give the connection back."""
+        """Stop listening and release the connection."""
         if self._listens_on is not None and self._listens_on is connection.connection:
             with connection.cursor() as cursor:
-                cursor.execute(f"UNLISTEN {CHANNEL}")  # A pool gives it to others.
+                cursor.execute(f"UNLISTEN {CHANNEL}")  # A pool passes the session to others.
         self._listens_on = None
         connections.close_all()
 
     def _is_listening(self) -> bool:
-        """False when it has only begun to: what was written before is to be looked for first."""
+        """Listen, and return whether this connection did so before; if not, poll first for earlier changes."""
         connection.ensure_connection()
         if self._listens_on is connection.connection:
             return True
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
         self._listens_on = connection.connection
-        _keep_no_notifications(self._listens_on)
+        _discard_notifications(self._listens_on)
         return False
 
 
-def _keep_no_notifications(listening: Any) -> None:
-    """What rang does not matter, but psycopg, in either version, keeps it for somebody to read."""
+def _discard_notifications(listening: Any) -> None:
+    """Drop the contents of notifications: psycopg keeps them for a reader, and this one needs only the wake-up.
+
+    psycopg 2 appends them to a public list. psycopg 3.2.4 and newer keep a backlog unless there is a handler; releases
+    before the fix of https://github.com/psycopg/psycopg/issues/1091 keep it in any case. To be kept as long as psycopg
+    has the backlog.
+    """
     if hasattr(listening, "add_notify_handler"):
         listening.add_notify_handler(lambda _: None)
     else:

@@ -1,4 +1,4 @@
-"""Ends turns whose process died, in a thread of its own: there may be hundreds, and those that live must not wait."""
+"""Ends turns whose process died. Its thread is separate from the heartbeat, since there may be hundreds."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from waldur_chat.store.turns import finish
 logger = logging.getLogger("waldur_chat.lifecycle")
 
 TIMEOUT_SECONDS = 60.0
-"""There may be hundreds of them."""
+"""Long enough to end hundreds of turns."""
 
 
 class Reaper:
-    """Of one process. Used from any thread."""
+    """The reaper of one process. Used from any thread."""
 
     def __init__(self) -> None:
-        self._thread = SupervisedThread("waldur-chat-abandoned", _clear, TIMEOUT_SECONDS)
+        self._thread = SupervisedThread("waldur-chat-reaper", _reap, TIMEOUT_SECONDS)
 
-    def look(self) -> None:
-        """Begin to end them where there are any, unless that is being done."""
+    def reap_expired(self) -> None:
+        """Start to end expired turns if there are any, unless that is running."""
         if not self._thread.runs and finish.are_abandoned():
-            self._thread.go()
+            self._thread.start()
 
 
-def _clear(run: Run) -> None:
+def _reap(run: Run) -> None:
     try:
         with run.operation():
             finish.end_abandoned(running_turns.find)
-    except Exception as error:  # Whatever it is, somebody looks again.
+    except Exception as error:  # Any error: the next call tries again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
     finally:
         connections.close_all()

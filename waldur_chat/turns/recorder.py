@@ -1,4 +1,4 @@
-"""Persists the outcome of turns before their terminal event is delivered."""
+"""Persists the outcome of a turn before its terminal event is delivered."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ logger = logging.getLogger("waldur_chat.lifecycle")
 T = TypeVar("T")
 
 RECORDING_SECONDS = 10.0
-"""How long the reader of a turn waits until its answer is stored; then the end is delivered all the same."""
+"""How long the terminal event waits for the recorder; then it is delivered anyway."""
 
-PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds between attempts to store what a database did not take. No turn begins without one, so few wait."""
+RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds between attempts, if the database fails. A turn cannot begin without it, so few outcomes are waiting."""
 
-LOOK_SECONDS = 0.5
-"""How often those that wait look whether the database is back."""
+POLL_SECONDS = 0.5
+"""How often waiting outcomes check whether the database is back."""
 
-TRIES = 2
-"""How many attempts the reader waits for."""
+READER_ATTEMPTS = 2
+"""How many attempts the terminal event waits for."""
 
 _worker = Worker("waldur-chat-turns")
 
-
-_background: set[asyncio.Task[Any]] = set()  # A task that nobody holds may be collected while it runs.
+# asyncio refers to tasks only weakly: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
+_background: set[asyncio.Task[Any]] = set()
 
 
 def outcome_of(terminal: Terminal, text: str, model: str) -> TurnOutcome:
-    """What is stored of a turn that ends so, with this text as its answer or title."""
+    """The outcome of a turn with this terminal event, and this text as its answer or title."""
     usage = terminal.usage or NOTHING
     match terminal:
         case Finished(reason=reason):
@@ -54,26 +54,26 @@ def outcome_of(terminal: Terminal, text: str, model: str) -> TurnOutcome:
 
 
 async def record(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> StoredMessages | None:
-    """Store the outcome; tells where the messages are, None where it takes too long: then it goes on all the same.
+    """Persist the outcome. Returns the ids of the messages, or None after `RECORDING_SECONDS`: then it continues.
 
-    While it is stored later than that, the turn counts as running, and `tracked` says what its lease needs.
+    Until it is persisted the turn counts as running, and `tracked` says what is stored with its lease.
     """
     task = run_in_background(_record(turn_id, outcome, tracked))
     await asyncio.wait({task}, timeout=RECORDING_SECONDS)
     return task.result() if task.done() and not task.cancelled() else None
 
 
-def run_in_background(doing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Run it in a task of its own, shielded from the caller's cancellation."""
-    task = asyncio.get_running_loop().create_task(doing)
+def run_in_background(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Run the coroutine in a task of its own, shielded from the caller's cancellation."""
+    task = asyncio.get_running_loop().create_task(coroutine)
     _background.add(task)
     task.add_done_callback(_background.discard)
     return task
 
 
 async def _record(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> StoredMessages | None:
-    """Try a few times; a database that keeps failing is tried again later, when the reader has been told."""
-    for pause in (0.0, *PAUSES[: TRIES - 1]):
+    """Try a few times. If the database keeps failing, continue in the background, after the terminal event."""
+    for pause in (0.0, *RETRY_SECONDS[: READER_ATTEMPTS - 1]):
         await asyncio.sleep(pause)
         with suppress(Error):
             return await _attempt(turn_id, outcome)
@@ -82,21 +82,21 @@ async def _record(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> S
 
 
 async def _record_later(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> None:
-    """Meanwhile it counts as running: nobody takes it for dead, nor asks something else in its conversation."""
+    """Retry while the turn counts as running: its lease is renewed, and its conversation accepts no question."""
     heartbeat = heartbeat_of_process()
     heartbeat.add(turn_id, tracked)
     try:
-        for number, pause in enumerate(PAUSES[TRIES - 1 :]):
+        for number, pause in enumerate(RETRY_SECONDS[READER_ATTEMPTS - 1 :]):
             await _pause(pause, heartbeat)
             try:
                 await _attempt(turn_id, outcome)
                 return
             except (DataError, IntegrityError):
-                if number > 0:  # To wait does not mend it, and keeps others out of the conversation.
+                if number > 0:  # Retrying does not help, and the conversation would stay blocked.
                     return
             except Error:
                 pass
-    except asyncio.CancelledError:  # The process ends; what its workers are asked for they may still do.
+    except asyncio.CancelledError:  # The process exits: its worker still runs what is submitted.
         _worker.submit_batched(_end_all, (turn_id, outcome))
         raise
     finally:
@@ -104,11 +104,11 @@ async def _record_later(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn
 
 
 async def _pause(seconds: float, heartbeat: Heartbeat) -> None:
-    """Wait, but not longer than the database is away."""
-    began, step = time.monotonic(), min(seconds, LOOK_SECONDS)
+    """Wait, but only until the database is back."""
+    started_at, step = time.monotonic(), min(seconds, POLL_SECONDS)
     for _ in range(ceil(seconds / step)):
         await asyncio.sleep(step)
-        if heartbeat.back_at > began:
+        if heartbeat.database_back_at > started_at:
             return
 
 
@@ -120,6 +120,6 @@ async def _attempt(turn_id: str, outcome: TurnOutcome) -> StoredMessages | None:
         raise
 
 
-def _end_all(those: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
-    heartbeat_of_process().finish_flush()  # What is written of a turn goes with its end; nothing may come after it.
-    return finish.end_all(those)
+def _end_all(outcomes: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
+    heartbeat_of_process().finish_flush()  # The outcome replaces the partial output, so none may be written after it.
+    return finish.end_all(outcomes)

@@ -1,4 +1,4 @@
-"""Subscriptions to turns that have begun before: in this process, in another one, or long ago."""
+"""Subscriptions to turns that began earlier: in this process, in another one, or finished."""
 
 from __future__ import annotations
 
@@ -15,56 +15,54 @@ from waldur_chat.turns.follower import follower_of_process
 
 
 class TurnSubscription(EventSource):
-    """One more reader of a turn, who has `position` characters of it already.
+    """A further reader of a turn, which has `position` characters of it already.
 
-    It is served like the first reader: first event, then all events, whole or from the position on.
+    It has the interface of the first reader: the first event, then all events, or the complete answer.
     """
 
     def __init__(self, replay: Replay, position: int = 0) -> None:
         super().__init__(replay.turn, position)
         self._replay = replay
-        self._turn: running_turns.Running | None = None
-        self._is_sent_away = False
+        self._turn: running_turns.RunningTurn | None = None
+        self._is_server_stopping = False
 
     @property
     def thread(self) -> str:
-        """The conversation."""
         return self._replay.started.thread
 
     @property
     def ends_with_reader(self) -> bool:
-        """False: the turn has a conversation."""
+        """False: a turn with a conversation does not depend on this reader."""
         return False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to read, on this loop."""
+        """Set the loop; the log is opened at the first wait, on the loop."""
         self._loop = loop
 
     def discard(self) -> None:
         """Do nothing: the turn does not depend on this reader."""
 
     def close(self) -> None:
-        """The reader has gone."""
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop is closed.
                 self._loop.call_soon_threadsafe(self._leave, self._loop)
 
     def text_before_position(self) -> str:
-        """The text that the reader has already."""
+        """Return the first `position` characters of the answer."""
         assert self._reader
         return self._reader.log.text.since(0)[: self.position]
 
-    def wind_down(self, stopping_for: float) -> None:
-        """The server is stopping: the turn goes on in another process, and so can its reader, at once."""
-        self._is_sent_away = True
+    def on_server_stopping(self, stopping_for: float) -> None:
+        """Disconnect the reader at once: the turn runs in another process, where the reader can resume."""
+        self._is_server_stopping = True
         if self._reader:
             self._reader.log.wake()
 
-    async def _news(self, timeout: float | None = None) -> LogReader:
-        if self._is_sent_away:
+    async def _wait_for_events(self, timeout: float | None = None) -> LogReader:
+        if self._is_server_stopping:
             raise ServerStopping(retry_after=1)
-        reader = await super()._news(timeout)
-        if self._is_sent_away:
+        reader = await super()._wait_for_events(timeout)
+        if self._is_server_stopping:
             raise ServerStopping(retry_after=1)
         return reader
 
@@ -80,7 +78,7 @@ class TurnSubscription(EventSource):
             self._turn.reader_left()
 
     def _find_log(self, loop: asyncio.AbstractEventLoop) -> EventLog:
-        """That of the turn where it runs on this loop; a copy that follows it; or one made of what is stored."""
+        """Return the log of a turn on this loop, a copy that the follower fills, or one made of the stored answer."""
         turn = running_turns.find(self.id)
         if turn and turn.log.keeps_everything and turn.loop is loop:
             self._turn = turn

@@ -1,7 +1,7 @@
-"""Waiting for the slots of a turn: how many run at once in all processes together.
+"""Waits for the slots of a turn, which limit the running turns of all processes together.
 
-The slots are rows of the database (`store.turns.slots`). A database that fails does not stop the chat: the limits of
-each process still hold.
+Slots are rows of the database (`store.turns.slots`). If the database fails, turns run without them: the limits of each
+process still apply.
 """
 
 from __future__ import annotations
@@ -30,43 +30,44 @@ _worker = Worker("waldur-chat-store")
 
 @asynccontextmanager
 async def acquire_slots(record: TurnRecord, settings: Settings, began_at: float) -> AsyncIterator[None]:
-    """Slots for a turn in all its scopes, which began to wait at this time of its event loop.
+    """Hold slots for a turn in all its scopes; `began_at` is when it began to wait, by its event loop's clock.
 
     Raises `TooManyTurns` and, after waiting in the queue, `ChatBusy`.
     """
     scopes = slots.limits(settings, record.user_id)
     try:
-        full = await _try_to_take(record, settings, scopes)
+        full = await _try_to_acquire(record, settings, scopes)
         if full == SITE:
             await _wait(record, settings, scopes, began_at + settings.queue_seconds)
         elif full:
             raise too_many(record.user_id)
         yield
     finally:
-        await _give_back(record)
+        await _release(record)
 
 
 async def _wait(record: TurnRecord, settings: Settings, scopes: Mapping[str, int], deadline: float) -> None:
-    """Ask again and again until there is a slot; a ticket of the queue bounds how many turns do so."""
+    """Poll until there is a slot. The queue of the process limits how many turns do so."""
     async with limiter_of_process().queued(settings):
-        while full := await _try_to_take(record, settings, scopes):
+        while full := await _try_to_acquire(record, settings, scopes):
             if full != SITE:
                 raise too_many(record.user_id)
             if asyncio.get_running_loop().time() >= deadline:
                 raise busy("No turn of the site ended in time")
-            await asyncio.sleep(random.uniform(0.5, 1.5) * POLL_SECONDS)  # noqa: S311  # No secret.
+            await asyncio.sleep(random.uniform(0.5, 1.5) * POLL_SECONDS)  # noqa: S311  # Not used for security.
 
 
-async def _try_to_take(record: TurnRecord, settings: Settings, scopes: Mapping[str, int]) -> str:
+async def _try_to_acquire(record: TurnRecord, settings: Settings, scopes: Mapping[str, int]) -> str:
     try:
         seconds = settings.turn_seconds + settings.shutdown_seconds
         return await _worker.submit(slots.take, scopes, record.turn, seconds)
+    # Fail open: a chat without a site-wide limit is better than none.
     except Error as error:
         logger.error("Turns are not counted over processes, since the database fails: %s", type(error).__name__)
         return ""
 
 
-async def _give_back(record: TurnRecord) -> None:
+async def _release(record: TurnRecord) -> None:
     try:
         await _worker.submit(slots.give_back, record.turn)
     except Error as error:

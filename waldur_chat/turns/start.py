@@ -1,4 +1,4 @@
-"""How a question becomes a turn: admit, preflight, reserve and write, run."""
+"""Starts a turn for a question: admit, preflight, reserve and write, run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from waldur_chat.store.turns import begin, preflight, replays
 from waldur_chat.store.turns.begin import IdempotencyInfo, Reservation, StartedTurn, SystemPromptText
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns import titles
-from waldur_chat.turns.cancel import make_room
+from waldur_chat.turns.cancel import remove_obstacle
 from waldur_chat.turns.lifecycle import TurnLifecycle
 from waldur_chat.turns.resume import TurnSubscription
 
 USUAL_OUTPUT_TOKENS = 4096
-"""What an answer may have where its provider has no limit of its own, and tokens are limited."""
+"""The reservation for an answer of a provider without a limit of its own."""
 
 WAIT_SECONDS = 5.0
 """How long a question waits for the end of the turn that it replaces."""
@@ -38,10 +38,10 @@ WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """A question, who asks it, and under which settings. `key` is its Idempotency-Key, empty where it has none.
+    """A question, its user and its settings. `key` is the Idempotency-Key, empty if there is none.
 
-    Without a user, as in the host's own code, nothing is stored and nothing is limited. Of an anonymous user, who has
-    no primary key, nothing is stored either, and nobody can come back to it; it counts in the site's budget.
+    Without a user, as in the host's own code, nothing is stored or limited. For an anonymous user, who has no primary
+    key, nothing is stored and the turn cannot be resumed; its usage counts in the site's budget.
     """
 
     question: Question
@@ -52,13 +52,13 @@ class TurnRequest:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the user is one that nobody knows."""
+        """Whether the user has no primary key."""
         return self.user is not None and not users.is_known(self.user)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What is known before anything is written: the system prompt, the accounts that limit it, what it may use."""
+    """What is determined before anything is written: system prompt, limiting accounts, reservation, session."""
 
     system: SystemPromptText
     limited: list[accounts.Account]
@@ -67,11 +67,11 @@ class _Plan:
 
 
 def start(request: TurnRequest) -> Turn | TurnSubscription:
-    """A turn that is ready to run; or a subscription to the one that the same request has begun before.
+    """Return a turn that is ready to run, or a subscription to the turn that the same request started before.
 
-    Raises `ChatNotConfigured` where there is no provider, `TooManyTurns` and `ChatBusy` where there is no room,
-    `BudgetExhausted` where it would cost too much, `IdempotencyKeyReused` where its key was another question's;
-    `ThreadNotFound`, `ThreadBusy` and `QuestionRefused` of a question within a conversation.
+    Raises `ChatNotConfigured` if there is no provider, `TooManyTurns` and `ChatBusy` if there is no room,
+    `BudgetExhausted` if the tokens do not suffice, `IdempotencyKeyReused` if the key belongs to another question;
+    `ThreadNotFound`, `ThreadBusy` and `QuestionRefused` for a question within a conversation.
     """
     earlier = admit(request)
     deadline = time.monotonic() + WAIT_SECONDS
@@ -79,6 +79,7 @@ def start(request: TurnRequest) -> Turn | TurnSubscription:
         try:
             started = reserve_and_write(request, make_plan(request))
         except (BudgetExhausted, ThreadBusy) as refusal:
+            # The same request may have started its turn meanwhile, in another process.
             earlier = find_by_idempotency_key(request)
             if earlier is None and not _can_try_again(request, refusal, deadline):
                 raise
@@ -88,7 +89,7 @@ def start(request: TurnRequest) -> Turn | TurnSubscription:
 
 
 def admit(request: TurnRequest) -> Replay | None:
-    """Refuse what cannot run here; tell the turn that the same request has begun before, if any."""
+    """Refuse a request that cannot run here. Returns the turn that the same request started before, if any."""
     if not request.settings.chain:
         raise ChatNotConfigured("There is no default provider.")
     if request.is_anonymous and (request.question.thread or request.question.names):
@@ -100,40 +101,40 @@ def admit(request: TurnRequest) -> Replay | None:
 
 
 def make_plan(request: TurnRequest) -> _Plan:
-    """One query for everything that the turn may depend on, and what follows from it."""
+    """Load everything that the turn depends on with one query, and derive the plan."""
     settings, user = request.settings, request.user
-    found = preflight.load(user) if user else preflight.NOTHING
-    is_limited = bool(user) and (found.has_limits or accounts.limit_all(settings))
+    known = preflight.load(user) if user else preflight.NOTHING
+    is_limited = bool(user) and (known.has_limits or accounts.limit_all(settings))
     limited = accounts.accounts(user, settings) if is_limited else []
     return _Plan(
-        system=_system_prompt(settings, system_prompts.active() if found.has_prompt else None),
+        system=_system_prompt(settings, system_prompts.active() if known.has_prompt else None),
         limited=limited,
         reservation=_reservation(request.question, settings, is_limited=bool(limited)),
-        session=found.session,
+        session=known.session,
     )
 
 
 def reserve_and_write(request: TurnRequest, plan: _Plan) -> StartedTurn:
-    """Reserve the tokens, and write the turn with its question in the same transaction, as far as anything is stored.
+    """Reserve tokens and write the turn with its question in one transaction, as far as anything is stored.
 
-    Raises what `store.turns.begin` raises.
+    Raises the errors of `store.turns.begin`.
     """
     question, settings, user = request.question, request.settings, request.user
     if user is None or not (settings.storage or plan.limited):
-        messages = _alone(question, settings, plan.system)
+        messages = _standalone_messages(question, settings, plan.system)
         return StartedTurn(turn="", opens=question.text is None, messages=messages)
     accounts.check(plan.reservation.output_tokens, plan.limited, settings)
     if not settings.storage or question.names or request.is_anonymous:
-        messages = _alone(question, settings, plan.system)
+        messages = _standalone_messages(question, settings, plan.system)
         started = begin.begin_unstored(user, messages, settings, plan.reservation, plan.limited, question.names)
         return replace(started, opens=question.text is None)
-    told_apart = fingerprint(question) if request.key else ""
-    info = IdempotencyInfo(key=request.key or None, fingerprint=told_apart, session=plan.session)
+    request_fingerprint = fingerprint(question) if request.key else ""
+    info = IdempotencyInfo(key=request.key or None, fingerprint=request_fingerprint, session=plan.session)
     return begin.begin_stored(user, question, settings, plan.reservation, plan.limited, plan.system, info)
 
 
 def run(request: TurnRequest, started: StartedTurn) -> Turn:
-    """The turn, which the caller starts on its event loop."""
+    """Return the turn, which the caller starts on its event loop."""
     prompt = Prompt(
         messages=started.messages,
         opens=started.opens,
@@ -145,9 +146,9 @@ def run(request: TurnRequest, started: StartedTurn) -> Turn:
 
 
 def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
-    """The turn that this user's request with this key has begun, if any.
+    """Return the turn that this user started with this key, if any.
 
-    Raises `IdempotencyKeyReused` where that was another question.
+    Raises `IdempotencyKeyReused` if that was another question.
     """
     if not request.key or request.user is None or request.is_anonymous:
         return None
@@ -158,45 +159,45 @@ def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
 
 
 def fingerprint(question: Question) -> str:
-    """Tells questions apart."""
-    asked: tuple[Any, ...] = (question.text, question.thread, question.mode, question.edited)
+    """Return a digest that distinguishes questions."""
+    content: tuple[Any, ...] = (question.text, question.thread, question.mode, question.edited)
     if question.metadata:
-        asked = (*asked, json.dumps(question.metadata, sort_keys=True))
-    return sha256(repr(asked).encode()).hexdigest()
+        content = (*content, json.dumps(question.metadata, sort_keys=True))
+    return sha256(repr(content).encode()).hexdigest()
 
 
 def _can_try_again(request: TurnRequest, refusal: BudgetExhausted | ThreadBusy, deadline: float) -> bool:
-    return make_room(refusal, request.user, request.settings) and time.monotonic() <= deadline
+    return remove_obstacle(refusal, request.user, request.settings) and time.monotonic() <= deadline
 
 
-def _alone(question: Question, settings: Settings, system: SystemPromptText) -> tuple[Message, ...]:
-    """The messages of a question that belongs to no conversation."""
+def _standalone_messages(question: Question, settings: Settings, system: SystemPromptText) -> tuple[Message, ...]:
+    """The messages of a question without a conversation."""
     text = settings.opening_prompt if question.text is None else question.text
     first = (Message(role="system", text=system.text),) if system.text else ()
     return (*first, Message(role="user", text=text))
 
 
 def _system_prompt(settings: Settings, version: SystemPromptVersion | None) -> SystemPromptText:
-    """That of the settings, then the one that staff have made active."""
+    """The system prompt of the settings, followed by the active one of staff."""
     parts = [settings.system_prompt, version.custom_instructions if version else ""]
-    filled = [system_prompts.filled(part, settings.assistant_name, settings.organization) for part in parts if part]
-    return SystemPromptText(text="\n\n".join(filled), version=version)
+    texts = [system_prompts.filled(part, settings.assistant_name, settings.organization) for part in parts if part]
+    return SystemPromptText(text="\n\n".join(texts), version=version)
 
 
 def _reservation(question: Question, settings: Settings, *, is_limited: bool) -> Reservation:
     reservation = _limits(settings) if is_limited else Reservation()
     if question.text is None or not (settings.storage and settings.titles):
         return reservation
-    if titles.can_be_asked_for(settings):
+    if titles.can_be_generated(settings):
         return replace(reservation, title_tokens=titles.worst_case())
     return replace(reservation, first_words=titles.first_words(question.text))
 
 
 def _limits(settings: Settings) -> Reservation:
-    """The most tokens that an answer can have; a provider that cannot be made will give none."""
+    """Return the largest output limit of the providers; one that cannot be built will not answer either."""
     limits = []
     for spec in settings.chain:
         with suppress(ImproperlyConfigured):
             limits.append(registry.build(spec).max_output_tokens)
-    most = max((limit or USUAL_OUTPUT_TOKENS for limit in limits), default=0)
-    return Reservation(output_tokens=most, is_kept=None not in limits)
+    output_tokens = max((limit or USUAL_OUTPUT_TOKENS for limit in limits), default=0)
+    return Reservation(output_tokens=output_tokens, is_kept=None not in limits)

@@ -1,4 +1,4 @@
-"""The title of a conversation: asked for beside the first answer, of the same model, with a small limit of its own."""
+"""The title of a conversation, requested from the same model during the first answer, with a small token limit."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from waldur_chat.turns.recorder import record, run_in_background
 logger = logging.getLogger("waldur_chat.lifecycle")
 
 OUTPUT_TOKENS = 256
-"""Room for a title, and for a model that thinks a little first."""
+"""Enough for a title, and for some reasoning before it."""
 
 QUESTION_LENGTH = 1000
-"""Characters of the question that a title is made of."""
+"""How many characters of the question the title is based on."""
 
 SECONDS = 30.0
 FIRST_WORDS_LENGTH = 60
@@ -43,7 +43,7 @@ _THOUGHTS = re.compile(r"<think>.*?(</think>|$)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Title:
-    """A title, empty where none was found, the model that was asked, and what that used."""
+    """A title (empty if there is none), the model that was used, and its usage."""
 
     text: str = field(repr=False)
     model: str
@@ -51,20 +51,20 @@ class Title:
 
 
 def worst_case() -> int:
-    """Tokens that a title can use at the most."""
+    """The most tokens that a title can use."""
     return size_of(ASK) + QUESTION_LENGTH * 4 + OUTPUT_TOKENS
 
 
-def can_be_asked_for(settings: Settings) -> bool:
-    """Whether the site wants titles of its model, and that can write them."""
+def can_be_generated(settings: Settings) -> bool:
+    """Whether the site wants generated titles, and all its providers support them."""
     try:
         return settings.titles and all(registry.provider_class(spec).writes_titles for spec in settings.chain)
-    except ImproperlyConfigured:  # The turn itself will tell.
+    except ImproperlyConfigured:  # The turn itself raises it.
         return False
 
 
 def first_words(text: str) -> str:
-    """What stands for a title where no model wrote one: the beginning of the question, cut between words."""
+    """The title without a model: the beginning of the question, cut between words."""
     line = " ".join(text.split())
     if len(line) <= FIRST_WORDS_LENGTH:
         return line
@@ -72,31 +72,32 @@ def first_words(text: str) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The title that a model wrote, without thoughts, markup, quotes and what follows its first line."""
+    """The first line of a generated title, without reasoning, markup and quotes."""
     lines = [line.strip(" \t#*_`\"'“”„«»") for line in _THOUGHTS.sub("", text).strip().splitlines()]
-    found = next((line for line in lines if line), "")
-    return found.removeprefix("Title:").strip(' "*')[:NAME_MAX_LENGTH]
+    title = next((line for line in lines if line), "")
+    return title.removeprefix("Title:").strip(' "*')[:NAME_MAX_LENGTH]
 
 
-async def ask(question: str, settings: Settings, request_id: str) -> Title:
-    """Ask for a title; whatever goes wrong, there is a `Title`. Being cancelled ends it too."""
+async def request_title(question: str, settings: Settings, request_id: str) -> Title:
+    """Request a title; errors result in an empty `Title`. Cancelling the caller cancels the request."""
     prompt = Prompt(
         messages=(Message(role="user", text=ASK + question[:QUESTION_LENGTH]),),
         request_id=request_id,
         connect_seconds=settings.connect_seconds,
         max_output_tokens=OUTPUT_TOKENS,
     )
-    asking = _Asking(prompt, replace(settings, attempts=1))
-    task = asyncio.create_task(asking.run())
+    title_request = _TitleRequest(prompt, replace(settings, attempts=1))
+    # A task, so that the time limit leaves the partial usage to be counted.
+    task = asyncio.create_task(title_request.run())
     try:
         await asyncio.wait({task}, timeout=SECONDS)
     finally:
         task.cancel()
-    return asking.title()
+    return title_request.title()
 
 
 class TitleSearch:
-    """Finds the title of a conversation beside its first answer, and records the turn that looks for it."""
+    """Finds a conversation's title during its first answer, and records the turn that generates it."""
 
     def __init__(self, started: StartedTurn, settings: Settings, request_id: str) -> None:
         self._started = started
@@ -105,15 +106,15 @@ class TitleSearch:
         self._task: asyncio.Task[None] | None = None
 
     def reserve(self) -> None:
-        """Keep the lease of its turn, whose tokens are reserved."""
+        """Track the title's turn, so that its lease and its reservation stay valid."""
         heartbeat_of_process().add(self._started.title_turn, TrackedTurn())
 
     def start(self) -> None:
-        """Ask for it; it may take longer than the answer."""
+        """Request the title in the background; it may take longer than the answer."""
         self._task = run_in_background(self._find())
 
     async def skip_unless_started(self) -> None:
-        """The answer has ended: without a beginning of it nobody asks for a title."""
+        """Record an empty title if the answer ended before `start()`."""
         if self._task is None:
             await self._record(Title(text="", model="", usage=None))
 
@@ -121,7 +122,7 @@ class TitleSearch:
         question = self._started.messages[-1].text
         title = Title(text="", model="", usage=None)
         try:
-            title = await ask(question, self._settings, self._request_id)
+            title = await request_title(question, self._settings, self._request_id)
         finally:
             await self._record(replace(title, text=title.text or first_words(question)))
 
@@ -131,40 +132,40 @@ class TitleSearch:
         await record(self._started.title_turn, outcome, TrackedTurn())
 
 
-class _Asking:
-    """One request for a title, and what came of it so far."""
+class _TitleRequest:
+    """One request for a title, and its result so far."""
 
     def __init__(self, prompt: Prompt, settings: Settings) -> None:
         self._record = TurnRecord(turn="", request_id=prompt.request_id, user_id="")
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self._record, self._counter)
-        self._pieces: list[str] = []
-        self._is_whole = False
+        self._parts: list[str] = []
+        self._is_complete = False
 
     async def run(self) -> None:
-        """Collect the answer; one that is longer than what was reserved for it is no title."""
+        """Collect the answer. One that exceeds the token limit is not a title."""
         try:
-            async with aclosing(await self._attempts.begin()) as answering:
-                for event in answering.first:
+            async with aclosing(await self._attempts.begin()) as answer:
+                for event in answer.first:
                     self._take(event)
-                async for event in answering.rest:
+                async for event in answer.rest:
                     self._take(event)
                     if self._counter.output_tokens > OUTPUT_TOKENS:
                         return
-                self._is_whole = True
-        except Exception as error:  # A conversation without a title is none the worse.
+                self._is_complete = True
+        except Exception as error:  # Any error: a title is optional.
             logger.info("No title was found: %s", type(error).__name__)
 
     def title(self) -> Title:
-        """What came of it."""
         joiner = SurrogateJoiner()
-        text = joiner.feed("".join(self._pieces)) + joiner.flush() if self._is_whole else ""
-        return Title(text=cleaned(text), model=self._record.model, usage=self._counter.total(complete=self._is_whole))
+        text = joiner.feed("".join(self._parts)) + joiner.flush() if self._is_complete else ""
+        usage = self._counter.total(complete=self._is_complete)
+        return Title(text=cleaned(text), model=self._record.model, usage=usage)
 
     def _take(self, event: ProviderEvent) -> None:
         match event:
             case Delta(text=text):
-                self._pieces.append(text)
+                self._parts.append(text)
                 self._counter.add_output(text)
             case Reasoning(text=text):
                 self._counter.add_output(text)

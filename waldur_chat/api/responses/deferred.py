@@ -30,7 +30,7 @@ from waldur_chat.engine.event_log import TextBuffer
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ChatError, TurnCancelled
 from waldur_chat.events import Delta
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
 
@@ -58,7 +58,7 @@ class JsonAnswer(ResponseMode[Answer]):
     async def reach(self, source: EventSource) -> Answer:
         """See ResponseMode.reach()."""
         text = TextBuffer()
-        source.want_whole()
+        source.wait_for_end()
         while True:
             events = await source.take()
             text.add("".join(event.text for event in events if isinstance(event, Delta)))
@@ -112,7 +112,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
         self.source = source
         self.mode = mode
         keeps = executor.current() is not None
-        self.holds_connections = not give_back_connections(keeps=keeps) or keeps
+        self.holds_connections = not release_connections(keep_persistent=keeps) or keeps
         self._is_dropped = True  # Unless somebody renders it.
 
     def __del__(self) -> None:
@@ -122,7 +122,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
 
     def render(self) -> HttpResponseBase:
         """The response that takes this one's place."""
-        give_back_connections()
+        release_connections()
         try:
             reached = self._wait()
         except ChatError as error:

@@ -19,7 +19,7 @@ from waldur_chat.conf import Settings
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ServerStopping
 from waldur_chat.events import Delta, Event, Reasoning, Terminal
-from waldur_chat.runtime.connections import give_back_connections
+from waldur_chat.runtime.connections import release_connections
 from waldur_chat.wire.base import Encoder
 
 POLL_SECONDS = 1.0
@@ -172,7 +172,7 @@ class StreamResponse(StreamingHttpResponse):
 
     def __iter__(self) -> Iterator[bytes]:
         """What middleware asked of the database after the view is over now."""
-        give_back_connections()
+        release_connections()
         return super().__iter__()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
