@@ -20,7 +20,7 @@ import django
 
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
 from waldur_chat.asgi import middleware
-from waldur_chat.asgi.disconnect_listener import ASGI, listening
+from waldur_chat.asgi.disconnect_listener import ASGI, cancel_on_disconnect
 from waldur_chat.asgi.executor import request_executor
 from waldur_chat.conf import site_value
 from waldur_chat.engine.limiter import RETRY_AFTER_SECONDS
@@ -75,8 +75,9 @@ class _CountedResponse:
 def asgi(application: ASGI) -> ASGI:
     """The application, with the door in front; chat requests take a shorter way through it where it is Django's own."""
     door = LoadShedder()
-    middleware.shorten(application)
-    serve = application if django.VERSION >= (5, 0) else listening(application)  # From 5.0 on Django listens itself.
+    middleware.install(application)
+    # From 5.0 on Django listens for the disconnect itself.
+    serve = application if django.VERSION >= (5, 0) else cancel_on_disconnect(application)
 
     async def with_door(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
