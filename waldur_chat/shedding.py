@@ -20,7 +20,7 @@ import django
 
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
 from waldur_chat.asgi import middleware
-from waldur_chat.asgi.disconnect_listener import ASGI, listening
+from waldur_chat.asgi.disconnect_listener import ASGI, cancel_on_disconnect
 from waldur_chat.asgi.executor import request_executor
 from waldur_chat.conf import site_value
 from waldur_chat.engine.limiter import RETRY_AFTER_SECONDS
@@ -75,9 +75,9 @@ class _CountedResponse:
 def asgi(application: ASGI) -> ASGI:
     """Return the application behind a load shedder, with the ASGI shortcuts for Django's own middleware."""
     shedder = LoadShedder()
-    middleware.shorten(application)
+    middleware.install(application)
     # Django 5.0 and newer listen for disconnects: https://code.djangoproject.com/ticket/33738. This goes with 4.2.
-    serve = application if django.VERSION >= (5, 0) else listening(application)
+    serve = application if django.VERSION >= (5, 0) else cancel_on_disconnect(application)
 
     async def with_shedder(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):

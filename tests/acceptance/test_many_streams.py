@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.streams import eventually, open_stream, read_until, threads
 from tests.processes import Running, host, stats
-from waldur_chat.asgi.thread_pool import MOST_RESTING
+from waldur_chat.asgi.thread_pool import MAX_IDLE
 
 COUNT = 150
 MANY = 2000
@@ -22,7 +22,7 @@ def test_waiting_streams_cost_no_threads(model: str, first: bytes, fake: Running
         for connection in connections if first else ():
             read_until(connection, first)
         assert eventually(lambda: stats(fake)["answering"] == COUNT)
-        assert eventually(lambda: threads(running) < 20 + MOST_RESTING)
+        assert eventually(lambda: threads(running) < 20 + MAX_IDLE)
         stack.close()
         assert eventually(lambda: stats(fake)["answering"] == 0)
 

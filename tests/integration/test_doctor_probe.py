@@ -17,7 +17,7 @@ from tests.integration.conftest import Caller, Reply
 from tests.unit.aio import run
 from waldur_chat import conf
 from waldur_chat.api.request import doctor_probe
-from waldur_chat.asgi.disconnect_listener import listening
+from waldur_chat.asgi.disconnect_listener import cancel_on_disconnect
 from waldur_chat.doctor.control_channel import ControlChannel, ControlListener
 from waldur_chat.testing import scripted
 
@@ -142,5 +142,5 @@ def test_django_4_hears_hangups_where_it_does_not_serve_itself(is_served_by_us: 
         heard.append(doctor_probe._facts(ASGIRequest(scope, BytesIO()), conf.load())["hears_hangups"])
 
     monkeypatch.setattr("django.VERSION", (4, 2, 16, "final", 0))
-    run((listening(application) if is_served_by_us else application)(scope, None, None))
+    run((cancel_on_disconnect(application) if is_served_by_us else application)(scope, None, None))
     assert heard == [is_served_by_us]

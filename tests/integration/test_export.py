@@ -96,7 +96,7 @@ def test_a_head_says_how_large_it_is(alice: Person, thread: Thread) -> None:
 
 
 def test_it_comes_in_pieces_under_asgi_too(alice: Person, thread: Thread, monkeypatch: Any) -> None:
-    monkeypatch.setattr(download, "PIECE", 50)
+    monkeypatch.setattr(download, "CHUNK_BYTES", 50)
 
     async def ask() -> list[bytes]:
         response = await AsyncClient().get(f"/api/{EXPORT}", headers=headers)

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from tests.integration.conftest import Caller
-from waldur_chat.api.exceptions import complete
+from waldur_chat.api.exceptions import add_error_fields
 from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.errors import TooManyTurns
 from waldur_chat.testing import scripted
@@ -168,5 +168,5 @@ def test_refusals_have_an_id_too(call: Caller) -> None:
 
 def test_an_error_of_django_itself_is_left_as_it_is() -> None:
     response = Response({"detail": "Not found."}, status=404)
-    complete(response, Http404())
+    add_error_fields(response, Http404())
     assert response.data == {"detail": "Not found."}

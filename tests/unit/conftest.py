@@ -42,7 +42,7 @@ def no_model_and_no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[deque[thread_pool.RequestThread]]:
     """The threads that are kept for requests, which end with the test."""
     kept: deque[thread_pool.RequestThread] = deque()
-    monkeypatch.setattr(thread_pool, "_resting", kept)
+    monkeypatch.setattr(thread_pool, "_idle", kept)
     yield kept
     for thread in kept:
         thread.end()

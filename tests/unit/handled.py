@@ -9,7 +9,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler
 
 from tests.unit.aio import run
-from waldur_chat.asgi.middleware import inline, shorten
+from waldur_chat.asgi.middleware import inline, install
 
 
 def ask(where: str, *, through_door: bool = True) -> tuple[int, dict[bytes, bytes]]:
@@ -21,7 +21,7 @@ def ask(where: str, *, through_door: bool = True) -> tuple[int, dict[bytes, byte
 
     async def main() -> None:
         handler = ASGIHandler()
-        shorten(handler)
+        install(handler)
         received = [{"type": "http.request", "body": b""}]
 
         async def receive() -> Any:

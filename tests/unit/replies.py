@@ -23,7 +23,7 @@ def encoded(events: Sequence[Event], position: int = 0) -> bytes:
     encoder, sent = SSEEncoder(), b""
     for event in events:
         position += len(event.text) if isinstance(event, Delta) else 0
-        sent += encoder.encode(position, event) + encoder.heartbeat
+        sent += encoder.encode(position, event) + encoder.keep_alive
     return sent
 
 

@@ -57,7 +57,7 @@ async def body_of(pieces: list[bytes]) -> AsyncBody:
     turn = unrecorded(conf.load())
     turn.start(asyncio.get_running_loop())
     body = AsyncBody(turn, SSEEncoder(), turn.settings)
-    body._has_begun = True  # There is no request whose thread it would give back first.
+    body._has_started = True  # There is no request whose thread it would give back first.
     return body
 
 

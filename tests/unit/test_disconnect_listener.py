@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.aio import run, until
-from waldur_chat.asgi.disconnect_listener import is_listening, listening
+from waldur_chat.asgi.disconnect_listener import cancel_on_disconnect, is_listening
 
 BODY = [{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.request", "body": b"b"}]
 LEFT = {"type": "http.disconnect"}
@@ -44,7 +44,7 @@ class Client:
 
     async def begin(self) -> asyncio.Task[None]:
         """The request, once its body was read."""
-        serving = asyncio.create_task(listening(self.application)({}, self.receive, None))  # type: ignore[arg-type]
+        serving = asyncio.create_task(cancel_on_disconnect(self.application)({}, self.receive, None))  # type: ignore[arg-type]
         await until(lambda: self.noted)
         return serving
 
@@ -90,7 +90,7 @@ def test_who_leaves_before_the_body_is_whole_is_the_application_s_affair() -> No
             return LEFT
 
         heard: list[object] = []
-        await listening(application)({}, receive, None)
+        await cancel_on_disconnect(application)({}, receive, None)
         return heard
 
     assert run(main()) == [LEFT]
@@ -124,4 +124,4 @@ def test_what_the_application_raises_is_raised() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        run(listening(application)({}, None, None))
+        run(cancel_on_disconnect(application)({}, None, None))

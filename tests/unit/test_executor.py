@@ -148,7 +148,7 @@ def test_no_more_threads_are_kept_than_said(resting: Resting, monkeypatch: pytes
         barrier = threading.Barrier(3)
         await asyncio.gather(*(request(lambda: barrier.wait(5)) for _ in range(3)))
 
-    monkeypatch.setattr(thread_pool, "MOST_RESTING", 2)
+    monkeypatch.setattr(thread_pool, "MAX_IDLE", 2)
     run(main())
     assert len(resting) == 2
 
@@ -157,7 +157,7 @@ def test_a_thread_that_has_rested_for_long_ends_with_its_connection(resting: Res
     async def main() -> None:
         barrier = threading.Barrier(2)
         await asyncio.gather(*(request(lambda: connections.open(None), lambda: barrier.wait(5)) for _ in range(2)))
-        resting[0].rests_since -= thread_pool.RESTING_SECONDS + 1
+        resting[0].idle_since -= thread_pool.MAX_IDLE_SECONDS + 1
         await request(threading.get_ident)
 
     run(main())
@@ -284,17 +284,17 @@ class Door:
 
     def __init__(self) -> None:
         self.inside: list[int] = []
-        self.turnstiles: dict[int, executor._Turnstile] = {}
+        self.admissions: dict[int, executor._Admission] = {}
 
     async def enter(self, number: int) -> None:
-        self.turnstiles[number] = executor._Turnstile(receive)
-        await self.turnstiles[number].receive()
+        self.admissions[number] = executor._Admission(receive)
+        await self.admissions[number].receive()
         self.inside.append(number)
 
 
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    monkeypatch.setattr(thread_pool, "MOST_RESTING", 1)
+    monkeypatch.setattr(thread_pool, "MAX_IDLE", 1)
     return Door()
 
 
@@ -305,20 +305,20 @@ def test_no_more_requests_have_their_view_at_once_than_there_are_threads_to_keep
             await entering[number]
             await asyncio.sleep(0.01)
             assert door.inside == list(range(number + 1))
-            door.turnstiles[number].leave()
-            door.turnstiles[number].leave()
+            door.admissions[number].release()
+            door.admissions[number].release()
 
     run(main())
 
 
 def test_who_waits_is_let_in_when_nobody_leaves(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is inside may have asked us in turn, and wait for the answer."""
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(executor, "STALL_SECONDS", 0.05)
 
     async def main() -> None:
         await door.enter(0)
         await door.enter(1)
-        door.turnstiles[1].leave()  # It never had a place.
+        door.admissions[1].release()  # It never had a place.
         waiting = asyncio.ensure_future(door.enter(2))
         await asyncio.sleep(0.02)
         assert door.inside == [0, 1]
@@ -328,13 +328,13 @@ def test_who_waits_is_let_in_when_nobody_leaves(door: Door, monkeypatch: pytest.
 
 
 def test_who_waits_goes_on_waiting_while_others_get_on(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(executor, "STALL_SECONDS", 0.2)
 
     async def main() -> None:
         entering = [asyncio.ensure_future(door.enter(number)) for number in range(3)]
         await entering[0]
         await asyncio.sleep(0.1)
-        door.turnstiles[0].leave()
+        door.admissions[0].release()
         await asyncio.sleep(0.15)
         assert door.inside == [0, 1]
         for one in entering[2:]:
@@ -349,7 +349,7 @@ def test_a_body_that_has_not_arrived_takes_no_place(door: Door) -> None:
 
     async def main() -> None:
         for _ in range(3):
-            await executor._Turnstile(half).receive()
+            await executor._Admission(half).receive()
         await door.enter(0)
 
     run(main())

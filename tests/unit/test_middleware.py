@@ -11,7 +11,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from tests.unit.handled import ask
-from waldur_chat.asgi.middleware import shorten
+from waldur_chat.asgi.middleware import install
 
 pytestmark = pytest.mark.usefixtures("with_shortcuts")
 
@@ -133,5 +133,5 @@ def test_what_is_no_handler_of_django_is_left_as_it_is() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         """Something else."""
 
-    shorten(application)
+    install(application)
     assert not vars(application)

@@ -83,8 +83,8 @@ def test_where_a_broken_answer_is_stored_is_told_after_the_error() -> None:
     assert [json.loads(line).get("m") for line in lines] == [None, {"assistant_message_uuid": "a"}]
 
 
-def test_a_heartbeat_is_an_empty_line() -> None:
-    assert NDJSONEncoder.heartbeat == b"\n"
+def test_a_keep_alive_is_an_empty_line() -> None:
+    assert NDJSONEncoder.keep_alive == b"\n"
 
 
 def shown(*events: Event) -> bytes:

@@ -17,7 +17,7 @@ from waldur_chat.errors import ProviderBusy, ProviderError, ProviderFailed, Prov
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.openai import OpenAIProvider
 from waldur_chat.providers.transport import sdk, streaming
-from waldur_chat.providers.transport.sdk import HttpxResponse, open_http_client, translated
+from waldur_chat.providers.transport.sdk import HttpxResponse, open_http_client, to_chat_error
 
 TEXT = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
 END = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
@@ -185,13 +185,13 @@ def test_every_error_of_the_sdk_is_one_of_ours(kind: Any) -> None:
     error = kind.__new__(kind)
     if issubclass(kind, openai.APIStatusError):
         error.status_code, error.response = 418, type("Response", (), {"headers": {}})
-    assert isinstance(translated(error), ProviderError)
+    assert isinstance(to_chat_error(error), ProviderError)
 
 
 def test_the_status_that_an_http_client_of_the_sites_own_lets_through_is_read_too() -> None:
     request = SimpleNamespace(method="POST", url="http://host")
     response = SimpleNamespace(status_code=429, headers={"retry-after": "7"}, request=request)
-    error = translated(openai.RateLimitError("no", response=response, body=None))  # type: ignore[arg-type]
+    error = to_chat_error(openai.RateLimitError("no", response=response, body=None))  # type: ignore[arg-type]
     assert (type(error), error.retry_after) == (ProviderBusy, 7)
 
 
@@ -199,4 +199,4 @@ def test_what_our_http_client_raised_is_found_below_the_error_of_an_older_sdk() 
     refused = ProviderRefused("status 401", provider_status=401)
     with pytest.raises(openai.APIConnectionError) as raised:
         raise openai.APIConnectionError(request=SimpleNamespace()) from refused  # type: ignore[arg-type]
-    assert translated(raised.value) is refused
+    assert to_chat_error(raised.value) is refused

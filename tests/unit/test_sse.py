@@ -96,9 +96,9 @@ def test_no_text_makes_a_line_that_some_reader_would_split(text: str) -> None:
     assert len(data.decode().splitlines()) == 3
 
 
-def test_a_heartbeat_is_no_event() -> None:
-    assert decode(SSEEncoder.heartbeat * 3) == []
+def test_a_keep_alive_is_no_event() -> None:
+    assert decode(SSEEncoder.keep_alive * 3) == []
 
 
-def test_a_heartbeat_is_nothing_to_clients_of_2025() -> None:
-    assert lines_of_2025(SSEEncoder.heartbeat) == []
+def test_a_keep_alive_is_nothing_to_clients_of_2025() -> None:
+    assert lines_of_2025(SSEEncoder.keep_alive) == []

@@ -25,5 +25,5 @@ def test_a_failed_answer_ends_with_a_line_that_says_so() -> None:
     assert shown == f"\n[provider_busy] {ProviderBusy.sentence}\n"
 
 
-def test_no_heartbeat_gets_between_the_words() -> None:
-    assert TextEncoder.heartbeat == b""
+def test_no_keep_alive_gets_between_the_words() -> None:
+    assert TextEncoder.keep_alive == b""

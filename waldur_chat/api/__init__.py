@@ -1,5 +1,5 @@
-"""The HTTP API: the only part that knows Django REST framework.
+"""The HTTP API, the only part that uses Django REST framework.
 
-A request goes through `views`, which authenticates, validates and returns a `pending` response at once. Django renders
-that after the view: there the turn is started and its first event decides the status, and a `body` carries the rest.
+A view authenticates, validates and returns a deferred response at once. Django renders it after the view: rendering
+starts the turn, the first event decides the status, and the body of a stream (`responses.stream_body`) sends the rest.
 """

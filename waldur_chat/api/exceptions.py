@@ -1,4 +1,4 @@
-"""Errors as responses: DRF's `detail`, and a `code` beside it."""
+"""Map errors to DRF's exceptions, and add `code` and `retry_after` to their responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waldur_chat.errors import BudgetExhausted, ChatError, QuestionRefused, Thre
 
 
 class ChatAPIException(APIException):
-    """A `ChatError` in DRF's words, so that the host's exception handler treats it like every other."""
+    """A `ChatError` as an `APIException`, so that the host's exception handler treats it like any other."""
 
     def __init__(self, error: ChatError) -> None:
         self.status_code = error.status
@@ -27,32 +27,32 @@ class ChatAPIException(APIException):
 
 
 def as_api_exception(error: Exception) -> Exception:
-    """The error as an `APIException`, where it is one of ours, or Django's and would be a page in HTML.
+    """Return the `APIException` for an error of this package, and for those of Django that would be an HTML page.
 
-    Who hangs up while he sends is nobody's failure: as any other error it would be logged, and mailed to admins. What
-    an error quotes can be written in every format.
+    Other errors are returned unchanged.
     """
     if isinstance(error, APIException):
-        error.detail = _writable(error.detail)
+        error.detail = _encodable(error.detail)
     if isinstance(error, RequestDataTooBig):
         return BodyTooLarge()
     if isinstance(error, UnreadablePostError):
+        # The client disconnected while sending. Any other error would be logged, and mailed to the admins.
         return ParseError()
     if isinstance(error, QuestionRefused):
         return ValidationError({error.field: [gettext(str(error))]})
     return ChatAPIException(error) if isinstance(error, ChatError) else error
 
 
-def _writable(detail: Any) -> Any:
-    r"""The same with `\ud800` in the place of a lone surrogate, which JSON may bring and UTF-8 cannot take away.
+def _encodable(detail: Any) -> Any:
+    r"""Return the detail with lone surrogates escaped (`\ud800`), which JSON can contain and UTF-8 cannot encode.
 
-    DRF quotes what was sent, as a choice that is none; its renderer would raise UnicodeEncodeError.
+    DRF quotes the request in some errors, as in that of an invalid choice. Its renderer would raise UnicodeEncodeError.
     """
     match detail:
         case dict():
-            return {_writable(name): _writable(inner) for name, inner in detail.items()}
+            return {_encodable(name): _encodable(inner) for name, inner in detail.items()}
         case list() | tuple():
-            return [_writable(inner) for inner in detail]
+            return [_encodable(inner) for inner in detail]
         case ErrorDetail() if not _is_utf8(detail):
             return ErrorDetail(_escaped(detail), detail.code)
         case str() if not _is_utf8(detail):
@@ -69,8 +69,8 @@ def _escaped(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _particulars(error: APIException) -> dict[str, str]:
-    """What else a program wants to know of the error."""
+def _extra_fields(error: APIException) -> dict[str, str]:
+    """The fields of the response that only this kind of error has."""
     match getattr(error, "error", None):
         case ThreadBusy(turn=turn):
             return {"turn_uuid": turn}
@@ -80,10 +80,11 @@ def _particulars(error: APIException) -> dict[str, str]:
             return {}
 
 
-def complete(response: Response, error: Exception) -> None:
-    """Put code and time beside what the host's exception handler answered, where that has room for them.
+def add_error_fields(response: Response, error: Exception) -> None:
+    """Add `code`, `retry_after` and the `Retry-After` header to the response of the host's exception handler.
 
-    The time stands in the body too, since browsers hide the header from pages of other origins.
+    Fields that the handler has set are kept, and a body that is no object is left unchanged. The time is in the body as
+    well, since browsers hide the header from pages of other origins.
     """
     if not isinstance(error, APIException):
         return
@@ -92,7 +93,7 @@ def complete(response: Response, error: Exception) -> None:
     if wait is not None:
         response["Retry-After"] = str(max(1, math.ceil(wait)))
     if isinstance(data, dict):
-        for name, value in _particulars(error).items():
+        for name, value in _extra_fields(error).items():
             data.setdefault(name, value)
         data.setdefault("code", "invalid" if isinstance(error, ValidationError) else error.get_codes())
         if wait is not None:

@@ -1,4 +1,4 @@
-"""Registers the viewsets of the API in a router."""
+"""Register the viewsets of the API in a router."""
 
 from __future__ import annotations
 
@@ -24,24 +24,23 @@ VIEWSETS: dict[str, type[ChatAPIViewSet]] = {
     "quota": QuotaViewSet,
     "system-prompts": SystemPromptViewSet,
 }
-"""By the names under which a site puts its own in their place."""
+"""The viewsets by the names under which a site can replace them."""
 
 
 def register(
     router: BaseRouter, prefix: str = "chat", viewsets: Mapping[str, type[ViewSetMixin]] | None = None
 ) -> None:
-    """Add the API under this prefix; the names of its routes (`chat-invoke`, `chat-threads-list`) begin with it too.
+    """Register the API under a prefix. The names of its routes begin with it too (`chat-invoke`, `chat-threads-list`).
 
-    `viewsets` are the site's own, mostly subclasses of ours, by the names in `VIEWSETS`. Raises `ImproperlyConfigured`
-    for a name that is not there.
+    `viewsets` are replacements by the names in `VIEWSETS`. Raises `ImproperlyConfigured` for an unknown name.
     """
-    own = viewsets or {}
-    if unknown := sorted(set(own) - set(VIEWSETS)):
+    replacements = viewsets or {}
+    if unknown := sorted(set(replacements) - set(VIEWSETS)):
         raise ImproperlyConfigured(f"register(): there is no viewset {unknown[0]!r}, only {', '.join(VIEWSETS)}.")
     for path, (name, viewset) in zip(prefixes(prefix), VIEWSETS.items(), strict=True):
-        router.register(path, own.get(name, viewset), basename=path)
+        router.register(path, replacements.get(name, viewset), basename=path)
 
 
 def prefixes(prefix: str) -> list[str]:
-    """All that is registered under this prefix: itself, and those that begin with it."""
+    """The path prefixes of all viewsets: the prefix itself, and those that begin with it."""
     return [prefix if name == "chat" else f"{prefix}-{name}" for name in VIEWSETS]

@@ -1,1 +1,1 @@
-"""Shortcuts for chat requests under ASGI that came through `waldur_chat.shedding`, each of which may be off."""
+"""Shortcuts for chat requests under ASGI that arrive through `waldur_chat.shedding`. Each can be off on its own."""

@@ -1,4 +1,8 @@
-"""Notices that the client of a request has left, for Django 4.2, which does not listen; by the ASGI protocol alone."""
+"""Cancel a request when its client disconnects, by the ASGI protocol alone.
+
+Needed for Django 4.2, which reads nothing after the body of a request. Django listens itself from 5.0 on
+(https://docs.djangoproject.com/en/5.0/topics/async/#handling-disconnects), so this module goes with the support of 4.2.
+"""
 
 from __future__ import annotations
 
@@ -14,66 +18,68 @@ _is_listening: ContextVar[bool] = ContextVar("waldur_chat_listens", default=Fals
 
 
 def is_listening() -> bool:
-    """Whether the request that runs now is served so."""
+    """Whether the current request is served by an application that `cancel_on_disconnect` has wrapped."""
     return _is_listening.get()
 
 
-def listening(application: ASGI) -> ASGI:
-    """The application, which is cancelled when the client leaves once the body of its request has arrived."""
+def cancel_on_disconnect(application: ASGI) -> ASGI:
+    """Wrap the application: its task is cancelled when the client disconnects after sending the request body."""
 
     async def listen(scope: Any, receive: Any, send: Any) -> None:
         token = _is_listening.set(True)
         listener = _Listener(receive)
         serving = asyncio.ensure_future(application(scope, listener.receive, send))
         _is_listening.reset(token)
-        listener.call_when_left(serving.cancel)
+        listener.call_on_disconnect(serving.cancel)
         try:
             await asyncio.wait({serving})
-        except asyncio.CancelledError:  # The server's: that is passed on.
+        except asyncio.CancelledError:  # The server cancels: the application must see it too, and the server its end.
             serving.cancel()
             await asyncio.wait({serving})
             raise
         finally:
             await listener.stop()
-        if not (serving.cancelled() and listener.has_left):
+        # A cancellation by the disconnect ends here: for the server it would be an error of the application.
+        if not (serving.cancelled() and listener.has_disconnected):
             serving.result()
 
     return listen
 
 
 class _Listener:
-    """Reads on when an application has read the body of its request: nothing but a disconnect can follow."""
+    """Reads one more message once the application has read the body: only a disconnect can follow."""
 
-    has_left = False
+    has_disconnected = False
 
     def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
         self._receive = receive
         self._next: asyncio.Future[Any] | None = None
-        self._leave: Callable[[], object]
+        self._on_disconnect: Callable[[], object]
 
-    def call_when_left(self, leave: Callable[[], object]) -> None:
-        self._leave = leave
+    def call_on_disconnect(self, callback: Callable[[], object]) -> None:
+        self._on_disconnect = callback
 
     async def receive(self) -> Any:
-        """See the ASGI protocol. Who asks for more than the body waits for the disconnect too."""
+        """Return the next ASGI message. An application that reads past the body waits for the same disconnect."""
         if self._next is not None:
+            # Shielded: a reader that gives up must not end the listening.
             return await asyncio.shield(self._next)
         message = await self._receive()
         if not message.get("more_body"):
             self._next = asyncio.ensure_future(self._receive())
-            self._next.add_done_callback(self._heard)
+            self._next.add_done_callback(self._message_arrived)
         return message
 
     async def stop(self) -> None:
-        """Listen no more."""
         if self._next is not None and not self._next.done():
             self._next.cancel()
             with suppress(asyncio.CancelledError):
                 await self._next
 
-    def _heard(self, message: asyncio.Future[Any]) -> None:
-        """A server that fails to listen has lost the client too."""
+    def _message_arrived(self, message: asyncio.Future[Any]) -> None:
+        """Handle the disconnect. A `receive` that fails counts as one: such a server has lost the client as well."""
         if not message.cancelled():
-            self.has_left = True
-            message.exception()  # It is told to whoever awaits the message.
-            self._leave()
+            self.has_disconnected = True
+            # Mark the exception as retrieved, or asyncio logs it. A caller of `receive()` gets it nevertheless.
+            message.exception()
+            self._on_disconnect()

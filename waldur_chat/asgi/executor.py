@@ -1,7 +1,8 @@
-"""Where what is synchronous of a chat request runs: in a thread that is leased from `thread_pool`.
+"""Run the synchronous parts of a chat request in a thread that is leased from `thread_pool`.
 
-Django makes a thread for each request, and another that waits for its end. asgiref takes an executor instead, from 3.13
-on; with an older one requests go Django's way.
+Without this, Django starts a thread for each request (https://code.djangoproject.com/ticket/32889), and asgiref another
+one that joins it. From asgiref 3.13 on `ThreadSensitiveContext` accepts an executor; with older releases the shortcut
+is off.
 """
 
 from __future__ import annotations
@@ -24,149 +25,159 @@ from waldur_chat.runtime import shortcuts
 
 Receive = Callable[[], Awaitable[Any]]
 
-PATIENCE_SECONDS = 10.0
-"""How long a request waits while none of those before it gets on."""
+STALL_SECONDS = 10.0
+"""How long a request waits for a slot while no other request releases one. Then it goes on without a slot."""
 
 
 class RequestExecutor(Executor):
-    """That of one request, which calls one function at a time.
+    """The executor of one request. It runs one call at a time.
 
-    Until the request waits for its model all run in one thread: middleware may leave there what the view looks for.
-    From then on each call gets a thread for itself: a stream that waits has none, unless a transaction is open.
+    Before the request waits for its model, all calls share one thread: middleware may leave there what the view looks
+    for. Afterwards each call leases a thread for itself, so that a waiting stream occupies none. A thread with an open
+    transaction stays with the request.
     """
 
     is_over = False
 
-    def __init__(self, leave: Callable[[], None] = lambda: None) -> None:
-        self._leave = leave
+    def __init__(self, on_release: Callable[[], None] = lambda: None) -> None:
+        self._on_release = on_release
         self._lock = threading.Lock()
         self._thread: RequestThread | None = None
-        self._at_work = 0
+        self._running_calls = 0
         self._keeps_thread = True
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """See Executor.submit()."""
         with self._lock:
             if self._thread is None:
                 self._thread = thread_pool.acquire()
-            self._at_work += 1
+            self._running_calls += 1
             future = self._thread.submit(partial(call, *args, **kwargs))
+        # Outside the lock: the callback runs here at once, and takes the lock, if the call has ended already.
         future.add_done_callback(self._done)
         return future
 
     @property
     def is_busy(self) -> bool:
-        """Whether something runs in its thread: asked by the request itself, that somebody waits there for it."""
-        return self._at_work > 0
+        """Whether a call is running. For the request itself that means: middleware in the thread is waiting for it."""
+        return self._running_calls > 0
 
     def release(self) -> None:
-        """Give the thread back, as soon as nothing runs in it. Called on the event loop of the request."""
-        self._leave()
+        """Return the thread to the pool as soon as no call runs in it. Called on the event loop of the request."""
+        self._on_release()
         with self._lock:
             self._keeps_thread = False
-            self._give_back()
+            self._release_if_idle()
 
     def end(self) -> None:
-        """The request is over."""
+        """Release the thread for good, since the request is over."""
         self.is_over = True
         self.release()
 
     def _done(self, _: Future[Any]) -> None:
-        """Called in the thread itself, before whoever awaits the call goes on."""
+        """Count a call as ended. Runs in the leased thread, before the task that awaits the call continues."""
         with self._lock:
-            self._at_work -= 1
-            self._give_back()
+            self._running_calls -= 1
+            self._release_if_idle()
 
-    def _give_back(self) -> None:
+    def _release_if_idle(self) -> None:
         thread = self._thread
-        if thread is None or self._keeps_thread or self._at_work:
+        if thread is None or self._keeps_thread or self._running_calls:
             return
+        # The end of a transaction must run on its connection, and a connection belongs to a thread.
         if self.is_over or not thread.is_in_transaction:
             self._thread = None
             thread_pool.release(thread)
 
 
-class _Room:
-    """As many requests of an event loop as have their view at once.
+class _ViewLimiter:
+    """Limits how many requests of an event loop are in their view at the same time.
 
-    Many that come together would each start a thread for its first call, and keep it until its last had its turn.
+    Without it, requests that arrive together would each start a thread for the first call, and occupy it until the
+    last of them had its turn.
     """
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(thread_pool.MOST_RESTING)
-        self._left = 0
+        self._semaphore = asyncio.Semaphore(thread_pool.MAX_IDLE)
+        self._released = 0
 
-    async def enter(self) -> bool:
-        """Wait for a place; False where nobody has left for long: those inside may wait for this one."""
-        if not self._places.locked():  # Then to wait costs nothing; a limit of time would cost a task.
-            return await self._places.acquire()
+    async def acquire(self) -> bool:
+        """Wait for a slot. Return False if none was released for `STALL_SECONDS`.
+
+        The requests that hold the slots may then wait for this one: a view may call its own site.
+        """
+        if not self._semaphore.locked():  # The common case needs no time limit, which would cost a task.
+            return await self._semaphore.acquire()
         while True:
-            left = self._left
+            released = self._released
             try:
-                return await asyncio.wait_for(self._places.acquire(), PATIENCE_SECONDS)
+                return await asyncio.wait_for(self._semaphore.acquire(), STALL_SECONDS)
             except asyncio.TimeoutError:
-                if left == self._left:
+                if released == self._released:
                     return False
 
-    def leave(self) -> None:
-        """Make a place free."""
-        self._left += 1
-        self._places.release()
+    def release(self) -> None:
+        self._released += 1
+        self._semaphore.release()
 
 
-class _Turnstile:
-    """Lets a request in when its body has arrived, and leave when it waits for its model, or is over."""
+class _Admission:
+    """The slot of one request: acquired when its body has arrived, released when it waits for its model or is over.
 
-    _is_in = False
+    A request whose body is still on its way holds no slot, or slow clients would block all others.
+    """
+
+    _is_admitted = False
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         loop = asyncio.get_running_loop()
-        if loop not in _rooms:
-            _rooms[loop] = _Room()
-        self._room = _rooms[loop]
+        if loop not in _limiters:
+            _limiters[loop] = _ViewLimiter()
+        self._limiter = _limiters[loop]
 
     async def receive(self) -> Any:
-        """See the ASGI protocol."""
+        """Return the next ASGI message, the last one of the body only once there is a slot."""
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            self._is_in = await self._room.enter()
+            self._is_admitted = await self._limiter.acquire()
         return message
 
-    def leave(self) -> None:
-        """Make room, once."""
-        if self._is_in:
-            self._is_in = False
-            self._room.leave()
+    def release(self) -> None:
+        """Release the slot. Further calls do nothing."""
+        if self._is_admitted:
+            self._is_admitted = False
+            self._limiter.release()
 
 
-_rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, _Room] = WeakKeyDictionary()
+# Each event loop has a limiter of its own, since an asyncio.Semaphore belongs to one loop.
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, _ViewLimiter] = WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def request_executor(receive: Receive) -> AsyncIterator[Receive]:
-    """Serve a request within this: with an executor of its own, where asgiref takes one; gives its `receive`.
+    """Serve a request within this context: it gets an executor of its own, if asgiref accepts one.
 
-    No more requests are in the part that needs threads than there are threads to keep.
+    Yields the `receive` to serve it with, which limits the requests that need a thread to as many as the pool keeps.
     """
     if not shortcuts.is_on("request_executor"):
         yield receive
         return
-    turnstile = _Turnstile(receive)
-    own = RequestExecutor(turnstile.leave)
-    token = _current.set(own)
+    admission = _Admission(receive)
+    executor = RequestExecutor(admission.release)
+    token = _current.set(executor)
     try:
-        async with sync.ThreadSensitiveContext(executor=own):
-            yield turnstile.receive
+        async with sync.ThreadSensitiveContext(executor=executor):
+            yield admission.receive
     finally:
         _current.reset(token)
-        own.end()
+        executor.end()
 
 
 _current: ContextVar[RequestExecutor | None] = ContextVar("waldur_chat_executor", default=None)
 
 
 def current() -> RequestExecutor | None:
-    """That of the request which runs now; None where it has none, and after its end."""
+    """The executor of the current request; None if it has none, or is over."""
     executor = _current.get()
+    # A task that outlives its request, as a stored turn does, inherits the context variable.
     return None if executor is None or executor.is_over else executor

@@ -1,7 +1,7 @@
-"""Runs Django's own middleware for chat requests on the event loop, where it only looks at them.
+"""Run Django's own middleware on the event loop for chat requests, if a method does not block.
 
-Django lets asgiref take each method of a middleware that is not asynchronous to a thread and back. Most of its own
-methods wait for nothing, and cost less than that way. Only requests that came through the door of `shedding` go so.
+asgiref moves each method of synchronous middleware to a thread and back. Most of Django's own methods only look at the
+request, and cost less than that detour. Only requests that arrive through `shedding` take this path.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from django.utils.deprecation import MiddlewareMixin
 from waldur_chat.asgi import middleware_table
 from waldur_chat.runtime import shortcuts
 
-Test = Callable[..., bool]
+Condition = Callable[..., bool]
 
 _is_inline: ContextVar[bool] = ContextVar("waldur_chat_inline_middleware", default=False)
 
 
 @contextmanager
 def inline() -> Iterator[None]:
-    """Serve a request within this: so it goes the shorter way, where there is one."""
+    """Serve a request within this context: its middleware runs inline, as far as `install` has prepared that."""
     token = _is_inline.set(True)
     try:
         yield
@@ -33,47 +33,56 @@ def inline() -> Iterator[None]:
         _is_inline.reset(token)
 
 
-def shorten(application: Any) -> None:
-    """Make the shorter way through the middleware of Django's ASGI handler; anything else is left as it is.
+def install(application: Any) -> None:
+    """Prepare the middleware of Django's ASGI handler for inline calls. Any other application is left unchanged.
 
-    Middleware that does not say what it has inside, such as a function, is as far as that goes.
+    The walk ends at middleware that does not show what it wraps, such as a function.
     """
     if not shortcuts.is_on("inline_middleware"):
         return
-    for middleware in _within(getattr(application, "_middleware_chain", None)):
-        tests = [
-            middleware_table.test(getattr(middleware, name, None)) for name in ("process_request", "process_response")
+    for middleware in _chain(getattr(application, "_middleware_chain", None)):
+        conditions = [
+            middleware_table.find_condition(getattr(middleware, name, None))
+            for name in ("process_request", "process_response")
         ]
-        if any(tests) and type(middleware).__acall__ is MiddlewareMixin.__acall__:
-            middleware.__acall__ = partial(_through, middleware, *tests)
-    views = getattr(application, "_view_middleware", None) or []
-    for place, method in enumerate(views):
-        inside = getattr(method, "__wrapped__", None)
-        if test := middleware_table.test(inside):
-            views[place] = partial(_look, method, inside, test)
+        # A subclass with an `__acall__` of its own does more than Django's, and keeps it.
+        if any(conditions) and type(middleware).__acall__ is MiddlewareMixin.__acall__:
+            middleware.__acall__ = partial(_call_middleware, middleware, *conditions)
+    view_methods = getattr(application, "_view_middleware", None) or []
+    for index, adapted in enumerate(view_methods):
+        # Django has wrapped `process_view` with sync_to_async, which sets `__wrapped__`.
+        method = getattr(adapted, "__wrapped__", None)
+        if condition := middleware_table.find_condition(method):
+            view_methods[index] = partial(_call_view_method, adapted, method, condition)
 
 
-def _within(step: Any) -> Iterator[Any]:
+def _chain(step: Any) -> Iterator[Any]:
+    """The middleware from the outermost one inwards."""
     while step is not None:
         yield step
         step = getattr(step, "__wrapped__", None) or getattr(step, "get_response", None)
 
 
-async def _through(middleware: Any, looks_first: Test | None, looks_last: Test | None, request: Any) -> Any:
-    """See MiddlewareMixin.__acall__(). What waits for nothing is called right here: a coroutine more costs as much."""
+async def _call_middleware(
+    middleware: Any, request_condition: Condition | None, response_condition: Condition | None, request: Any
+) -> Any:
+    """Replace `MiddlewareMixin.__acall__()`: call a method directly if its condition holds.
+
+    Both calls are written out, since a coroutine more would cost as much as is saved.
+    """
     if not _is_inline.get():
         return await MiddlewareMixin.__acall__(middleware, request)
     response = None
-    if look := getattr(middleware, "process_request", None):
-        is_quick = looks_first and looks_first(request)
-        response = look(request) if is_quick else await sync_to_async(look)(request)
+    if method := getattr(middleware, "process_request", None):
+        is_quick = request_condition and request_condition(request)
+        response = method(request) if is_quick else await sync_to_async(method)(request)
     response = response or await middleware.get_response(request)
-    if look := getattr(middleware, "process_response", None):
-        is_quick = looks_last and looks_last(request, response)
-        response = look(request, response) if is_quick else await sync_to_async(look)(request, response)
+    if method := getattr(middleware, "process_response", None):
+        is_quick = response_condition and response_condition(request, response)
+        response = method(request, response) if is_quick else await sync_to_async(method)(request, response)
     return response
 
 
-async def _look(method: Any, inside: Any, test: Test, *args: Any) -> Any:
-    """The method of a middleware that sees the view."""
-    return inside(*args) if _is_inline.get() and test(*args) else await method(*args)
+async def _call_view_method(adapted: Any, method: Any, condition: Condition, *args: Any) -> Any:
+    """Call `process_view` of a middleware: directly if its condition holds, else as Django has adapted it."""
+    return method(*args) if _is_inline.get() and condition(*args) else await adapted(*args)

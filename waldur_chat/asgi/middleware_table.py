@@ -1,4 +1,7 @@
-"""What of Django's own middleware waits for nothing: most of its methods only look at the request or the response."""
+"""The methods of Django's own middleware that do not block, and on which condition.
+
+Most only look at the request or the response. Checked against Django 4.2 to 6.1.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,23 @@ def _always(*_: Any) -> bool:
 
 
 def _session_is_unchanged(request: Any, *_: Any) -> bool:
+    # Else the middleware writes the session to its store.
     return not (settings.SESSION_SAVE_EVERY_REQUEST or (getattr(request, "session", None) and request.session.modified))
 
 
 def _has_no_messages(request: Any, *_: Any) -> bool:
+    # Else the middleware stores them, in a session as a rule.
     messages = getattr(request, "_messages", None)
     return messages is None or not (messages.used or messages.added_new)
 
 
 def _secret_is_a_cookie(*_: Any) -> bool:
+    # A secret in the session is read from the session's store.
     return not settings.CSRF_USE_SESSIONS
 
 
 def _is_exempt(_: Any, view: Any, *__: Any) -> bool:
+    # For a view that is not exempt the token may be looked up in the form, which reads the body.
     return bool(getattr(view, "csrf_exempt", False))
 
 
@@ -46,10 +53,10 @@ NONBLOCKING: dict[tuple[str, str], Callable[..., bool]] = {
     ("django.contrib.messages.middleware.MessageMiddleware", "process_response"): _has_no_messages,
     ("django.middleware.clickjacking.XFrameOptionsMiddleware", "process_response"): _always,
 }
-"""What waits for nothing, by class and method, and for which arguments. It is asked for the class itself alone."""
+"""The condition on the arguments, by class and method. Subclasses are not in it, since they may do more."""
 
 
-def test(method: object) -> Callable[..., bool] | None:
-    """The test of its arguments that tells whether a method waits for nothing; None for one that is not known."""
+def find_condition(method: object) -> Callable[..., bool] | None:
+    """The condition on which a method does not block; None for a method that is not in the table."""
     kind = type(getattr(method, "__self__", None))
     return NONBLOCKING.get((f"{kind.__module__}.{kind.__qualname__}", getattr(method, "__name__", "")))

@@ -1,4 +1,4 @@
-"""Threads in which what is synchronous of chat requests runs, one request at a time, kept from one to the next."""
+"""A pool of threads for the synchronous parts of chat requests. A thread serves one request at a time."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ from django.db import connections
 
 from waldur_chat.runtime.connections import release_connections
 
-MOST_RESTING = 64
-"""Threads that wait for the next request; those beyond it end with theirs."""
+MAX_IDLE = 64
+"""The number of idle threads that the pool keeps. Further threads end with their request."""
 
-RESTING_SECONDS = 60.0
-"""How long one waits. The last to come is the first to go, so those of a crowd are needed no more once it is over."""
+MAX_IDLE_SECONDS = 60.0
+"""How long a thread may be idle. The pool is a stack, so the threads of a peak are no longer used when it is over."""
 
 
 class RequestThread:
-    """A thread, and what it has open when it has done what it was asked for."""
+    """A thread, and the state of its database connections after the last call."""
 
     has_connections = False
     is_in_transaction = False
-    rests_since = 0.0
+    idle_since = 0.0
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="waldur-chat-request")
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """See Executor.submit()."""
         return self._executor.submit(self._run, call)
 
     def end(self) -> None:
-        """End it, with its connections, when it has done what it was asked for."""
+        """Close the connections and end the thread, after the calls that were submitted before."""
         self._executor.submit(connections.close_all)
         self._executor.shutdown(wait=False)
 
@@ -45,34 +44,37 @@ class RequestThread:
         try:
             return call()
         finally:
+            # Noted here, since other threads do not see the connections of this one.
             opened = [one for one in connections.all(initialized_only=True) if one.connection is not None]
             self.has_connections = bool(opened)
             self.is_in_transaction = any(one.in_atomic_block for one in opened)
 
 
 def acquire() -> RequestThread:
-    """One that waits for the next request, or a new one."""
-    with suppress(IndexError):  # Event loops of other threads take from it too.
-        return _resting.pop()
+    """Return an idle thread, or a new one."""
+    # No check before the pop: event loops in other threads take from the same pool.
+    with suppress(IndexError):
+        return _idle.pop()
     return RequestThread()
 
 
 def release(thread: RequestThread) -> None:
-    """Let it wait for the next request, which gets its persistent connections (`CONN_MAX_AGE`) too; others are closed.
+    """Keep the thread for the next request, with its persistent connections (`CONN_MAX_AGE`); others are closed.
 
-    One in a transaction ends: nobody else may go on with that.
+    A thread with an open transaction ends instead: the next request must not continue that transaction.
     """
     if thread.is_in_transaction:
         thread.end()
         return
     if thread.has_connections:
         thread.submit(partial(release_connections, keep_persistent=True))
-    thread.rests_since = monotonic()
-    _resting.append(thread)
+    thread.idle_since = monotonic()
+    _idle.append(thread)
     with suppress(IndexError):
-        while len(_resting) > MOST_RESTING or _resting[0].rests_since < monotonic() - RESTING_SECONDS:
-            _resting.popleft().end()
+        while len(_idle) > MAX_IDLE or _idle[0].idle_since < monotonic() - MAX_IDLE_SECONDS:
+            _idle.popleft().end()
 
 
-_resting: deque[RequestThread] = deque()
-os.register_at_fork(after_in_child=_resting.clear)
+_idle: deque[RequestThread] = deque()
+# A forked child has none of its parent's threads.
+os.register_at_fork(after_in_child=_idle.clear)

@@ -1,1 +1,1 @@
-"""Providers: what answers a prompt. One module each; they know `base`, not each other."""
+"""Providers, one module each: they send prompts to model services. They import `base`, and not each other."""

@@ -1,4 +1,4 @@
-"""What every provider is: a class with one asynchronous generator."""
+"""The base class of providers: a subclass has one method, an async generator of events."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from waldur_chat.providers.transport.choice import Choice
 
 
 class Provider(ABC):
-    """Answers prompts.
+    """Sends prompts to a model service and yields its events.
 
-    The keyword arguments of `__init__` are the OPTIONS of the settings; a wrong value raises `ImproperlyConfigured`
-    there. `__init__` runs in checks and on every loop that asks the provider, so it opens nothing and imports nothing
-    heavy. One instance serves many turns at once, all on one event loop, which need not be running at `__init__`.
+    The keyword arguments of `__init__` are the OPTIONS of the settings; for a wrong value it raises
+    `ImproperlyConfigured`. `__init__` runs in checks and once for every event loop, so it opens nothing and imports
+    nothing heavy. An instance serves many turns at once, all on one event loop, which may not run yet at `__init__`.
     """
 
     model = ""
-    """What is asked, for the log; empty where there is no such thing."""
+    """The name of the model, for the log; empty if there is none."""
 
     max_output_tokens: int | None = None
-    """The most that an answer can have; None where nothing is known of a limit."""
+    """The most tokens that an answer can have; None if no limit is known."""
 
     writes_titles: ClassVar[bool] = True
-    """Whether it can be asked for the title of a conversation; else the first words of the question are taken."""
+    """Whether it can write the title of a conversation. Otherwise the first words of the question are the title."""
 
     @abstractmethod
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """Answer the prompt: yield `Delta`, `Reasoning`, `Usage` and `Stopped` as they come, then return.
+        """Answer the prompt: yield `Delta`, `Reasoning`, `Usage` and `Stopped` as they arrive, then return.
 
-        Returning means that the answer is complete; whatever is wrong raises a `ChatError`. The generator is closed
-        when the turn is stopped, at whatever `await` it stands: what it opened it must close then, in `finally` or
+        Returning means that the answer is complete; every failure raises a `ChatError`. If the turn is stopped, the
+        generator is closed at whatever `await` it waits. It must then close what it has opened, in `finally` or
         `async with`.
         """
 
     def transport_choice(self) -> Choice | None:
-        """By what it reaches its service, and why, for the doctor; None where there is no such choice."""
+        """The transport to the service and the reason for it, for the doctor; None if there is no choice."""
         return None
 
     async def aclose(self) -> None:
-        """Give back what was kept between turns (connections). Called once, when no turn uses the provider."""
+        """Close what is kept between turns, as connections. Called once, when no turn uses the provider any more."""
 
     def __repr__(self) -> str:
-        """The class alone: options hold keys and addresses."""
+        """The class only, since options contain keys and addresses."""
         return f"<{type(self).__name__}>"

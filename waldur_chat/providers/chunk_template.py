@@ -1,8 +1,8 @@
 """Fast path: match chunks of a stream against a byte template that was inferred from an earlier chunk.
 
-The chunks of a stream differ in nothing but their text, as a rule. What stands before and after the text is inferred
-from one chunk, and proved by reading a chunk that is made of it. Between two such ends there can be nothing but the
-inside of a JSON string, since quotation marks within a string are escaped.
+As a rule the chunks of a stream differ only in their text. The bytes before and after it are inferred from one chunk,
+and checked by parsing a chunk that is composed of them. Between a match of both there can only be the content of a JSON
+string, since a quotation mark within a string is escaped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from waldur_chat.errors import ProviderFailed
 from waldur_chat.events import Delta, ProviderEvent, Reasoning
 
 END = b"\n\n"
-"""Of an event, as most services write it; the streams of others are read event by event."""
+"""The end of an event, as most services write it. Streams with other line ends are parsed event by event."""
 
 _INSIDE = re.compile(rb'[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*')
 _TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(?!")(%b)"' % _INSIDE.pattern)
@@ -25,7 +25,7 @@ _PROOF = "proof"
 
 
 class ChunkTemplate:
-    """What all chunks of one shape share: the bytes before and after their text, and the kind of event they mean."""
+    """What chunks of one shape have in common: the bytes before and after their text, and the class of their event."""
 
     def __init__(self, before: bytes, after: bytes, kind: type[Delta] | type[Reasoning]) -> None:
         self.before = before
@@ -34,7 +34,7 @@ class ChunkTemplate:
         self._kind = kind
 
     def match_one(self, data: bytes) -> Delta | Reasoning | None:
-        """The event of data that is exactly one chunk of this shape, with a text that is not escaped; else None."""
+        """The event, if the data is exactly one chunk of this shape without escapes in its text; else None."""
         if data.startswith(self.before) and data.endswith(self._after):
             text = data[len(self.before) : -len(self._after)]
             if text and not _NEEDS_JSON.search(text):
@@ -45,17 +45,15 @@ class ChunkTemplate:
         return None
 
     def match_many(self, data: bytes) -> tuple[Delta | Reasoning, bytes] | None:
-        """One event for all the chunks of this shape that the data begins with, and the rest of the data.
-
-        None where it begins with no such chunk.
-        """
+        """One event for all chunks of this shape at the start of the data, and the remaining data; None without any."""
         if not data.startswith(self.before):
             return None
         texts: list[bytes] = []
+        # Local names, since this loop runs once for every token.
         begin, between, find, is_at = len(self.before), self._between, data.find, data.startswith
         while True:
             end = find(b'"', begin)
-            if data[end - 1 : end] == b"\\":  # It is a quotation mark within the text.
+            if data[end - 1 : end] == b"\\":  # An escaped quotation mark within the text.
                 end = _end_of_string(data, begin)
             if not is_at(between, end):
                 break
@@ -68,14 +66,14 @@ class ChunkTemplate:
         return None if text is None else (self._kind(text=text), data[begin - len(self.before) :])
 
     def may_start(self, rest: bytes) -> bool:
-        """Whether data that holds no whole chunk of this shape may be the start of one."""
+        """Whether data without a whole chunk of this shape may be the start of one."""
         return rest.startswith(self.before) or self.before.startswith(rest)
 
 
 def infer(data: bytes, read: Callable[[bytes], list[ProviderEvent]]) -> ChunkTemplate | None:
-    """The template of a whole event; None where it has no text, or more than that.
+    """Infer the template from one whole event; None if the event has no text, or something else beside it.
 
-    `read` says what the data of an event means.
+    `read` parses the data of an event.
     """
     match = _TEXT.search(data)
     if not (match and data.startswith(_FIELD) and data.endswith(END)) or b"\r" in data or b"\n" in data[: -len(END)]:
@@ -85,18 +83,19 @@ def infer(data: bytes, read: Callable[[bytes], list[ProviderEvent]]) -> ChunkTem
         proof = read((before + _PROOF.encode() + after)[len(_FIELD) :])
     except ProviderFailed:
         return None
+    # A chunk with usage or a finish reason means more events than one, and must not be skipped.
     kinds = (kind for kind in (Delta, Reasoning) if proof == [kind(text=_PROOF)])
     return next((ChunkTemplate(before, after, kind) for kind in kinds), None)
 
 
 def _end_of_string(data: bytes, begin: int) -> int:
     inside = _INSIDE.match(data, begin)
-    assert inside  # It matches nothing, too.
+    assert inside  # The pattern also matches the empty string.
     return inside.end()
 
 
 def _decoded(texts: list[bytes]) -> str | None:
-    """The text of JSON strings whose insides these are; None where one is the inside of none."""
+    """The text of JSON strings with these contents; None if one of them is not valid within a string."""
     try:
         whole = b"".join(texts)
         if not _NEEDS_JSON.search(whole):

@@ -1,4 +1,4 @@
-"""LangServe-style services: what the chat of a Waldur of 2025 called."""
+"""The provider for LangServe-style services, which the chat of a Waldur of 2025 called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waldur_chat.providers.transport.streaming import stream_events
 
 
 class LangServeProvider(Provider):
-    """Asks a stream endpoint of LangServe: `url` is its full address, `token` may be empty."""
+    """Sends prompts to a stream endpoint of LangServe: `url` is its full address, `token` may be empty."""
 
     writes_titles = False
 
@@ -32,16 +32,14 @@ class LangServeProvider(Provider):
         self._transport: Transport | None = None
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream(). The service takes one text."""
+        """Answer the prompt. The whole conversation is sent as one text, since the service accepts no messages."""
         return stream_events(partial(self._ask, prompt), LangServeReader())
 
     async def aclose(self) -> None:
-        """See Provider.aclose()."""
         if self._transport is not None:
             await self._transport.aclose()
 
     def transport_choice(self) -> Choice:
-        """See Provider.transport_choice()."""
         return choose(self._url)
 
     async def _ask(self, prompt: Prompt) -> Response:

@@ -1,4 +1,4 @@
-"""Translates the bytes of a LangServe stream into events (contract section 3). Owns no socket."""
+"""Parse the bytes of a LangServe stream into events (contract section 3). Does no I/O."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from waldur_chat.wire.sse_decoder import ServerSentEvent, SSEDecoder
 
 
 class LangServeReader:
-    """One stream's reader. Feed it bytes, then ask it to `finish()`."""
+    """The parser of one stream: `feed()` it the bytes, then call `finish()`."""
 
     def __init__(self) -> None:
         self._decoder = SSEDecoder()
         self.done = False
-        """Whether the stream has said that nothing follows."""
+        """Whether the terminal `end` event was received."""
 
     def feed(self, data: bytes) -> Iterator[ProviderEvent]:
-        """The events that the next bytes complete. Raises `ProviderError` where the service reports one."""
+        """The events that the next bytes complete. Raises `ProviderError` if the service reports an error."""
         if self.done:
             return
         for event in self._decoder.feed(data):
@@ -34,9 +34,10 @@ class LangServeReader:
                 yield from _read(parse(event.data))
 
     def finish(self) -> list[ProviderEvent]:
-        """The bytes have ended; the last event may lack its blank line. Raises `ProviderIncomplete` without `end`."""
+        """The last events, after the end of the bytes. Raises `ProviderIncomplete` if there was no `end` event."""
         last: list[ProviderEvent] = []
         if not self.done:
+            # The last event may lack its blank line, or be cut off.
             with suppress(ProviderFailed):
                 last = list(self.feed(b"\n\n"))
         if not self.done:
@@ -45,7 +46,7 @@ class LangServeReader:
 
 
 def _read(chunk: object) -> Iterator[ProviderEvent]:
-    """An AIMessageChunk, or the bare text that a chain with a string parser sends."""
+    """The events of an AIMessageChunk, or of the plain string that a chain with a string parser sends."""
     if isinstance(chunk, str):
         chunk = {"content": chunk}
     if not isinstance(chunk, Mapping):
@@ -59,7 +60,7 @@ def _read(chunk: object) -> Iterator[ProviderEvent]:
 
 
 def _text(content: object) -> str:
-    """LangChain's content is a string or a list of parts, of which those with text count."""
+    """The text of LangChain's `content`: a string, or a list of parts, some of which have a text."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

@@ -1,4 +1,4 @@
-"""The embedded provider: answers without a model, a key or a network, and says so."""
+"""The embedded provider: it answers without a model, a key or a network, and tells the user so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUOTED_CHARACTERS = 200
 
 
 class OfflineProvider(Provider):
-    """Answers every prompt with what it is and the end of the question, word by word, `delay` seconds apart."""
+    """Answers every prompt with a fixed text and the end of the question, word by word every `delay` seconds."""
 
     writes_titles = False
 
@@ -30,7 +30,7 @@ class OfflineProvider(Provider):
         self._delay = delay
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream(). Usage counts words."""
+        """Answer the prompt. Usage counts words instead of tokens."""
         words = _answer(prompt).split(" ")
         for index, word in enumerate(words):
             yield Delta(text=f" {word}" if index else word)

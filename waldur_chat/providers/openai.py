@@ -1,4 +1,4 @@
-"""Everything that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others."""
+"""The provider for OpenAI-compatible services: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM and others."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ DEFAULT_ADDRESS = "https://api.openai.com/v1"
 PATH = "/chat/completions"
 MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
 PLAIN_VARIABLES = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_LOG", "OPENAI_WEBHOOK_SECRET"}
-"""What the SDK reads of the environment that changes no request, or that is read here too."""
+"""Variables that the SDK reads and that do not require it: they change no request, or are read here as well."""
 
 
 class OpenAIProvider(Provider):
-    """Asks a chat completions endpoint.
+    """Sends prompts to a chat completions endpoint.
 
     - `base_url`: the address up to and without `/chat/completions`; by default `OPENAI_BASE_URL`, or OpenAI's own.
     - `api_key`: empty for services without keys. By default it is `OPENAI_API_KEY` where no `base_url` is given, and
-      empty where one is: a key never goes to an address that it was not set for.
-    - `model`: as the service names it.
+      empty where one is: a key is never sent to an address that it was not set for.
+    - `model`: the name of the model at the service.
     - `max_output_tokens`: always sent, as `max_completion_tokens` to OpenAI and Azure and as `max_tokens` elsewhere,
       unless `max_tokens_field` names one of the two.
     - `completion`: any of the options of `waldur_chat.conf.completion_options`.
-    - `stream_options`: whether to ask for usage; a service that refuses to be asked is asked again without.
+    - `stream_options`: whether to request usage. If a service rejects that, the request is repeated without it.
     - `client`: further keyword arguments of the SDK's client (`organization`, `default_headers`, ...). With
       `azure_endpoint` among them it is the SDK's Azure client.
     """
@@ -75,43 +75,41 @@ class OpenAIProvider(Provider):
         self.max_output_tokens = self._limit = max_output_tokens
         self._max_tokens_field = max_tokens_field or self._default_max_tokens_field()
         self._completion = {"model": model, "stream": True, **_completion(completion or {})}
-        self._asks_usage = stream_options
-        self._takes_usage = False
+        self._requests_usage = stream_options
+        self._usage_is_accepted = False
         self._transport: Transport | None = None
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream()."""
         return stream_events(partial(self._ask, prompt), ChunkReader())
 
     async def aclose(self) -> None:
-        """See Provider.aclose()."""
         if self._transport is not None:
             await self._transport.aclose()
 
     def transport_choice(self) -> Choice:
-        """See Provider.transport_choice()."""
         return choose(self._address(), self._needs_the_sdk())
 
     async def _ask(self, prompt: Prompt) -> Response:
         """Send the prompt.
 
-        A service that refuses the request is asked again without being asked for usage, until it is known to take that.
+        If the service rejects the request, it is repeated without the option for usage, unless the service is known to
+        accept that option.
         """
-        asks_usage = self._asks_usage
+        with_usage = self._requests_usage
         try:
-            response = await self._post(prompt, asks_usage)
-            self._takes_usage = asks_usage
+            response = await self._post(prompt, with_usage)
+            self._usage_is_accepted = with_usage
             return response
         except ProviderRefused as error:
-            if not asks_usage or self._takes_usage or error.provider_status not in (400, 422):
+            if not with_usage or self._usage_is_accepted or error.provider_status not in (400, 422):
                 raise
         response = await self._post(prompt, False)
-        self._asks_usage = False
+        self._requests_usage = False
         return response
 
-    async def _post(self, prompt: Prompt, asks_usage: bool) -> Response:
+    async def _post(self, prompt: Prompt, with_usage: bool) -> Response:
         self._transport = self._transport or self._make_transport()
-        usage = {"stream_options": {"include_usage": True}} if asks_usage else {}
+        usage = {"stream_options": {"include_usage": True}} if with_usage else {}
         limit = {self._max_tokens_field: min(self._limit, prompt.max_output_tokens or self._limit)}
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
         return await self._transport.post({"messages": messages, **usage, **limit, **self._completion}, prompt)
@@ -130,7 +128,7 @@ class OpenAIProvider(Provider):
         return SdkTransport(PATH, options, sends_key=sdk_finds_the_key or bool(self._api_key))
 
     def _needs_the_sdk(self) -> str:
-        """Why only the SDK can ask, if so: its own options and variables, and what it has to say of a missing key."""
+        """Why only the SDK can send the request: its options and variables, or a missing key; empty if others can."""
         if self._client_options:
             return "the option `client` is for the SDK"
         if self._api_key is None and not (self._base_url or self._key()):

@@ -1,7 +1,7 @@
-"""The provider of `manage.py chat_doctor`: it relays what the doctor says, when he says it.
+"""The provider of `manage.py chat_doctor`: it relays the text that the doctor sends, at the time when it is sent.
 
-It connects to the doctor's socket and sends one line of JSON: the probe's nonce, and what the site says of itself.
-The doctor answers with lines: `say <text>` for a piece of the answer, `end` for its end.
+It connects to the doctor's socket and sends one line of JSON: the nonce of the probe, and facts about the site. The
+doctor answers with lines: `say <text>` for the next text of the answer, `end` for its end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from waldur_chat.providers.base import Provider
 
 
 class ProbeProvider(Provider):
-    """One probe: the doctor's address, its nonce, and the facts that the site tells him."""
+    """The provider of one probe: the doctor's address, the nonce, and the facts about the site."""
 
     writes_titles = False
 
@@ -28,7 +28,6 @@ class ProbeProvider(Provider):
         self._hello = json.dumps({"nonce": nonce, **facts}).encode() + b"\n"
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
-        """See Provider.stream()."""
         try:
             connecting = asyncio.open_connection(*self._address)
             reader, writer = await asyncio.wait_for(connecting, prompt.connect_seconds)

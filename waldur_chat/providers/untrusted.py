@@ -1,23 +1,23 @@
-"""Takes what a service sent for no more than it is, whatever it sent."""
+"""Read values that a service sent, which may be of any type and size."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from waldur_chat.errors import ProviderFailed
 from waldur_chat.events import Usage
 
 MAX_TOKENS = 2**31 - 1
-"""No model counts that far, and every database and client can hold it."""
+"""No model generates that many, and every database and client can represent it."""
 
 _WORD_LENGTH = 60
 _UNFIT = re.compile(r"[^ -~]")
 
 
 def parse(data: bytes) -> Any:
-    """The value of a JSON text. Raises `ProviderFailed` for what is none, or is nested too deeply to be read."""
+    """Parse JSON. Raises `ProviderFailed` if it is invalid, or nested too deeply."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -25,18 +25,23 @@ def parse(data: bytes) -> Any:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """The value that was read, if it is an object; an empty one if not."""
+    """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def usage(read: object, written: object) -> Usage | None:
-    """The reported tokens, if both are counts; a bool is an `int` too, and the value of a service may be anything."""
-    if type(read) is int and type(written) is int and 0 <= read <= MAX_TOKENS and 0 <= written <= MAX_TOKENS:
-        return Usage(input_tokens=read, output_tokens=written)
+def usage(input_tokens: object, output_tokens: object) -> Usage | None:
+    """The reported tokens, if both are plausible counts; else None."""
+    if _is_count(input_tokens) and _is_count(output_tokens):
+        return Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     return None
 
 
+def _is_count(value: object) -> TypeGuard[int]:
+    # Not isinstance(): True is an int as well.
+    return type(value) is int and 0 <= value <= MAX_TOKENS
+
+
 def word(value: object) -> str:
-    """A word or a number of the service's own, fit for any log; empty for what is neither."""
+    """A string or number of the service, shortened and safe to log; empty for any other type."""
     text = str(value) if type(value) in (str, int) else ""
     return _UNFIT.sub("?", text[:_WORD_LENGTH])

@@ -1,4 +1,4 @@
-"""What goes over a wire, as pure functions of events and bytes: no Django, no sockets.
+"""Wire formats in plain Python: functions of events and bytes, without Django and without I/O.
 
-`encoders` names the formats that a client may be answered in; `sse_decoder` reads what providers send.
+`encoders` lists the formats of streams; `sse_decoder` parses the streams of providers.
 """

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 USUAL_LENGTH = 256
-"""Of an `Accept` header that is remembered, with what was chosen."""
+"""The longest `Accept` header whose result is cached. Longer ones would let a client fill the memory."""
 
 
 def choose(accept: str, offered: tuple[str, ...]) -> str | None:
-    """The offered media type that this `Accept` header likes best; None where it takes none of them.
+    """The offered media type that this `Accept` header prefers; None if it accepts none of them.
 
-    What is named exactly goes before what only a wildcard covers; what is equal otherwise goes by the order of offers.
+    At equal quality, an exact name is preferred to a wildcard, then the order of offers decides.
     """
     return (_chosen if len(accept) <= USUAL_LENGTH else _chosen.__wrapped__)(accept, offered)
 

@@ -1,4 +1,4 @@
-"""What every encoder is, and the compact JSON that the formats share."""
+"""The base class of encoders, and the compact JSON that the formats share."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ _compact = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
 class Encoder(ABC):
-    """Turns the events of one turn into bytes of one format.
+    """Encodes the events of one turn in one format.
 
-    `translate` puts the sentences of errors into the reader's language.
+    `translate` translates the sentences of errors into the reader's language.
     """
 
     media_type: ClassVar[str]
-    heartbeat: ClassVar[bytes] = b""
-    """What may be sent between two events to show that the stream lives; empty where the format has no such thing."""
+    keep_alive: ClassVar[bytes] = b""
+    """Bytes that are sent during a silence to keep the connection open; empty if the format has none."""
 
     def __init__(self, translate: Callable[[str], str] = str) -> None:
         self._translate = translate
 
     def sentence(self, error: ChatError) -> str:
-        """What the reader may know of the error, in his language."""
+        """The error's sentence for the reader, in their language."""
         return self._translate(error.sentence)
 
     def skip(self, text: str) -> None:
-        """The reader has this beginning of the answer already; most formats do not mind."""
+        """Skip the start of the answer, which the reader has already. Only formats with state need it."""
         return
 
     @abstractmethod
     def encode(self, position: int, event: Event) -> bytes:
-        """The bytes of one event, whole; `position` is how much of the answer the reader has then, in characters.
+        """The bytes of one event; empty if the format does not show it.
 
-        Empty: not shown.
+        `position` is how many characters of the answer the reader has with this event.
         """
 
 
 def stored_fields(stored: StoredMessages | None) -> dict[str, str]:
-    """The ids of the messages that the turn left behind; empty where there are none."""
+    """The ids of the messages that the turn has stored; empty without any."""
     if stored is None:
         return {}
     fields = {"user_message_uuid": stored.question, "assistant_message_uuid": stored.answer}
@@ -53,7 +53,7 @@ def stored_fields(stored: StoredMessages | None) -> dict[str, str]:
 
 
 def quoted(text: str) -> bytes:
-    """A JSON string, as `dump()` writes it; what each token needs takes a tenth of the time in this way."""
+    """A JSON string, as `dump()` writes it, in a tenth of the time: this runs for every token."""
     return encode_basestring_ascii(text).encode("ascii")
 
 
@@ -63,7 +63,7 @@ def dump(payload: object) -> bytes:
 
 
 def usage_fields(usage: Usage | None) -> dict[str, int]:
-    """The token counts as both eras of clients name them; empty where nothing was used."""
+    """The token counts, with the names that old and current clients read; empty if nothing was used."""
     if usage is None:
         return {}
     fields = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}

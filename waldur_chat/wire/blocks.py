@@ -1,8 +1,8 @@
-"""Cuts an answer into blocks (markdown, code, mermaid), however its deltas are cut.
+"""Split an answer into blocks (markdown, code, mermaid), independent of where its deltas are cut.
 
-Fences are those of CommonMark 0.31.2, section 4.5, but only where they stand at the beginning of a line: those in
-block quotes, or deeper than three spaces, stay in the markdown around them. What a block looks like to a client is
-said elsewhere; here are values only, and the dicts that are stored.
+Fences are those of CommonMark 0.31.2, section 4.5, but only at the start of a line: fences in block quotes, or with
+more than three spaces before them, are part of the markdown around them. The encoders decide what a block looks like in
+a stream; here are values, and the dicts that are stored.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ FenceKey = Literal["code", "mermaid"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markdown:
-    """The next piece of a markdown block; never empty."""
+    """The next text of a markdown block; never empty."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
-    """A fence has been opened; its `Whole` follows, with nothing in between."""
+    """A fence was opened. The next value is its `Whole`."""
 
     key: FenceKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """A whole fenced block: its text without fences and without the line end before the closing one.
+    """A complete fenced block: its text without the fences and without the line end before the closing one.
 
-    `tag` is the first word of the info string; empty where there is none, and for mermaid.
+    `tag` is the first word of the info string; empty without one, and for mermaid.
     """
 
     key: FenceKey
@@ -51,10 +51,10 @@ _CLOSER = re.compile(r" {0,3}(?P<run>`{3,}|~{3,})[ \t]*")
 
 
 class BlockParser:
-    """Takes the deltas of one answer and gives its pieces.
+    """Parses the deltas of one answer.
 
-    Held back are only the beginning of a line that may still open a fence, what stands in a fence, and a carriage
-    return whose line feed may follow. The line end after a closing fence belongs to nobody; all others are kept.
+    It holds back only the start of a line that may still open a fence, the content of a fence, and a carriage return
+    that a line feed may follow. The line end after a closing fence is dropped; all others are kept.
     """
 
     def __init__(self) -> None:
@@ -64,11 +64,11 @@ class BlockParser:
         self._fence: _Fence | None = None
 
     def feed(self, delta: str) -> list[Piece]:
-        """Take the next delta; give what is certain now."""
+        """Parse the next delta, and return what is certain now."""
         return [*merge(self._read(self._line_ends.decode(delta)))]
 
     def finish(self) -> list[Piece]:
-        """Give what is held back, now that the answer has ended. A fence that nobody closed holds all of the rest."""
+        """Return what is held back, at the end of the answer. An unclosed fence contains all of the rest."""
         last = self._read(self._line_ends.decode("", final=True))
         return [*merge(chain(last, self._read_rest()))]
 
@@ -77,7 +77,7 @@ class BlockParser:
             yield from self._take(part)
 
     def _take(self, part: str) -> Iterator[Piece]:
-        """Take a part of one line; the last part has the line's end."""
+        """Parse a part of one line. The last part has the line end."""
         self._held.append(part)
         ended = part.endswith(("\r", "\n"))
         if not self._fence and not self._may_open(part):
@@ -88,7 +88,7 @@ class BlockParser:
             self._start = ""
 
     def _may_open(self, part: str) -> bool:
-        """Whether the line, with this part, may open a fence; what was said of its earlier parts is in `_start`."""
+        """Whether the line may open a fence. `_start` has its earlier parts; None once it certainly opens none."""
         if self._start is None:
             return False
         line = self._start + _without_end(part)
@@ -125,7 +125,7 @@ class BlockParser:
 
 
 class _Fence:
-    """A fence that has been opened, and the lines in it."""
+    """An open fence, and the lines in it."""
 
     def __init__(self, *, indent: str, run: str, info: str) -> None:
         word = next(iter(info.split()), "")
@@ -137,7 +137,7 @@ class _Fence:
         self._lines: list[str] = []
 
     def take(self, line: str) -> None:
-        """Keep a line, less as many spaces as the opener has before it; or be closed by it."""
+        """Add a line, without the indentation of the opener, or close the fence if the line does."""
         closer = _CLOSER.fullmatch(_without_end(line))
         if closer and closer["run"].startswith(self._run):
             self.closed = True
@@ -151,7 +151,7 @@ class _Fence:
 
 
 def merge(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same pieces, those of markdown that follow one another made one."""
+    """The same values, with consecutive `Markdown` merged into one."""
     texts: list[str] = []
     for piece in pieces:
         if isinstance(piece, Markdown):
@@ -164,9 +164,9 @@ def merge(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def split_into_blocks(text: str) -> list[dict[str, str]]:
-    """The blocks of a whole answer, as they are stored and served, with ids counted from "0".
+    """The blocks of a complete answer, as they are stored and served. Ids count from "0".
 
-    Each has `id`, `key`, `status` and `content`, those of code a `tag` too. Markdown of nothing but space is left out.
+    Each has `id`, `key`, `status` and `content`, a code block also a `tag`. Blank markdown is omitted.
     """
     parser = BlockParser()
     pieces = merge([*parser.feed(text), *parser.finish()])
@@ -192,9 +192,9 @@ def _joined(texts: list[str]) -> Iterator[Markdown]:
 
 
 def _shorten(line: str) -> str:
-    """As much of an opener as tells how it may go on: its first three marks, and whether their run goes on.
+    """The part of a possible opener that decides how it may continue: its first three marks, and the last character.
 
-    At most seven characters, so that a long line in small deltas is not read again with each.
+    At most seven characters, so that a long line in small deltas is not read again for each delta.
     """
     return line if len(line) <= len("   ```") else line[: len("   ```")] + line[-1]
 

@@ -1,4 +1,4 @@
-"""The formats a stream can have, by name and by media type. A new format is a file beside this one and a line here."""
+"""The formats of a stream by name. A new format is a module beside this one and an entry here."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from waldur_chat.wire.ndjson import NDJSONEncoder
 from waldur_chat.wire.sse import SSEEncoder
 from waldur_chat.wire.text import TextEncoder
 
-# In the order of preference, which is also the order in the OpenAPI document.
+# In the order of preference, which is also that of the OpenAPI document.
 ENCODERS: dict[str, type[Encoder]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder, "text": TextEncoder}

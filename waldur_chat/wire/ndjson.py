@@ -1,8 +1,8 @@
-"""Answers as newline-delimited JSON, as Waldur's clients from 7.9.7 on read them (contract section 2).
+"""The encoder of newline-delimited JSON, which Waldur's clients from 7.9.7 on read (contract section 2).
 
-One compact object per line, every line ended, the last one too. Metadata (`m`) comes first and last; in between the
-text comes in blocks, markdown piece by piece and code whole. A failed or stopped answer has an error (`e`) before the
-last line, at which readers of the answer stop.
+One compact object per line; the last line ends with a line feed too. The first and the last line have metadata (`m`).
+Between them is the text in blocks, markdown as it arrives and code complete. A failed or cancelled answer has an error
+(`e`) before the last line, at which readers stop.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ class NDJSONEncoder(Encoder):
     """`application/x-ndjson`."""
 
     media_type = "application/x-ndjson"
-    heartbeat = b"\n"
+    keep_alive = b"\n"
 
     def __init__(self, translate: Callable[[str], str] = str) -> None:
         super().__init__(translate)
         self._blocks = BlockParser()
 
     def skip(self, text: str) -> None:
-        """See Encoder.skip()."""
         self._blocks.feed(text)
 
     def encode(self, position: int, event: Event) -> bytes:
-        """See Encoder.encode()."""
         match event:
             case Delta(text=text):
                 return _lines(self._blocks.feed(text))

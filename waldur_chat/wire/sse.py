@@ -1,8 +1,8 @@
-"""Answers as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""The encoder of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-Each event is right for a standards parser and for clients of 2025, which split at line feeds and read `c` from the
-JSON of every line that begins with `data: ` (contract section 1). Every stream ends with `end`, `error` or `cancelled`.
-The id of an event is the number of characters of the answer that a reader has with it.
+Each event is valid for a standard parser and for clients of 2025, which split at line feeds and read `c` from the JSON
+of every line that begins with `data: ` (contract section 1). Every stream ends with `end`, `error` or `cancelled`. The
+id of an event is the position: the number of characters of the answer that a reader has with it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reason
 from waldur_chat.wire.base import Encoder, dump, quoted, stored_fields, usage_fields
 
 END = b"end"
-"""The id of the last event: who has that has everything."""
+"""The id of the terminal event. A reader with this id has everything."""
 
 RETRY = b"retry: 1000\n"
-"""After so many milliseconds a reader whose connection broke comes back, where there is something to come back to."""
+"""After this many milliseconds a reader reconnects. Sent for stored turns only, since others cannot be resumed."""
 
 
 class SSEEncoder(Encoder):
     """`text/event-stream`."""
 
     media_type = "text/event-stream"
-    heartbeat = b":\n\n"
+    keep_alive = b":\n\n"
 
     def encode(self, position: int, event: Event) -> bytes:
-        """See Encoder.encode()."""
         match event:
             case Delta(text=text):
                 return b'id: %d\ndata: {"c":%b}\n\n' % (position, quoted(text))

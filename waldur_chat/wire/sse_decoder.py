@@ -1,7 +1,7 @@
-"""Reads server-sent events from bytes, however these are cut.
+"""The decoder of server-sent events, independent of where the bytes are cut.
 
-The rules are those of https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation,
-with one addition: an event that has a name but no data is given too, since LangServe ends its streams with one.
+It follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, with one
+addition: an event with a name and without data is returned as well, since LangServe ends its streams with one.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from waldur_chat.errors import ProviderFailed
 
 MAX_EVENT_BYTES = 128 * 1024
-"""Of one event, all that has to be kept: its lines of data, its name, and the line that has not ended."""
+"""The limit on what is buffered of one event: its data lines, its name, and the line that has not ended."""
 
 MAX_DIGITS = 9
-"""Of a retry time, those that are read."""
+"""The digits of a retry time that are read: `int()` of a very long number is slow."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\n\n"
@@ -30,10 +30,10 @@ class ServerSentEvent:
 
 
 class SSEDecoder:
-    """Collects bytes and gives whole events. An event that no blank line ended is never given, as the standard asks.
+    """Collects bytes and returns complete events. As in the standard, an event without its blank line is dropped.
 
-    `last_id` is the id of the event that was given last, `retry` the milliseconds after which the sender wants its
-    readers to come back; None where it did not say. An event has at most `max_bytes`.
+    `last_id` is the id of the last event, `retry` the time in milliseconds after which readers should reconnect; None
+    if the stream has set none. An event has at most `max_bytes`.
     """
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -42,23 +42,23 @@ class SSEDecoder:
         self._max_bytes = max_bytes
         self._rest = bytearray()
         self._after_return = False
-        self._begun = False
+        self._started = False
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
 
     @property
     def is_between_events(self) -> bool:
-        """Whether nothing is kept of an event that has begun, so that one may as well be read by somebody else."""
+        """Whether no part of an event is buffered, so that another parser may read the next one."""
         return not (self._rest or self._data or self._name or self._after_return)
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Take the next bytes; give the events that they complete.
+        """Decode the next bytes, and yield the events that they complete.
 
-        An event that is too large raises `ProviderFailed`: nobody sends tokens of that size.
+        Raises `ProviderFailed` for an event of more than `max_bytes`: no service sends tokens of that size.
         """
-        if self._is_usual(chunk):
-            self._begun = True
+        if self._is_single_event(chunk):
+            self._started = True
             yield ServerSentEvent(name="message", data=chunk[len(_DATA) : -len(_END)])
             return
         # A carriage return ends its line at once; the line feed that may follow in the next bytes belongs to it.
@@ -71,15 +71,15 @@ class SSEDecoder:
             self._rest.clear()
         for line in lines:
             if self._size + len(line) > self._max_bytes:
-                raise _endless()
+                raise _too_large()
             if event := self._take(line):
                 yield event
         self._rest += rest
         if self._size + len(self._rest) > self._max_bytes:
-            raise _endless()
+            raise _too_large()
 
-    def _is_usual(self, chunk: bytes) -> bool:
-        """Whether it is one whole event, of one line of data: what most are, and quickly read."""
+    def _is_single_event(self, chunk: bytes) -> bool:
+        """Whether the chunk is one event with a single data line. Most are, and need no parsing."""
         return (
             len(chunk) <= self._max_bytes
             and chunk.startswith(_DATA)
@@ -90,8 +90,8 @@ class SSEDecoder:
         )
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             line = line.removeprefix(_BYTE_ORDER_MARK)
         if not line:
             return self._dispatch()
@@ -115,5 +115,5 @@ class SSEDecoder:
         return ServerSentEvent(name=name or "message", data=b"\n".join(data)) if name or data else None
 
 
-def _endless() -> ProviderFailed:
+def _too_large() -> ProviderFailed:
     return ProviderFailed("The provider sent an endless event.")

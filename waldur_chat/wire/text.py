@@ -1,4 +1,4 @@
-"""Answers as plain text: just the words as they come, for people with curl."""
+"""The encoder of plain text: only the answer, for people with curl."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from waldur_chat.wire.base import Encoder
 
 
 class TextEncoder(Encoder):
-    """`text/plain`. A failure is a last line of its own, since nothing else could tell of it."""
+    """`text/plain`. A failure is a line at the end, since the status is 200 already."""
 
     media_type = "text/plain"
 
     def encode(self, position: int, event: Event) -> bytes:
-        """See Encoder.encode()."""
         match event:
             case Delta(text=text):
                 return text.encode()

@@ -1,1 +1,1 @@
-"""What the OpenAPI document says of the API."""
+"""Descriptions of the API for the OpenAPI document."""

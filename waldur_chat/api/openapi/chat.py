@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of asking and of coming back (contract section 1)."""
+"""The OpenAPI document: `invoke`, `stream`, and the events of a turn (contract section 1)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ _ERRORS = {
     504: "The model provider was too slow.",
 }
 
-_PROBLEM = {status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in _ERRORS.items()}
-_PROBLEM[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=_ERRORS[400])
+_ERROR_RESPONSES = {
+    status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in _ERRORS.items()
+}
+_ERROR_RESPONSES[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=_ERRORS[400])
 
 
 def _stream_formats() -> dict[Any, Any]:
-    """The 200 in each format. The first one decides what generated clients can do with it: they need SSE there."""
+    """The response 200 in each format. SSE is first, since generated clients use the first one only."""
     text = OpenApiResponse(OpenApiTypes.STR, description="LLM chat streamed response.")
     return {(200, encoder.media_type): text for encoder in ENCODERS.values()}
 
@@ -51,7 +53,7 @@ invoke = describe(
     summary="Invoke the chat model",
     description="Answers when the whole answer is there. Without a body the assistant opens the conversation.",
     parameters=[_KEY],
-    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_PROBLEM},
+    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_ERROR_RESPONSES},
 )
 
 events = describe(
@@ -72,7 +74,7 @@ events = describe(
     responses={
         **_stream_formats(),
         204: OpenApiResponse(description="Everything was received already."),
-        **{status: _PROBLEM[status] for status in (401, 403, 406)},
+        **{status: _ERROR_RESPONSES[status] for status in (401, 403, 406)},
         400: OpenApiResponse(OpenApiTypes.OBJECT, description="`after` is no id of an event."),
         404: OpenApiResponse(ChatErrorSerializer, description="The user has no such answer."),
     },
@@ -88,5 +90,5 @@ stream = describe(
         "answer is complete."
     ),
     parameters=[_KEY],
-    responses={**_stream_formats(), **_PROBLEM},
+    responses={**_stream_formats(), **_ERROR_RESPONSES},
 )

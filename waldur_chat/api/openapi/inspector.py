@@ -1,7 +1,7 @@
-"""Lets two generators describe our views: drf-spectacular, and one of DRF's own where the host uses that.
+"""Schema classes for two generators: drf-spectacular, and DRF's own if the host uses it.
 
-DRF's generators take `view.schema` for what `DEFAULT_SCHEMA_CLASS` names, drf-spectacular takes it for its own
-`AutoSchema`. On a host with DRF's class either would end with an error at our views if both got the same.
+DRF's generators expect `view.schema` to be of the class in `DEFAULT_SCHEMA_CLASS`, drf-spectacular expects its own
+`AutoSchema`. On a host with DRF's class, one of them would fail at our views if both got the same schema.
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ from rest_framework.settings import api_settings
 
 
 class ViewSchema(DefaultSchema):
-    """The host's schema class for its own generator; for drf-spectacular one that it can use, whatever the host has."""
+    """Gives the host's schema class to the host's generator, and `AutoSchema` to drf-spectacular."""
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        """See DefaultSchema.__get__()."""
         host: Any = api_settings.DEFAULT_SCHEMA_CLASS
         if instance is None and not issubclass(host, AutoSchema):
-            return AutoSchema()  # DRF's generators ask the class only whether it has a schema at all.
-        found: Any = super().__get__(instance, owner)
-        if isinstance(found, AutoSchema) or not getattr(instance, "swagger_fake_view", False):
-            return found
-        schema = AutoSchema()  # It is drf-spectacular that asks: it marks its views so.
+            return AutoSchema()  # DRF's generators only check that the class has a schema.
+        schema: Any = super().__get__(instance, owner)
+        if isinstance(schema, AutoSchema) or not getattr(instance, "swagger_fake_view", False):
+            return schema
+        schema = AutoSchema()  # drf-spectacular marks the views that it creates with `swagger_fake_view`.
         schema.view = instance
         return schema
 
 
 def describe(**options: Any) -> Callable[[Any], Any]:
-    """Do as `extend_schema` does, on drf-spectacular's own class; that extends `DEFAULT_SCHEMA_CLASS`, even DRF's."""
+    """Do what `extend_schema` does, on `AutoSchema`: it would extend `DEFAULT_SCHEMA_CLASS`, even if that is DRF's."""
     extend = extend_schema(**options)
 
     def decorate(view: Any) -> Any:
-        kwargs = vars(view).setdefault("kwargs", {})  # Where @action keeps its options, and extend_schema the schema.
+        kwargs = vars(view).setdefault("kwargs", {})  # @action stores its options here, extend_schema the schema.
         kwargs.setdefault("schema", AutoSchema)
         return extend(view)
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of conversations, messages and sessions. Operations have the names of clients."""
+"""The OpenAPI document: threads, messages, sessions, prompts and quotas. Clients are generated from these names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PAGES = (
 
 
 def fields_of(serializer_class: Any) -> OpenApiParameter:
-    """The parameter by which clients ask for some fields only."""
+    """The parameter with which clients request some fields only."""
     return OpenApiParameter(
         "field", OpenApiTypes.STR, many=True, enum=sorted(serializer_class().fields), description="Fields to show."
     )
@@ -55,9 +55,9 @@ def fields_of(serializer_class: Any) -> OpenApiParameter:
 def operation(
     name: str, summary: str, answer: Any, *refusals: int, status: int = 200, **options: Any
 ) -> Callable[[Any], Any]:
-    """Describe a view: the name that clients call it by, what it answers, and which refusals it has besides the usual.
+    """Describe a view: its name in clients, its response, and its error statuses besides those that all views have.
 
-    The tag is the name of the clients' module, as the first two words of the name have it.
+    The tag, which is the module in generated clients, consists of the first two words of the name.
     """
     problems = {**_ALWAYS, **{refusal: _REFUSALS[refusal] for refusal in refusals}}
     if options.setdefault("request", None):

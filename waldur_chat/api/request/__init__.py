@@ -1,1 +1,1 @@
-"""What is read of a request before a view runs."""
+"""What a view reads of a request: authentication, format, limits, parameters, position."""

@@ -1,7 +1,7 @@
-"""Who may use the API: what the host configured, and where it configured nothing, owners of a token.
+"""Authentication and permissions: the host's settings; without any, tokens and sessions.
 
-Our viewsets have `AUTHENTICATION` and `PERMISSIONS` for their classes, which stand for the host's settings as they are
-at each request. Whatever a subclass, an action or `as_view()` puts in their place wins, as everywhere in DRF.
+The viewsets have `AUTHENTICATION` and `PERMISSIONS` as their classes. These stand for the host's settings at the time
+of each request. Classes of a subclass, an action or `as_view()` replace them, as everywhere in DRF.
 """
 
 from __future__ import annotations
@@ -29,45 +29,44 @@ from waldur_chat.errors import ChatDisabled, ChatNotConfigured
 
 
 def host_configured_authentication() -> bool:
-    """Whether the host chose its own authentication classes."""
+    """Whether the host has set `DEFAULT_AUTHENTICATION_CLASSES`."""
     return "DEFAULT_AUTHENTICATION_CLASSES" in getattr(settings, "REST_FRAMEWORK", {})
 
 
 def tokens_are_installed() -> bool:
-    """Whether there is a table of tokens."""
+    """Whether DRF's tokens are installed."""
     return apps.is_installed("rest_framework.authtoken")
 
 
 def authentication_classes() -> list[type[BaseAuthentication]]:
-    """The host's; without any, `Authorization: Token <key>`, and sessions for pages of the same site."""
+    """The host's classes; without any, `Authorization: Token <key>`, and sessions for pages of the same site."""
     if host_configured_authentication():
         return _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
-    own: list[type[BaseAuthentication]] = [TokenAuthentication] if tokens_are_installed() else []
-    return [*own, SessionAuthentication]
+    tokens: list[type[BaseAuthentication]] = [TokenAuthentication] if tokens_are_installed() else []
+    return [*tokens, SessionAuthentication]
 
 
 def permission_classes() -> list[type[BasePermission]]:
-    """An authenticated user always, and what else the host asks for; not permissions of models, since none is here."""
-    further = [one for one in _classes(api_settings.DEFAULT_PERMISSION_CLASSES) if not _is_needless(one)]
-    return [IsAuthenticated, *further]
+    """`IsAuthenticated`, and the host's classes except permissions of models: `ChatViewSet` has no model."""
+    others = [one for one in _classes(api_settings.DEFAULT_PERMISSION_CLASSES) if not _is_redundant(one)]
+    return [IsAuthenticated, *others]
 
 
 class PlainMetadata(SimpleMetadata):
-    """What OPTIONS answers: no fields, which the OpenAPI document has, and for which DRF would look for the row."""
+    """The response to OPTIONS, without fields: DRF would fetch the row for them. The OpenAPI document has them."""
 
     def determine_actions(self, request: Request, view: APIView) -> dict[str, Any]:
-        """See SimpleMetadata.determine_actions()."""
         return {}
 
 
 def metadata_class() -> type[BaseMetadata]:
-    """The host's own class for OPTIONS, where it has one."""
-    given: Any = api_settings.DEFAULT_METADATA_CLASS
-    return PlainMetadata if given is SimpleMetadata else given
+    """The host's class for OPTIONS, if it has set one."""
+    default: Any = api_settings.DEFAULT_METADATA_CLASS
+    return PlainMetadata if default is SimpleMetadata else default
 
 
 def check_switches(settings: Settings, user: object) -> None:
-    """Raise what keeps this user from chatting: switched off, not for his role, nothing to chat with."""
+    """Raise if this user may not chat: the chat is off, it is not for their role, or no provider is configured."""
     if not settings.enabled or settings.enabled_roles == "disabled":
         raise ChatDisabled
     if not _has_role(settings.enabled_roles, user):
@@ -77,7 +76,7 @@ def check_switches(settings: Settings, user: object) -> None:
 
 
 def check_is_known(user: object) -> None:
-    """Raise `NotFound` for an anonymous user whom a site's own permissions let in: nothing here is theirs."""
+    """Raise `NotFound` for an anonymous user, if a site's permissions admit them: nothing is stored for them."""
     if not users.is_known(user):
         raise NotFound
 
@@ -91,10 +90,10 @@ def _has_role(roles: str, user: object) -> bool:
     return roles in ("all", "anonymous")
 
 
-def _is_needless(permission: Any) -> bool:
-    """Whether it says no more than ours, or asks for the rights to a model. What is made of those two says more.
+def _is_redundant(permission: Any) -> bool:
+    """Whether a permission adds nothing to `IsAuthenticated`, or needs a model.
 
-    A combination of several (`A & B`) is no class.
+    A combination (`A & B`) is kept as it is: it may require more than its parts do.
     """
     if permission in (AllowAny, IsAuthenticated):
         return True
@@ -102,10 +101,10 @@ def _is_needless(permission: Any) -> bool:
 
 
 def _classes(setting: Any) -> list[Any]:
-    """Classes of DRF's settings, which are paths only until they are accessed."""
+    """A list of DRF's settings. They are annotated as paths, but an access gives classes."""
     return list(setting)
 
 
 AUTHENTICATION = authentication_classes()
 PERMISSIONS = permission_classes()
-"""What subclasses extend where they write `[*ChatViewSet.permission_classes, Own]`."""
+"""The classes at import time, which a subclass extends with `[*ChatViewSet.permission_classes, Own]`."""

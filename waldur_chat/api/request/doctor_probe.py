@@ -1,7 +1,7 @@
-"""Requests of `manage.py chat_doctor`: its own end of a line answers them, not the site's provider.
+"""Test requests of `manage.py chat_doctor`: the doctor answers them itself, instead of the site's provider.
 
-Only who has the site's `SECRET_KEY` can make such a request, and it is good for a minute. It passes the same
-authentication and switches as every other.
+Such a request is signed with the site's `SECRET_KEY` and valid for a minute. It passes the same authentication and
+switches as any other.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FACTS = (
 
 
 class ProbeInvalid(APIException):
-    """400: the probe was signed with another key, or too long ago. Nobody is asked, so that nobody pays."""
+    """400: the probe was signed with another key, or too long ago. No provider is asked, since that costs money."""
 
     status_code = 400
     default_code = "probe_invalid"
@@ -46,12 +46,15 @@ class ProbeInvalid(APIException):
 
 
 def sign(host: str, port: int, nonce: str) -> str:
-    """The header's value: where the doctor listens, and the name of the probe."""
+    """The value of the header: the address on which the doctor listens, and the id of the probe."""
     return signing.dumps({"host": host, "port": port, "nonce": nonce}, salt=_SALT)
 
 
-def applied(request: HttpRequest, settings: Settings) -> Settings:
-    """The settings for this request: the site's, or those that lead to the doctor. Raises `ProbeInvalid`."""
+def settings_for(request: HttpRequest, settings: Settings) -> Settings:
+    """The settings for this request: the site's, or for a probe those with the doctor as provider.
+
+    Raises `ProbeInvalid`.
+    """
     signed = request.headers.get(HEADER)
     if signed is None:
         return settings
@@ -65,7 +68,7 @@ def applied(request: HttpRequest, settings: Settings) -> Settings:
 
 
 def _facts(request: HttpRequest, settings: Settings) -> dict[str, Any]:
-    """What the doctor must know of the site to judge it; nothing of it is secret."""
+    """What the doctor needs to know about the site. None of it is secret."""
     if isinstance(request, ASGIRequest):
         interface, protocol = "asgi", f"HTTP/{request.scope['http_version']}"
     else:

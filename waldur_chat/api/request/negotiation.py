@@ -1,7 +1,7 @@
-"""Which format a client is answered in.
+"""Choose the format of a response.
 
-DRF negotiates before it authenticates, and answers errors in what it found. So for DRF every response of the API is
-JSON, as all its errors are, and the format of an answer is chosen here, once the request is known to be good.
+DRF negotiates before it authenticates, and renders errors in the format that it found. So for DRF every response of the
+API is JSON, as all errors are. The format of an answer is chosen here, after the request has been validated.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ CURRENT_ERA_FIELDS = frozenset({"thread_uuid", "mode"})
 
 
 class JSONOnly(DefaultContentNegotiation):
-    """Takes every `Accept` header for one of JSON, where the view has no other renderers.
+    """Selects JSON for every `Accept` header, unless a site has added renderers to the view.
 
-    Where a site gives it others, it gets of those what DRF finds; what none of them can is JSON too, or our streams
-    would be 406.
+    Then DRF chooses among these. JSON is the fallback: with a 406 no client could request a stream.
     """
 
     def select_renderer(
@@ -39,20 +38,20 @@ class JSONOnly(DefaultContentNegotiation):
         first, *others = renderers
         if others:
             with suppress(NotAcceptable, Http404):
-                found: tuple[BaseRenderer, str] = super().select_renderer(request, [first, *others], format_suffix)
-                return found
+                chosen: tuple[BaseRenderer, str] = super().select_renderer(request, [first, *others], format_suffix)
+                return chosen
         return first, str(first.media_type)
 
 
 def media_type_with_parameters(request: Request) -> str | None:
-    """The media type with most parameters of those that the client accepts and we have; None where none has any."""
-    given = [one.strip() for one in request.headers.get("Accept", "").split(",") if ";" in one]
-    ours = [one for one in given if one.partition(";")[0].strip().lower() in MEDIA_TYPES]
-    return max(ours, key=lambda one: one.count(";"), default=None)
+    """Of the accepted media types that the API has, the one with most parameters; None if none has any."""
+    ranges = [one.strip() for one in request.headers.get("Accept", "").split(",") if ";" in one]
+    known = [one for one in ranges if one.partition(";")[0].strip().lower() in MEDIA_TYPES]
+    return max(known, key=lambda one: one.count(";"), default=None)
 
 
-def accepted(request: Request, offered: Sequence[str]) -> str:
-    """The offered media type that the client likes best. Raises `NotAcceptable` where it takes none."""
+def choose_media_type(request: Request, offered: Sequence[str]) -> str:
+    """The offered media type that the client prefers. Raises `NotAcceptable` if it accepts none."""
     media_type = choose(request.headers.get("Accept", ""), tuple(offered))
     if media_type is None:
         raise NotAcceptable(_("This can be answered as {types} only.").format(types=", ".join(offered)))
@@ -60,10 +59,11 @@ def accepted(request: Request, offered: Sequence[str]) -> str:
 
 
 def stream_encoder(request: Request, fields: Collection[str], usual: str) -> type[Encoder]:
-    """The format of a stream. Where `Accept` leaves it open, the fields of the body tell which era the client is of.
+    """The format of a stream. If `Accept` leaves the choice open, the fields of the body tell the age of the client.
 
-    `usual` is the format of a client that sent none of the fields of the current era (contract section 2).
+    Only current clients send `CURRENT_ERA_FIELDS`, and these expect NDJSON. `usual` is the format for older ones
+    (contract section 2).
     """
     first = ENCODERS["ndjson" if CURRENT_ERA_FIELDS.intersection(fields) else usual]
     offers = {encoder.media_type: encoder for encoder in (first, *ENCODERS.values())}
-    return offers[accepted(request, list(offers))]
+    return offers[choose_media_type(request, list(offers))]

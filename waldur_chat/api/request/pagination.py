@@ -1,7 +1,4 @@
-"""Lists are bare arrays; how many rows there are, and where their other pages are, stands in the head.
-
-Links are those of RFC 8288.
-"""
+"""Pagination in headers: a list is a bare array; `X-Result-Count` and `Link` (RFC 8288) have the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ COUNT_HEADER = "X-Result-Count"
 
 
 class HeaderPagination(PageNumberPagination):
-    """Pages of 10 rows, or of `page_size`, which is 300 at most; counted from 1."""
+    """Pages of 10 rows, or of `page_size` rows, at most 300. Page numbers start at 1."""
 
     page_size = 10
     page_size_query_param = "page_size"
@@ -29,7 +26,7 @@ class HeaderPagination(PageNumberPagination):
     request: Request
 
     def get_page_size(self, request: Request) -> int | None:
-        """See PageNumberPagination.get_page_size(). What is no number is told, not passed over."""
+        """The page size. DRF ignores a value that is not a number; here it raises `ValidationError`."""
         try:
             int(request.query_params.get(self.page_size_query_param) or self.page_size)
         except ValueError as error:
@@ -37,7 +34,6 @@ class HeaderPagination(PageNumberPagination):
         return super().get_page_size(request)
 
     def get_paginated_response(self, data: Any) -> Response:
-        """See PageNumberPagination.get_paginated_response()."""
         return Response(data, headers={COUNT_HEADER: str(self.page.paginator.count), "Link": self._links()})
 
     def _links(self) -> str:

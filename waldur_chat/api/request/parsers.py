@@ -1,4 +1,4 @@
-"""Reads request bodies, within the limit that Django sets for them."""
+"""Parse request bodies, within Django's limit on their size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BodyTooLarge(APIException):
 
 
 class LengthRequired(APIException):
-    """411: the body has no `Content-Length`, so Django does not see it."""
+    """411: the body has no `Content-Length`. Django takes such a body for an empty one."""
 
     status_code = 411
     default_code = "length_required"
@@ -34,18 +34,18 @@ class LengthRequired(APIException):
 
 
 def check_length(request: HttpRequest) -> None:
-    """Raise `LengthRequired` for a body that would be taken for none."""
+    """Raise `LengthRequired` for a body of unknown length."""
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
         raise LengthRequired
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON, read up to Django's limit, which older releases of DRF do not know, and as deep as Python can."""
+    """Parses JSON up to `DATA_UPLOAD_MAX_MEMORY_SIZE`, which DRF's parser does not check in every release."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """See JSONParser.parse(). Raises `BodyTooLarge`. JSON is UTF-8 (RFC 8259), whatever the charset claims."""
+        """Parse the body as UTF-8 (RFC 8259), whatever charset it claims. Raises `BodyTooLarge` and `ParseError`."""
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read() if limit is None else stream.read(limit + 1)
         if limit is not None and len(body) > limit:

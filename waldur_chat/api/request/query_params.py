@@ -1,6 +1,6 @@
-"""Query parameters: read by serializers, which describe them in the OpenAPI document too.
+"""Query parameters as serializers, which describe them in the OpenAPI document as well.
 
-What is not known under its name is a 400 there; parameters that nobody knows are ignored.
+An invalid value is a 400 under the parameter's name. Unknown parameters are ignored.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ _BIGGEST = 2.0**62
 
 
 class WordsField(serializers.ListField):
-    """Words of a given set, each in a parameter of its own or several with commas between them."""
+    """Words of a given set, in repeated parameters or separated by commas."""
 
     def __init__(self, words: Iterable[str], **options: Any) -> None:
         super().__init__(child=serializers.ChoiceField(list(words)), **options)
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        """See ListField.to_internal_value()."""
         return super().to_internal_value([word.strip() for part in data for word in part.split(",")])
 
 
@@ -38,7 +37,7 @@ class NumberField(serializers.FloatField):
     """A number of tokens, which clients send as a float."""
 
     def to_internal_value(self, data: Any) -> float:
-        """See FloatField.to_internal_value(). Neither infinite nor "not a number" counts tokens."""
+        """Parse a finite number, and clamp it to what a database column can hold."""
         if data.strip().lower().lstrip("+-").startswith(("inf", "nan")):
             self.fail("invalid")
         return max(-1.0, min(super().to_internal_value(data), _BIGGEST))
@@ -49,10 +48,10 @@ class QuerySerializer(serializers.Serializer[Any]):
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
-        """What the request asks for. Raises `ValidationError`."""
-        given = request.query_params
-        names = {name: isinstance(field, WordsField) for name, field in cls().fields.items() if name in given}
-        query = cls(data={name: given.getlist(name) if is_list else given[name] for name, is_list in names.items()})
+        """The validated parameters of the request. Raises `ValidationError`."""
+        params = request.query_params
+        names = {name: isinstance(field, WordsField) for name, field in cls().fields.items() if name in params}
+        query = cls(data={name: params.getlist(name) if is_list else params[name] for name, is_list in names.items()})
         query.is_valid(raise_exception=True)
         return dict(query.validated_data)
 
@@ -66,7 +65,7 @@ def _number(help_text: Any) -> Any:
 
 
 class ThreadQuery(QuerySerializer):
-    """Which conversations, and in which order."""
+    """Filters and order of threads."""
 
     created = _day(_("Begun on this day."))
     created_after = _day(_("Begun on this day or later."))
@@ -95,7 +94,7 @@ class ThreadQuery(QuerySerializer):
 
 
 class MessageQuery(QuerySerializer):
-    """Which messages."""
+    """Filters of messages."""
 
     thread = UUIDField(required=False, help_text=_("The conversation; without it the newest messages are listed."))
     include_history = serializers.BooleanField(
@@ -106,7 +105,7 @@ class MessageQuery(QuerySerializer):
 
 
 def thread_filter(query: dict[str, Any]) -> ThreadFilter:
-    """What a `ThreadQuery` looks for."""
+    """The filter that a validated `ThreadQuery` describes."""
     return ThreadFilter(
         created_after=_latest(query, "created", "created_after"),
         created_before=_earliest(query, "created", "created_before"),
@@ -123,8 +122,8 @@ def thread_filter(query: dict[str, Any]) -> ThreadFilter:
     )
 
 
-def fields_wanted(request: Request, serializer_class: Any) -> frozenset[str]:
-    """The names in the parameter `field`, none for all. Raises `ValidationError` for one that the serializer lacks."""
+def requested_fields(request: Request, serializer_class: Any) -> frozenset[str]:
+    """The names in the parameter `field`; empty means all. Raises `ValidationError` for an unknown name."""
     names = request.query_params.getlist("field")
     if unknown := sorted(set(names) - set(serializer_class().fields)):
         raise serializers.ValidationError({"field": [_("There is no field {name}.").format(name=unknown[0])]})

@@ -1,4 +1,4 @@
-"""How requests say which turn they come back to, and how much of it they have."""
+"""Resume a turn: its id, the reader's position, and the idempotency key of a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY_MAX_LENGTH = 255
 
 
 def position(request: Request) -> int | None:
-    """How many characters the reader has: `Last-Event-ID`, or `after`, which goes first; None: he has the end too."""
+    """The number of characters that the reader has (`after`, else `Last-Event-ID`); None if they have the end too."""
     given = request.query_params.get("after") or request.headers.get("Last-Event-ID") or "0"
     if given == END.decode():
         return None
@@ -28,21 +28,21 @@ def position(request: Request) -> int | None:
     return int(given)
 
 
-def view(user: Any, uuid: str, position: int | None) -> TurnSubscription:
-    """The view of this user's turn. Raises `TurnNotFound`."""
-    wanted = uuid_from(uuid)
-    if wanted is None:
+def subscription(user: Any, uuid: str, position: int | None) -> TurnSubscription:
+    """A subscription to the user's turn. Raises `TurnNotFound`."""
+    turn = uuid_from(uuid)
+    if turn is None:
         raise TurnNotFound
-    return TurnSubscription(replays.of_user(user, wanted), position or 0)
+    return TurnSubscription(replays.of_user(user, turn), position or 0)
 
 
 def has_everything(position: int | None) -> bool:
-    """Whether there is nothing more to come."""
+    """Whether the reader has received the terminal event."""
     return position is None
 
 
 def idempotency_key(request: Request) -> str:
-    """The request's key (draft-ietf-httpapi-idempotency-key-header); empty where it has none."""
+    """The idempotency key (draft-ietf-httpapi-idempotency-key-header); empty if the request has none."""
     key = request.headers.get(KEY_HEADER, "").strip()
     if len(key) > KEY_MAX_LENGTH:
         raise ValidationError({KEY_HEADER: [_("A key has at most {count} characters.").format(count=KEY_MAX_LENGTH)]})

@@ -1,4 +1,4 @@
-"""Whether this site stores conversations."""
+"""Check that the site stores conversations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from waldur_chat import conf
 
 
 def check_storage() -> None:
-    """Raise `ValidationError` where nothing may be stored. What was stored before can be read and erased."""
+    """Raise `ValidationError` if `STORAGE` is off. What was stored before can still be read and erased."""
     if not conf.site_value("STORAGE"):
         raise ValidationError({"detail": _("This site stores no conversations.")})

@@ -1,4 +1,4 @@
-"""Limits on the rate of requests: DRF's, with scopes of our own, and the headers that tell clients of all limits.
+"""DRF throttles with scopes of this API, and response headers that describe all limits of a user.
 
 The headers are `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
 """
@@ -24,26 +24,26 @@ logger = logging.getLogger(__name__)
 
 
 class Limit(Protocol):
-    """What limits a user, as far as headers tell of it."""
+    """A limit that response headers describe."""
 
     def headers(self, refusal: Exception | None) -> dict[str, str]:
-        """The fields of the response's head."""
+        """The headers for this limit. `refusal` is the error of the response, if there is one."""
 
 
 SCOPES = ("chat_invoke", "chat_stream")
 
 
 def rates() -> dict[str, Any]:
-    """The host's rates for our scopes, where it has any."""
-    given = api_settings.DEFAULT_THROTTLE_RATES or {}
-    return {scope: given[scope] for scope in SCOPES if given.get(scope) is not None}
+    """The rates that the host has set for the scopes of this API."""
+    host_rates = api_settings.DEFAULT_THROTTLE_RATES or {}
+    return {scope: host_rates[scope] for scope in SCOPES if host_rates.get(scope) is not None}
 
 
 class ChatRateThrottle(SimpleRateThrottle):
-    """Limits a user's rate in the scope of the action, as `chat_stream`, where `DEFAULT_THROTTLE_RATES` has one for it.
+    """Limits a user's requests by the scope of the action (`chat_stream`), if the host has set a rate for it.
 
-    An anonymous user has the rate of the address. A cache that fails limits nothing: an answer is worth more than a
-    count. A subclass may have a `scope` or a `rate` of its own.
+    Anonymous users are counted by address. If the cache fails, nothing is limited: an outage of the cache should not be
+    one of the chat. A subclass may set a `scope` or a `rate` of its own.
     """
 
     num_requests: int
@@ -53,39 +53,37 @@ class ChatRateThrottle(SimpleRateThrottle):
     scope: str | None = None
 
     def get_rate(self) -> Any:
-        """See SimpleRateThrottle.get_rate(). DRF's own knows the rates of the start, and fails without one."""
+        """The rate, None for no limit. DRF's method uses the settings at import time, and raises without a rate."""
         return rates().get(self.scope or "")
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        """See SimpleRateThrottle.get_cache_key()."""
         ident = request.user.pk if users.is_known(request.user) else _fingerprint(self.get_ident(request))
         return self.cache_format % {"scope": self.scope, "ident": ident}
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """See SimpleRateThrottle.allow_request()."""
         if self.scope is None:
             self.scope = f"chat_{getattr(view, 'action', '')}"
             self.rate = self.rate or self.get_rate()
             self.num_requests, self.duration = self.parse_rate(self.rate)  # type: ignore[assignment]  # None without one.
         try:
             return bool(super().allow_request(request, view))
-        except Exception as error:  # Every cache has errors of its own.
+        except Exception as error:  # Each cache backend has error classes of its own.
             logger.error("The rate of requests is not limited, since the cache fails: %s", type(error).__name__)
             self.rate = None
             return True
 
     def _free_in(self) -> float:
-        """Seconds until a request has room; more than one must go where the rate was lowered."""
+        """Seconds until the next request is allowed. After the rate was lowered, several entries must expire first."""
         if not self.history:
             return self.duration
         return self.duration - (self.now - self.history[min(self.num_requests, len(self.history)) - 1])
 
     def wait(self) -> float:
-        """See SimpleRateThrottle.wait(). DRF's own knows none where the rate was lowered."""
+        """Seconds until the next request is allowed. DRF's method returns None after the rate was lowered."""
         return self._free_in()
 
     def headers(self, refusal: Exception | None) -> dict[str, str]:
-        """What is left to the user, and the rule; empty where nothing is limited."""
+        """The remaining requests and the policy; empty if nothing is limited."""
         if self.rate is None or not hasattr(self, "history"):
             return {}
         left = max(0, self.num_requests - len(self.history))
@@ -97,23 +95,23 @@ class ChatRateThrottle(SimpleRateThrottle):
 
 
 def throttle_classes() -> list[Any]:
-    """Ours, and what else the host limits by."""
+    """`ChatRateThrottle`, and the host's default throttles."""
     return [ChatRateThrottle, *api_settings.DEFAULT_THROTTLE_CLASSES]
 
 
 def _fingerprint(address: str | None) -> str:
-    """What stands for an address, which a client may have made up of anything (`X-Forwarded-For`)."""
+    """A hash of the address. A client can put any text into `X-Forwarded-For`, which is not safe in a cache key."""
     return sha256(str(address).encode()).hexdigest()
 
 
 class TurnLimit:
-    """The limit on a user's running turns, as far as headers tell of it."""
+    """The limit on a user's running turns (`TURNS_PER_USER`)."""
 
     def __init__(self, turns: int) -> None:
         self._turns = turns
 
     def headers(self, refusal: Exception | None) -> dict[str, str]:
-        """The rule; and to whom nothing is left, that."""
+        """The policy; if the turn was refused because of it, also that nothing is left."""
         headers = {"RateLimit-Policy": f'"turns";q={self._turns};qu="concurrent-requests"'}
         if isinstance(refusal, APIException) and refusal.get_codes() == TooManyTurns.code:
             headers["RateLimit"] = f'"turns";r=0;t={getattr(refusal, "wait", 1)}'
@@ -121,12 +119,12 @@ class TurnLimit:
 
 
 class TokenBudget:
-    """The limit on a user's or the site's tokens, of which headers tell where it refused a request."""
+    """The limit on tokens of a user or the site, described only if it refused the request."""
 
     SECONDS = {"daily": 86_400, "weekly": 7 * 86_400, "monthly": 30 * 86_400}
 
     def headers(self, refusal: Exception | None) -> dict[str, str]:
-        """The rule, and that not enough is left."""
+        """The policy, and that not enough is left; empty unless the budget refused the request."""
         error = getattr(refusal, "error", None)
         if not isinstance(error, BudgetExhausted):
             return {}
@@ -138,7 +136,7 @@ class TokenBudget:
 
 
 def limit_headers(limits: Iterable[Limit], refusal: Exception | None) -> dict[str, str]:
-    """Several limits in one field of each name, as the items of a list."""
+    """The headers for all limits. Each header is a list with one item per limit (RFC 9651)."""
     items: dict[str, list[str]] = {}
     for limit in limits:
         for name, item in limit.headers(refusal).items():

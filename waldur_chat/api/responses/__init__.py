@@ -1,1 +1,1 @@
-"""Responses whose status the provider decides, and their bodies."""
+"""Deferred responses, bodies of streams, and downloads."""

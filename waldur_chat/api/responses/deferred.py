@@ -1,8 +1,8 @@
-"""Responses whose status the provider decides.
+"""Deferred responses: the provider decides their status.
 
 A view returns one at once, so that its transaction ends and its thread is free before a model is asked. Django renders
-a response after the view, and awaits a `render` that can be awaited: there the turn runs until its outcome is known,
-and an ordinary response takes the place of the pending one.
+it after the view, and awaits `render` if that is a coroutine. Rendering runs the turn until the status is known, and
+returns an ordinary response in its place.
 """
 
 from __future__ import annotations
@@ -34,29 +34,28 @@ from waldur_chat.runtime.connections import release_connections
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
 
-PROMPT_SECONDS = 0.05
-"""An answer that begins within this time finds the thread of its request where it was: another costs more to start."""
+RELEASE_AFTER_SECONDS = 0.05
+"""How long a request keeps its thread while it waits for the turn. A fast answer then needs no second thread."""
 
 T = TypeVar("T")
 
 
 class ResponseMode(ABC, Generic[T]):
-    """What a request wants of its turn."""
+    """How a request is answered: what it waits for, and the response."""
 
     @abstractmethod
-    async def reach(self, source: EventSource) -> T:
-        """Wait, on the turn's event loop, for what decides the status. Raises the turn's `ChatError`."""
+    async def wait_for_status(self, source: EventSource) -> T:
+        """Wait for what decides the status, on the turn's event loop. Raises the turn's `ChatError`."""
 
     @abstractmethod
-    def respond(self, request: HttpRequest, source: EventSource, reached: T) -> HttpResponseBase:
-        """The response, in the colour of the server that carries the request."""
+    def respond(self, request: HttpRequest, source: EventSource, result: T) -> HttpResponseBase:
+        """The response, with an async body for a request under ASGI and a sync one under WSGI."""
 
 
 class JsonAnswer(ResponseMode[Answer]):
-    """The answer as one JSON string, when it is complete."""
+    """The complete answer as one JSON string."""
 
-    async def reach(self, source: EventSource) -> Answer:
-        """See ResponseMode.reach()."""
+    async def wait_for_status(self, source: EventSource) -> Answer:
         text = TextBuffer()
         source.wait_for_end()
         while True:
@@ -65,24 +64,21 @@ class JsonAnswer(ResponseMode[Answer]):
             if ended(events):
                 return collect([Delta(text=text.since(0)), events[-1]])
 
-    def respond(self, request: HttpRequest, source: EventSource, reached: Answer) -> HttpResponseBase:
-        """See ResponseMode.respond()."""
-        return Response(reached.text)
+    def respond(self, request: HttpRequest, source: EventSource, result: Answer) -> HttpResponseBase:
+        return Response(result.text)
 
 
 class EventStream(ResponseMode[None]):
-    """The answer as it is written, from its first event on."""
+    """The events of the answer while it is written. The first event decides the status."""
 
     def __init__(self, encoder: type[Encoder], settings: Settings) -> None:
         self._encoder = encoder(partial(_translate, get_language()))
         self._settings = settings
 
-    async def reach(self, source: EventSource) -> None:
-        """See ResponseMode.reach()."""
+    async def wait_for_status(self, source: EventSource) -> None:
         await source.first()
 
-    def respond(self, request: HttpRequest, source: EventSource, reached: None) -> HttpResponseBase:
-        """See ResponseMode.respond()."""
+    def respond(self, request: HttpRequest, source: EventSource, result: None) -> HttpResponseBase:
         body: AsyncBody | SyncBody
         if isinstance(request, ASGIRequest):
             body = AsyncBody(source, self._encoder, self._settings)
@@ -92,19 +88,19 @@ class EventStream(ResponseMode[None]):
 
 
 class ResumedStream(EventStream):
-    """An answer that somebody has come back to: there is a turn, so the response begins at once."""
+    """The events of an existing turn for one more reader. The status is 200 at once, since the turn exists."""
 
-    async def reach(self, source: EventSource) -> None:
-        """See ResponseMode.reach()."""
+    async def wait_for_status(self, source: EventSource) -> None:
+        """Wait for nothing."""
 
 
 class DeferredResponse(HttpResponse, Generic[T]):
-    """Rendered in the thread of a WSGI request; the turn runs on the background loop."""
+    """A deferred response under WSGI, rendered in the request's thread. The turn runs on the background loop."""
 
-    # What middleware expects of a response that is rendered later.
+    # Middleware expects these of every response with `render`, since Django's TemplateResponse has them.
     context_data = None
     template_name = None
-    _is_dropped = False
+    _is_unrendered = False
 
     def __init__(self, view: APIView, source: EventSource, mode: ResponseMode[T]) -> None:
         super().__init__()
@@ -113,106 +109,110 @@ class DeferredResponse(HttpResponse, Generic[T]):
         self.mode = mode
         keeps = executor.current() is not None
         self.holds_connections = not release_connections(keep_persistent=keeps) or keeps
-        self._is_dropped = True  # Unless somebody renders it.
+        self._is_unrendered = True  # Set last: `__del__` runs after a failing `__init__` too.
 
     def __del__(self) -> None:
-        """A client may leave while the view still writes his question: then Django drops this without a word."""
-        if self._is_dropped:
+        """Discard the turn if the client disconnected during the view: then Django never renders the response."""
+        if self._is_unrendered:
             self.source.discard()
 
     def render(self) -> HttpResponseBase:
-        """The response that takes this one's place."""
+        """Run the turn until the status is known, and return the response that replaces this one."""
         release_connections()
         try:
-            reached = self._wait()
+            result = self._wait()
         except ChatError as error:
             return self.refuse(error)
         else:
-            return self.respond(reached)
+            return self.respond(result)
 
-    def respond(self, reached: T) -> HttpResponseBase:
-        """The response to a turn that answers."""
-        return self._finalized(self.mode.respond(self.view.request._request, self.source, reached))
+    def respond(self, result: T) -> HttpResponseBase:
+        """The response to a turn that has started to answer."""
+        return self._finalize(self.mode.respond(self.view.request._request, self.source, result))
 
     def refuse(self, error: ChatError) -> HttpResponseBase:
-        """The response to a turn that failed before it answered, as the host's exception handler makes it."""
-        return self._finalized(self.view.handle_exception(error))
+        """The error response of a turn that failed before it answered, made by the host's exception handler."""
+        return self._finalize(self.view.handle_exception(error))
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._is_dropped = False
+        self._is_unrendered = False
         self.source.start(loop)
 
     def _wait(self) -> T:
         loop = background_loop()
         self._start(loop)
-        reaching = asyncio.run_coroutine_threadsafe(self.mode.reach(self.source), loop)
+        waiting = asyncio.run_coroutine_threadsafe(self.mode.wait_for_status(self.source), loop)
         try:
-            while not futures.wait([reaching], timeout=POLL_SECONDS).done:
+            while not futures.wait([waiting], timeout=POLL_SECONDS).done:
                 if has_hung_up(self.view.request._request.META):
                     raise TurnCancelled
-            return reaching.result()
+            return waiting.result()
         except BaseException:
             self.source.close()
             raise
 
-    def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
-        del self.source  # Old releases of asgiref keep this response for long, and would keep the answer.
+    def _finalize(self, response: HttpResponseBase) -> HttpResponseBase:
+        del self.source  # Old releases of asgiref keep this response alive for long, and the answer with it.
         finalized: HttpResponseBase = self.view.finalize_response(self.view.request, cast("Response", response))
         return finalized.render() if isinstance(finalized, Response) else finalized
 
 
 class AsyncDeferredResponse(DeferredResponse[T]):
-    """Rendered on the event loop of an ASGI server, where the turn runs too."""
+    """A deferred response under ASGI: rendered on the event loop of the server, where the turn runs too."""
 
-    async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django takes both colours.
-        """See DeferredResponse.render()."""
+    async def render(self) -> HttpResponseBase:  # type: ignore[override]  # Django accepts a coroutine function here.
         loop = asyncio.get_running_loop()
         self._start(loop)
-        own = executor.current()
+        request_executor = executor.current()
         try:
-            reached = await (self._reach(loop) if own is None or own.is_busy else self._reach_with(own, loop))
+            if request_executor is None or request_executor.is_busy:
+                result = await self._wait_with_thread(loop)
+            else:
+                result = await self._wait_with_executor(request_executor, loop)
         except ChatError as error:
             return await sync_to_async(self.refuse)(error)
         except BaseException:
             self.source.close()
             raise
         else:
-            return self.respond(reached)
+            return self.respond(result)
 
-    async def _reach_with(self, own: executor.RequestExecutor, loop: asyncio.AbstractEventLoop) -> T:
-        """Wait for what decides the status. A thread that is kept for later requests is given back meanwhile."""
-        timer = loop.call_later(PROMPT_SECONDS, own.release)
+    async def _wait_with_executor(
+        self, request_executor: executor.RequestExecutor, loop: asyncio.AbstractEventLoop
+    ) -> T:
+        """Wait for the status. Returns the thread of the request to the pool if that takes longer."""
+        timer = loop.call_later(RELEASE_AFTER_SECONDS, request_executor.release)
         try:
-            return await self.mode.reach(self.source)
+            return await self.mode.wait_for_status(self.source)
         finally:
             timer.cancel()
 
-    async def _reach(self, loop: asyncio.AbstractEventLoop) -> T:
-        """The same for another thread: to give that back, one has to wait for it."""
-        reaching = loop.create_task(self.mode.reach(self.source))
-        reaching.add_done_callback(_look_at)
+    async def _wait_with_thread(self, loop: asyncio.AbstractEventLoop) -> T:
+        """Wait for the status. If that takes longer, release the thread that asgiref keeps for the request."""
+        waiting = loop.create_task(self.mode.wait_for_status(self.source))
+        waiting.add_done_callback(_ignore_failure)
         try:
-            if not (await asyncio.wait({reaching}, timeout=PROMPT_SECONDS))[0]:
+            if not (await asyncio.wait({waiting}, timeout=RELEASE_AFTER_SECONDS))[0]:
                 await release_request_thread(holds_connections=self.holds_connections)
-            return await reaching
+            return await waiting
         except BaseException:
-            reaching.cancel()
+            waiting.cancel()
             raise
 
 
-def _look_at(reaching: asyncio.Task[Any]) -> None:
-    """Of one that failed when nobody waited any more, nothing is to be said."""
-    if not reaching.cancelled():
-        reaching.exception()
+def _ignore_failure(waiting: asyncio.Task[Any]) -> None:
+    """Retrieve the exception, which asyncio would log if the request was cancelled meanwhile."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def deferred(view: APIView, source: EventSource, mode: ResponseMode[Any]) -> HttpResponse:
-    """A response that is not known yet, in the colour of the server that carries the view's request."""
-    colour = AsyncDeferredResponse if isinstance(view.request._request, ASGIRequest) else DeferredResponse
-    return colour(view, source, mode)
+    """A deferred response for the view's request, asynchronous under ASGI."""
+    kind = AsyncDeferredResponse if isinstance(view.request._request, ASGIRequest) else DeferredResponse
+    return kind(view, source, mode)
 
 
 def _translate(language: str | None, sentence: str) -> str:
-    """A sentence in the request's language, which Django has forgotten by the time the body is sent."""
+    """Translate a sentence into the language of the request. Django deactivates it before the body is sent."""
     with override(language):
         return gettext(sentence)

@@ -1,7 +1,7 @@
-"""Whether the client of a WSGI request has gone.
+"""Detect whether the client of a WSGI request has disconnected.
 
-WSGI notices that only by writing. But gunicorn and uWSGI show its connection, and Linux tells without reading whether
-the other side has closed it.
+WSGI itself notices that only by a failing write. gunicorn and uWSGI expose the socket of the request, and on Linux
+`poll()` tells without reading whether the client has closed it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 def has_hung_up(environ: Mapping[str, Any]) -> bool:
-    """True when the client is known to have closed its connection; False also where nothing can be known.
+    """Whether the client has certainly closed its connection; False if the server does not tell.
 
-    Used in the thread of the request.
+    Called in the thread of the request.
     """
     descriptor = _descriptor(environ) if shortcuts.is_on("server_socket") else -1
     if descriptor < 0:
@@ -30,7 +30,7 @@ def has_hung_up(environ: Mapping[str, Any]) -> bool:
 
 
 def _descriptor(environ: Mapping[str, Any]) -> int:
-    """That of the connection; -1 where it is not shown, or closed."""
+    """The file descriptor of the connection; -1 if it is unknown, or closed."""
     if "gunicorn.socket" in environ:
         return int(environ["gunicorn.socket"].fileno())
     if "uwsgi.version" in environ:

@@ -1,7 +1,7 @@
-"""A file for taking away, in the colour of the server that carries it.
+"""Send a file as a download, under ASGI and WSGI.
 
-It is written whole before its first byte is sent: so it shows one moment, an error is still an error, and a client that
-reads slowly holds no database connection. It costs a temporary file where it is large; memory, never more than that.
+The file is written completely before its first byte is sent. So it shows one moment, an error still has a status, and a
+client that reads slowly occupies no database connection. A large file is spooled to disk instead of memory.
 """
 
 from __future__ import annotations
@@ -13,45 +13,45 @@ from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
 IN_MEMORY = 1024 * 1024
-PIECE = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
-class _Pieces:
-    """The bytes of a file, and its end."""
+class _SpooledFile:
+    """An iterator over the bytes of a temporary file, and its size."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # It is closed with the response.
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # Closed with the response.
         for text in texts:
             self._file.write(text.encode())
         self.size = self._file.tell()
         self._file.seek(0)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self._file.read(PIECE), b"")
+        return iter(lambda: self._file.read(CHUNK_BYTES), b"")
 
     def close(self) -> None:
-        """Called by Django when the response has been sent, or nobody wants it any more."""
+        """Delete the file. Called by Django when the response has been sent, or the client has disconnected."""
         self._file.close()
 
 
 class Download(StreamingHttpResponse):
-    """An attachment that no cache keeps."""
+    """An attachment that no cache stores."""
 
     def __init__(self, texts: Iterable[str], *, name: str, media_type: str) -> None:
-        pieces = _Pieces(texts)
+        file = _SpooledFile(texts)
         headers = {
             "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Length": str(pieces.size),
+            "Content-Length": str(file.size),
             "Cache-Control": "no-store",
         }
-        super().__init__(pieces, content_type=media_type, headers=headers)
+        super().__init__(file, content_type=media_type, headers=headers)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Django's own would warn, and read the whole file into memory."""
-        pieces = iter(self)
-        while piece := await sync_to_async(_next)(pieces):
-            yield piece
+        """Read the file in a thread. Django's method warns of a sync iterator, and reads all of it into memory."""
+        file = iter(self)
+        while chunk := await sync_to_async(_next)(file):
+            yield chunk
 
 
-def _next(pieces: Iterator[bytes]) -> bytes:
-    return next(pieces, b"")
+def _next(file: Iterator[bytes]) -> bytes:
+    return next(file, b"")

@@ -1,7 +1,7 @@
-"""The body of a stream: a turn's events, encoded as they come.
+"""The body of a stream: the events of a turn, encoded as they arrive.
 
-It has two colours, since Django buffers a body of the wrong one: `AsyncBody` under ASGI, on the event loop of the turn,
-and `SyncBody` under WSGI, in the request's thread. Whatever ends a body ends its turn.
+Django buffers an async body under WSGI and a sync one under ASGI, so there are two: `AsyncBody` runs on the event loop
+of the turn, `SyncBody` in the thread of the request. Closing a body tells the turn that its reader has left.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from waldur_chat.runtime.connections import release_connections
 from waldur_chat.wire.base import Encoder
 
 POLL_SECONDS = 1.0
-"""How often a thread that waits under WSGI looks after its client."""
+"""How often a waiting thread checks, under WSGI, whether its client has disconnected."""
 
 
 class Body:
-    """What both colours do: encode, and end the turn."""
+    """What both bodies have in common: encoding, and closing the source."""
 
     def __init__(self, source: EventSource, encoder: Encoder, settings: Settings) -> None:
         self.source: EventSource | None = source
-        """None once it has said everything: Django leaves a body to the garbage collector, and with it the answer."""
+        """None after the terminal event: Django leaves the body, and with it the answer, to the garbage collector."""
         self.encoder = encoder
         self.settings = settings
         self._position = source.position
         self._has_skipped = False
 
     def encode(self, events: list[Event]) -> bytes:
-        """The bytes of these events in one piece: what came together leaves together."""
-        piece = self._encode(events[0]) if len(events) == 1 else b"".join(map(self._encode, events))
+        """The bytes of these events in one chunk, since each chunk costs a write."""
+        chunk = self._encode(events[0]) if len(events) == 1 else b"".join(map(self._encode, events))
         if events and isinstance(events[-1], Terminal):
             self.close()
-        return piece
+        return chunk
 
     def close(self) -> None:
-        """Tell the turn that its reader has gone. Called by Django from any thread."""
+        """Notify the turn that its reader has left. Called by Django from any thread."""
         source, self.source = self.source, None
         if source:
             source.close()
 
     def __del__(self) -> None:
-        """A response that was dropped before it was sent is closed by nobody."""
+        """Close the source of a response that Django has dropped unsent, and therefore not closed."""
         self.close()
 
     def _encode(self, event: Event) -> bytes:
@@ -59,7 +59,7 @@ class Body:
             return b""
         if isinstance(event, Delta):
             if self._position and not self._has_skipped:
-                assert self.source is not None  # It has said this.
+                assert self.source is not None  # The event is from it.
                 self.encoder.skip(self.source.text_before_position())
             self._has_skipped = True
             self._position += len(event.text)
@@ -67,49 +67,53 @@ class Body:
 
 
 class AsyncBody(Body):
-    """Iterated on the event loop of the turn."""
+    """The body under ASGI, iterated on the event loop of the turn."""
 
-    _has_begun = False
+    _has_started = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def aclose(self) -> None:
-        """See close(). Django asks for this when the reader has left, as of a generator."""
+        """Close the source. Called when the client has disconnected, as on an async generator."""
         self.close()
 
     async def __anext__(self) -> bytes:
-        if not self._has_begun:
-            self._has_begun = True
-            self._close_with_its_task()
-            await release_request_thread()  # What middleware asked of the database after the view is over now.
-        # Events that are not shown are silence too.
+        if not self._has_started:
+            self._has_started = True
+            self._close_with_task()
+            # Middleware may have used the database after the view.
+            await release_request_thread()
+        # The deadline is kept across events that are not shown: for the client these are silence.
         left = self.settings.heartbeat_seconds
-        heartbeat_at = time.monotonic() + left
+        keep_alive_at = time.monotonic() + left
         while self.source:
             if left <= 0:
-                heartbeat_at += self.settings.heartbeat_seconds
-                if self.encoder.heartbeat:
-                    return self.encoder.heartbeat
+                keep_alive_at += self.settings.heartbeat_seconds
+                if self.encoder.keep_alive:
+                    return self.encoder.keep_alive
             else:
                 try:
                     events = await self.source.take(left)
-                except ServerStopping:  # Its reader comes back, to another process.
+                except ServerStopping:  # Without a terminal event, so that the reader resumes in another process.
                     break
-                if piece := self.encode(events):
-                    return piece
-            left = heartbeat_at - time.monotonic()
+                if chunk := self.encode(events):
+                    return chunk
+            left = keep_alive_at - time.monotonic()
         raise StopAsyncIteration
 
-    def _close_with_its_task(self) -> None:
-        """Django 4.2 closes no body when its request is cancelled while it sends; to be removed with its support."""
+    def _close_with_task(self) -> None:
+        """Close the body when the request is cancelled while it is sent, which Django 4.2 does not do.
+
+        To be removed with the support of 4.2. No upstream issue was found (November 2026).
+        """
         task = asyncio.current_task()
         if task and django.VERSION < (5, 0):
             task.add_done_callback(lambda _: self.close())
 
 
 class SyncBody(Body):
-    """Iterated in a thread. `has_hung_up` tells whether the client is known to have gone."""
+    """The body under WSGI, iterated in the thread of the request. `has_hung_up` tells of a client that has left."""
 
     def __init__(
         self, source: EventSource, encoder: Encoder, settings: Settings, has_hung_up: Callable[[], bool]
@@ -121,30 +125,31 @@ class SyncBody(Body):
         return self
 
     def __next__(self) -> bytes:
-        # Only the second write after a hang-up fails, so there are two within the time of one heartbeat.
-        heartbeat_at = time.monotonic() + self.settings.heartbeat_seconds / 2
+        # Only the second write after a disconnect fails, so a keep-alive is sent twice as often as under ASGI.
+        keep_alive_at = time.monotonic() + self.settings.heartbeat_seconds / 2
         while self.source:
             if self._has_hung_up():
-                self.source.close()  # The end of a turn that ends with it can be read by who closed one direction only.
+                self.source.close()
+                # A turn that ends with its reader still sends its last event: a client may have closed one direction.
                 if not self.source.ends_with_reader:
                     break
-            left = heartbeat_at - time.monotonic()
+            left = keep_alive_at - time.monotonic()
             if left <= 0:
-                heartbeat_at += self.settings.heartbeat_seconds / 2
-                if self.encoder.heartbeat:
-                    return self.encoder.heartbeat
+                keep_alive_at += self.settings.heartbeat_seconds / 2
+                if self.encoder.keep_alive:
+                    return self.encoder.keep_alive
             else:
                 try:
                     events = self.source.take_blocking(min(left, POLL_SECONDS))
                 except ServerStopping:  # See AsyncBody.
                     break
-                if piece := self.encode(events):
-                    return piece
+                if chunk := self.encode(events):
+                    return chunk
         raise StopIteration
 
 
 class StreamResponse(StreamingHttpResponse):
-    """A body that nobody may cache, compress or hold back, and that is closed when its reader has gone."""
+    """A response that proxies must not cache, compress or buffer, and whose body is closed when its reader leaves."""
 
     def __init__(self, body: AsyncBody | SyncBody) -> None:
         content_type = body.encoder.media_type
@@ -161,31 +166,34 @@ class StreamResponse(StreamingHttpResponse):
 
     @property
     def streaming_content(self) -> Any:
-        """See StreamingHttpResponse.streaming_content. Middleware that changes what is sent replaces it."""
+        """The content to be sent, which middleware may wrap (GZipMiddleware) by setting it."""
         return super().streaming_content
 
     @streaming_content.setter
     def streaming_content(self, value: Any) -> None:
         self._content = value
-        base: Any = StreamingHttpResponse.streaming_content  # A property, which has no `super()` that sets it.
+        base: Any = StreamingHttpResponse.streaming_content  # `super()` has no setter for a property.
         base.fset(self, value)
 
     def __iter__(self) -> Iterator[bytes]:
-        """What middleware asked of the database after the view is over now."""
+        """Release the database connections first: middleware may have used them after the view."""
         release_connections()
         return super().__iter__()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body itself, where no middleware has put anything between: a generator more costs each token."""
+        """The body itself, unless middleware has wrapped it: one more generator would slow every token down."""
         if self._content is self._body:
-            assert isinstance(self._body, AsyncBody)  # The other colour is iterated before it gets here.
+            assert isinstance(self._body, AsyncBody)  # Django calls this under ASGI only.
             return self._body
         return self._closing(super().__aiter__())
 
-    async def _closing(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Django's own does not close the body when its reader leaves."""
+    async def _closing(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Close the body when its reader leaves, which Django does not do for a wrapped one.
+
+        Concerns Django 4.2 to 6.1. No upstream issue was found (November 2026).
+        """
         try:
-            async for piece in pieces:
-                yield piece
+            async for chunk in chunks:
+                yield chunk
         finally:
             self._body.close()

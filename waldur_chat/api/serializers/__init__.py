@@ -1,4 +1,4 @@
-"""The serializers of the API. `ChatRequestSerializer` is public: sites subclass it."""
+"""The serializers of the API. `ChatRequestSerializer` is public: sites can subclass it."""
 
 from waldur_chat.api.serializers.chat import ChatRequestSerializer
 

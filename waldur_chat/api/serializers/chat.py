@@ -1,4 +1,4 @@
-"""What clients send (contract section 1)."""
+"""Serializers of a question, and of errors (contract section 1)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NAME_HELP = "Store nothing but the answer, as the name of this conversation (cli
 EDIT_HELP = "The message to edit; with the mode `edit` only."
 
 METADATA_MAX_BYTES = 4096
-"""What further fields of a site may have together, as JSON in UTF-8."""
+"""The size limit of all additional fields of a site together, as JSON in UTF-8."""
 
 
 class _NoSurrogates(ProhibitSurrogateCharactersValidator):
-    """DRF's own looks at each character in turn, which takes longer for a long text than all the rest of a request."""
+    """A fast check. DRF's validator loops over the characters, which for a long text dominates the whole request."""
 
     def __call__(self, value: Any) -> None:
         """Raise `ValidationError` for text that cannot be written as UTF-8."""
@@ -39,7 +39,7 @@ class _NoSurrogates(ProhibitSurrogateCharactersValidator):
 
 
 class TextField(serializers.CharField):
-    """Text and nothing else, measured as it was sent; DRF's own field takes numbers, and measures what it trimmed."""
+    """Accepts only strings, and limits the length before trimming. DRF's field accepts numbers and trims first."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -47,7 +47,6 @@ class TextField(serializers.CharField):
         self.validators = [_NoSurrogates() if type(one) is slow else one for one in self.validators]
 
     def to_internal_value(self, data: Any) -> str:
-        """See CharField.to_internal_value()."""
         if not isinstance(data, str):
             self.fail("invalid")
         if self.max_length is not None and len(data) > self.max_length:
@@ -56,18 +55,19 @@ class TextField(serializers.CharField):
 
 
 class InputField(TextField):
-    """What the user says, of at most `INPUT_MAX_LENGTH` characters as that is when a serializer makes its fields."""
+    """The user's text. Its limit is `INPUT_MAX_LENGTH` at the time when a serializer creates its fields."""
 
     def bind(self, field_name: str, parent: Any) -> None:
-        """See Field.bind()."""
         super().bind(field_name, parent)
         if self.max_length is None:
             self.max_length = int(conf.site_value("INPUT_MAX_LENGTH"))
-            self.validators.append(MaxLengthValidator(self.max_length))  # Documents have it from there.
+            self.validators.append(
+                MaxLengthValidator(self.max_length)
+            )  # drf-spectacular reads the limit from the validator.
 
 
 class ChatRequestSerializer(serializers.Serializer[Any]):
-    """A question, and where in which conversation it stands. Fields that are not named here are ignored."""
+    """A question, and its place in a conversation. Unknown fields are ignored."""
 
     input = InputField(help_text=INPUT_HELP)
     thread_uuid = serializers.UUIDField(required=False, allow_null=True, help_text=THREAD_HELP)
@@ -76,16 +76,16 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
     update_thread_name = serializers.UUIDField(required=False, allow_null=True, help_text=NAME_HELP)
 
     def __repr__(self) -> str:
-        """The class alone: DRF's own shows what was sent, on error pages and in their reports."""
+        """The class only. DRF's repr contains the request data, which error pages and reports would show."""
         return f"<{type(self).__name__}>"
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The fields must fit each other (contract section 2)."""
+        """Check the combination of the fields (contract section 2)."""
         thread, mode, edited = (attrs.get(name) for name in ("thread_uuid", "mode", "edit_message_uuid"))
         problems = {}
         if not conf.site_value("STORAGE"):
-            asked = [name for name in ("thread_uuid", "mode") if attrs.get(name)]
-            problems = dict.fromkeys(asked, _("This site stores no conversations."))
+            unsupported = [name for name in ("thread_uuid", "mode") if attrs.get(name)]
+            problems = dict.fromkeys(unsupported, _("This site stores no conversations."))
         elif mode and not thread:
             problems["mode"] = _("Give the thread_uuid of the conversation too.")
         elif mode == "edit" and not edited:
@@ -99,9 +99,9 @@ class ChatRequestSerializer(serializers.Serializer[Any]):
         return attrs
 
     def question(self) -> Question:
-        """What was asked; of data that is valid. What a subclass has validated besides is its `metadata`.
+        """The validated data as a `Question`. Additional fields of a subclass become its `metadata`.
 
-        Raises `ValidationError` where that cannot be JSON, or is too long.
+        Raises `ValidationError` if these cannot be written as JSON, or are too long.
         """
         data = self.validated_data
         return Question(
@@ -121,7 +121,6 @@ class _OptionalInput(serializers.Serializer[Any]):
     """A question, or none: then the assistant opens the conversation."""
 
     def get_fields(self) -> dict[str, Any]:
-        """See Serializer.get_fields()."""
         fields: dict[str, Any] = super().get_fields()
         if "input" in fields:  # A subclass may have none.
             fields["input"].required = False
@@ -130,33 +129,32 @@ class _OptionalInput(serializers.Serializer[Any]):
 
 @cache
 def with_optional_input(kind: type[ChatRequestSerializer]) -> type[ChatRequestSerializer]:
-    """The class that reads what `invoke` is sent: the same fields, with a name of its own for API documents."""
+    """The serializer class for `invoke`: the same fields, `input` optional, and a name of its own for OpenAPI."""
     name = kind.__name__.removesuffix("Serializer").removesuffix("Request")
-    own = {"__doc__": _OptionalInput.__doc__, "__module__": kind.__module__}
-    return type(f"{name}InvokeSerializer", (_OptionalInput, kind), own)
+    attributes = {"__doc__": _OptionalInput.__doc__, "__module__": kind.__module__}
+    return type(f"{name}InvokeSerializer", (_OptionalInput, kind), attributes)
 
 
 class _MetadataEncoder(DjangoJSONEncoder):
-    """Writes what DRF's fields give; of several choices these are a set."""
+    """Encodes the values of DRF's fields. That of a MultipleChoiceField is a set."""
 
     def default(self, o: Any) -> Any:
-        """See JSONEncoder.default()."""
         return sorted(o) if isinstance(o, set) else super().default(o)
 
 
 def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """These as JSON has them: UUIDs, times and decimal numbers as text."""
+    """The fields as JSON values: UUIDs, times and decimal numbers become strings."""
     if not fields:
         return {}
     try:
-        written = json.dumps(fields, cls=_MetadataEncoder, ensure_ascii=False, allow_nan=False)
-        size = len(written.encode())
-    except (TypeError, ValueError, RecursionError) as error:  # Also text that cannot be written as UTF-8.
+        encoded = json.dumps(fields, cls=_MetadataEncoder, ensure_ascii=False, allow_nan=False)
+        size = len(encoded.encode())
+    except (TypeError, ValueError, RecursionError) as error:  # A ValueError also for text with lone surrogates.
         raise _refused(_("What was sent besides the question cannot be written as JSON.")) from error
     if size > METADATA_MAX_BYTES:
         words = _("What was sent besides the question has {size} bytes; {limit} are allowed.")
         raise _refused(words.format(size=size, limit=METADATA_MAX_BYTES))
-    return dict(json.loads(written))
+    return dict(json.loads(encoded))
 
 
 def _refused(sentence: Any) -> serializers.ValidationError:

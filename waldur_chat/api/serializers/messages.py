@@ -1,4 +1,4 @@
-"""What a message looks like on the wire, and what users send about it (contract section 2)."""
+"""Serializers of messages, edits and feedback (contract section 2)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEUTRAL: dict[str, Any] = {
     "pii_categories": {},
     "action_taken": str(Message.Action.ALLOW),
 }
-"""A guard's judgement, for who is not of staff or support."""
+"""What users other than staff and support see in place of a guard's judgement."""
 
 BLOCK_KEYS = ("markdown", "code", "mermaid", "vm_order", "resource_list", "homeport_nav", "ask_user_form", "tool")
 _BLOCK = {
@@ -40,7 +40,7 @@ _OBJECTS = {"type": "array", "items": {"type": "object", "additionalProperties":
 
 
 def blocks_of(message: Message) -> list[dict[str, str]]:
-    """An answer in its blocks; what the user said in one, as it was written."""
+    """The blocks of an answer; a message of the user is one markdown block."""
     if message.role == Message.Role.ASSISTANT:
         return split_into_blocks(message.text)
     return [{"id": "0", "key": "markdown", "status": "complete", "content": message.text}]
@@ -75,27 +75,26 @@ class MessageSerializer(serializers.Serializer[Any]):
     action_taken = NamedChoiceField(Message.Action.choices, name="ActionTakenEnum", read_only=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """See Serializer.get_fields(). The limit on the length is a setting."""
+        """The fields. The length limit of `content` is a setting, so it is read each time."""
         return {**super().get_fields(), "content": TextField(source="text", max_length=input_max_length())}
 
     @extend_schema_field({"type": "array", "items": _BLOCK})
     def get_blocks(self, message: Message) -> list[dict[str, str]]:
-        """See blocks_of()."""
+        """The text in blocks."""
         return blocks_of(message)
 
     @extend_schema_field(_OBJECTS)
     def get_tool_calls(self, message: Message) -> list[object]:
-        """There are none."""
+        """Always empty: this chat calls no tools."""
         return []
 
     def validate_role(self, role: str) -> str:
-        """Users speak for themselves."""
+        """Reject messages in the name of the assistant."""
         if role != Message.Role.USER:
             raise serializers.ValidationError(_("Only the chat writes the assistant's messages."))
         return role
 
     def to_representation(self, instance: Message) -> dict[str, Any]:
-        """See Serializer.to_representation()."""
         shown = super().to_representation(instance)
         for name in ("feedback_comment", "feedback_category"):
             shown[name] = shown[name] or None
@@ -108,7 +107,6 @@ class MessageEditSerializer(serializers.Serializer[Any]):
     content = TextField()
 
     def get_fields(self) -> dict[str, Any]:
-        """See MessageSerializer.get_fields()."""
         return {"content": TextField(max_length=input_max_length())}
 
 
@@ -132,12 +130,12 @@ class MessageFeedbackSerializer(serializers.Serializer[Any]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A good answer has nothing wrong."""
+        """Reject a category, which says what was wrong, with a positive score."""
         if attrs["score"] and attrs.get("category"):
             raise serializers.ValidationError({"category": [_("A category goes with a score of false only.")]})
         return attrs
 
 
 def input_max_length() -> int:
-    """The setting, as it is now."""
+    """The current value of `INPUT_MAX_LENGTH`."""
     return int(conf.site_value("INPUT_MAX_LENGTH"))

@@ -1,4 +1,4 @@
-"""What system prompts look like on the wire (contract section 2)."""
+"""Serializers of system prompts and their versions (contract section 2)."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class SystemPromptVersionSerializer(serializers.Serializer[Any]):
     created = TimeField(read_only=True)
 
     def get_author_uuid(self, version: SystemPromptVersion) -> str | None:
-        """Who wrote them; null where that user was deleted."""
+        """The author's UUID; null if that user was deleted."""
         return users.uuid_of(version.author).hex if version.author else None
 
     def get_author_username(self, version: SystemPromptVersion) -> str | None:
-        """The name that this user logs in with."""
+        """The author's username."""
         return version.author.get_username() if version.author else None

@@ -1,4 +1,4 @@
-"""What quotas look like on the wire (contract section 2)."""
+"""Serializers of quotas (contract section 2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def _shown(period: str, reset: Any) -> dict[str, Any]:
         ),
         f"{period}_reset_at": TimeField(source=f"{period}.reset_at", help_text=reset),
         f"{period}_system_default": serializers.IntegerField(
-            source=f"{period}.default", help_text=_("The limit of who has none of his own; -1 means unlimited.")
+            source=f"{period}.default",
+            help_text=_("The limit of users who have none of their own; -1 means unlimited."),
         ),
     }
 
@@ -35,7 +36,6 @@ class TokenQuotaUsageResponseSerializer(serializers.Serializer[Any]):
     """What a user may use, has used, and has left."""
 
     def get_fields(self) -> dict[str, Any]:
-        """See Serializer.get_fields()."""
         return {
             **_shown("daily", _("The next midnight.")),
             **_shown("weekly", _("The next Monday.")),

@@ -1,4 +1,4 @@
-"""What a session looks like on the wire (contract section 2)."""
+"""The serializer of sessions (contract section 2)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ChatSessionSerializer(SelectiveSerializer):
         return uuid.hex
 
     def get_user_username(self, session: Session) -> str:
-        """What the user logs in with."""
+        """The user's username."""
         return str(session.user.get_username())
 
     def get_user_full_name(self, session: Session) -> str:
-        """The user's name."""
+        """The user's full name."""
         return users.full_name_of(session.user)

@@ -1,4 +1,4 @@
-"""What a conversation looks like on the wire, and the totals of many (contract section 2)."""
+"""Serializers of threads and their totals (contract section 2)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from waldur_chat.models.conversations import NAME_MAX_LENGTH, Severity
 
 
 class RecordedField(serializers.IntegerField):
-    """A sum of tokens; null where nothing was recorded, which another sum tells."""
+    """A sum of tokens; null if nothing was recorded, that is, if the field `recorded` is zero."""
 
     def __init__(self, recorded: str, **options: Any) -> None:
         super().__init__(read_only=True, allow_null=True, **options)
         self.recorded = recorded
 
     def get_attribute(self, instance: Thread) -> Any:
-        """See Field.get_attribute()."""
         return super().get_attribute(instance) if getattr(instance, self.recorded) else None
 
 
@@ -55,11 +54,11 @@ class ThreadSessionSerializer(SelectiveSerializer):
         return thread.positive_feedback + thread.negative_feedback > 0
 
     def get_user_username(self, thread: Thread) -> str:
-        """What its owner logs in with."""
+        """The owner's username."""
         return str(thread.session.user.get_username())
 
     def get_user_full_name(self, thread: Thread) -> str:
-        """Its owner's name."""
+        """The owner's full name."""
         return users.full_name_of(thread.session.user)
 
 

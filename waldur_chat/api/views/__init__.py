@@ -1,4 +1,4 @@
-"""The viewsets of the API. `ChatViewSet` is public: sites subclass it."""
+"""The viewsets of the API. `ChatViewSet` is public: sites can subclass it."""
 
 from waldur_chat.api.views.chat import ChatViewSet
 

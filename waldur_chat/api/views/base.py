@@ -1,6 +1,6 @@
-"""What every view of the API has: who may call, JSON and nothing else, ids of requests, errors with codes.
+"""The base of all views: access, JSON only, request ids, and errors with codes.
 
-Views that serve rows of a table stand in `resources`.
+`resources` has the base of views that serve rows of a table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from waldur_chat import users
-from waldur_chat.api.exceptions import as_api_exception, complete
+from waldur_chat.api.exceptions import add_error_fields, as_api_exception
 from waldur_chat.api.openapi.inspector import ViewSchema
 from waldur_chat.api.request import auth
 from waldur_chat.api.request.negotiation import JSONOnly, media_type_with_parameters
@@ -30,10 +30,10 @@ from waldur_chat.api.responses.deferred import DeferredResponse
 
 
 class ChatAPIViewSet(ViewSetMixin, APIView):
-    """A viewset of this API. The user is checked first, then what `admit` asks for, then whether the body has a length.
+    """A viewset of this API. It checks the user, then `admit`, then that the length of the body is known.
 
-    Its classes are as in DRF: what a subclass, an action or `as_view()` puts in their place wins. Routers may hand over
-    the suffix of a format (`stream.json`); it says nothing that `Accept` does not say.
+    A subclass, an action or `as_view()` can replace its classes, as everywhere in DRF. The format suffix that routers
+    may pass (`stream.json`) is ignored, since `Accept` decides.
     """
 
     authentication_classes = auth.AUTHENTICATION
@@ -45,75 +45,71 @@ class ChatAPIViewSet(ViewSetMixin, APIView):
     schema = ViewSchema()
 
     def __init__(self, **options: Any) -> None:
-        """Leave out the schema of an action that `extend_schema` has made, of which routers make an option.
+        """Ignore the schema class that `extend_schema` has set on an action, which routers pass as an option.
 
-        It is a class of drf-spectacular's, which takes it from the action itself; DRF's generators would call it
-        unbound (`view.schema.get_operation`), and each request would be kept by it.
+        drf-spectacular takes it from the action itself. DRF's generators would call it unbound
+        (`view.schema.get_operation`), and it would keep a reference to each request.
         """
         if isclass(options.get("schema")):
             del options["schema"]
         super().__init__(**options)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """See APIView.initialize_request()."""
         self.request_id = request_id(request)
         self.limits: list[Limit] = []
         self.refusal: Exception | None = None
         return super().initialize_request(request, *args, **kwargs)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.dispatch(), which notes the response.
-
-        A deferred one has the view. Were it noted there, one that Django drops would keep its turn until the garbage
-        collector comes: see `DeferredResponse.__del__()`.
-        """
         response = super().dispatch(request, *args, **kwargs)
         if isinstance(response, DeferredResponse):
+            # DRF stores the response on the view, and a deferred one refers to the view. Without the cycle, a response
+            # that Django drops is freed at once, and with it its turn: see `DeferredResponse.__del__()`.
             del self.response
         return response
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Those of the host's settings, unless the view has classes of its own."""
+        """The authenticators of the host's settings, unless the view has classes of its own."""
         if self.authentication_classes is auth.AUTHENTICATION:
             return [make() for make in auth.authentication_classes()]
         return list(super().get_authenticators())
 
     def get_permissions(self) -> list[Any]:
-        """See get_authenticators()."""
         if self.permission_classes is auth.PERMISSIONS:
             return [make() for make in auth.permission_classes()]
         return list(super().get_permissions())
 
     def determine_version(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.determine_version(). `Accept` may name a version beside a format that is no renderer's."""
+        """Determine the version, also from an `Accept` header with a format of a stream, which no renderer has."""
         if self.versioning_class and issubclass(self.versioning_class, AcceptHeaderVersioning):
             request.accepted_media_type = media_type_with_parameters(request) or request.accepted_media_type
         return super().determine_version(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """See APIView.initial(). All is checked before the body is read."""
+        """Run all checks, before the body is read."""
         super().initial(request, *args, **kwargs)
         if not users.is_known(request.user) and getattr(request.user, "pk", 0) is not None:
-            request.user = AnonymousUser()  # A site may have None, or a guest with the key of somebody's rows.
+            # A host may set None, or a guest user whose key is that of a real user's rows.
+            request.user = AnonymousUser()
         self.admit(request)
         check_length(request._request)
 
     def admit(self, request: Request) -> None:
-        """Raise what keeps this user, who is known by now, from going on."""
+        """Hook: raise if the user, who is authenticated by now, may not continue."""
 
     def handle_exception(self, exc: Exception) -> Response:
-        """See APIView.handle_exception(); ours become DRF's, and all get a code."""
+        """Convert the error to one of DRF's, and add a code to the host's response."""
         error = as_api_exception(exc)
         response = super().handle_exception(error)
-        complete(response, error)
+        add_error_fields(response, error)
         self.refusal = error
         return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """See APIView.finalize_response(). Errors and answers have the request's id and the limits in their head."""
+        """Add the request id and the limits to the headers, of errors too."""
         finalized = super().finalize_response(request, response, *args, **kwargs)
         finalized[HEADER] = self.request_id
         for name, value in limit_headers(self.limits, self.refusal).items():
             finalized[name] = value
-        self.refusal = None  # Its traceback keeps the view.
+        self.refusal = None  # Its traceback refers to the view: a cycle.
         return finalized

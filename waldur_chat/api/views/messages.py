@@ -1,4 +1,4 @@
-"""Messages: listed, rated, written and edited without asking (contract section 2)."""
+"""Messages: list, show, write, edit and rate. None of these asks the model (contract section 2)."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from waldur_chat.store.turns.position import NOT_THE_LAST
 
 
 class MessageViewSet(ResourceViewSet):
-    """The messages of a user's conversations; staff and support read those of others too."""
+    """The messages of a user's threads; staff and support can also read those of other users."""
 
     serializer_class = MessageSerializer
 
     def get_queryset(self) -> QuerySet[Message]:
-        """What may be read; permissions of a site's that go by models, ask for it."""
+        """The rows that the user may read. DRF's model permissions, if a site adds them, take the model from it."""
         return messages.visible_to(self.request.user)
 
     @operation("chat_messages_list", "List messages", MessageSerializer(many=True), 400, parameters=[
         MessageQuery, THREAD
     ])  # fmt: skip
     def list(self, request: Request, **kwargs: Any) -> Response:
-        """All messages of a conversation as they were said, or the newest 1000 of all conversations."""
+        """All messages of a conversation in their order, or the newest 1000 of all conversations."""
         query = MessageQuery.of(request)
-        found = self._wanted(query)
-        return self._all_of(messages.in_order(found) if "thread" in query else messages.newest(found))
+        matching = self._filtered(query)
+        return self._list_response(messages.in_order(matching) if "thread" in query else messages.newest(matching))
 
     @operation("chat_messages_create", "Write a message", MessageSerializer, 404, 409, status=201,
                request=MessageSerializer)  # fmt: skip
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """Write what the user says, or with `replaces` say the last message anew; nobody answers."""
+        """Write a message of the user, or with `replaces` a new version of the last one. The model does not answer."""
         check_storage()
-        said = self.validated()
-        thread = threads.own(request.user).filter(uuid=said["thread_uuid"]).first()
+        data = self.validated()
+        thread = threads.own(request.user).filter(uuid=data["thread_uuid"]).first()
         if thread is None:
             raise ThreadNotFound
-        written = messages.write(thread.pk, said["text"], self._replaced(thread, said.get("replaces_uuid")))
-        return self.one(written, 201)
+        message = messages.write(thread.pk, data["text"], self._replaced(thread, data.get("replaces_uuid")))
+        return self.one(message, 201)
 
     @operation("chat_messages_retrieve", "Show a message", MessageSerializer, 404, parameters=[UUID_IN_PATH])
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
@@ -65,13 +65,13 @@ class MessageViewSet(ResourceViewSet):
     @action(detail=True, methods=["get"])
     def history(self, request: Request, **kwargs: Any) -> Response:
         """All versions of a message, oldest first."""
-        return self._all_of(messages.versions(self.find(messages.visible_to(request.user))))
+        return self._list_response(messages.versions(self.find(messages.visible_to(request.user))))
 
     @operation("chat_messages_edit", "Edit a message", MessageSerializer, 404, 409, request=MessageEditSerializer,
                parameters=[UUID_IN_PATH])  # fmt: skip
     @action(detail=True, methods=["post"])
     def edit(self, request: Request, **kwargs: Any) -> Response:
-        """Say the last message of the user anew. It gives the new version; nobody answers."""
+        """Write a new version of the user's last message, and return it. The model does not answer."""
         check_storage()
         message = self.find(messages.own(request.user))
         text = self.validated(MessageEditSerializer)["content"]
@@ -81,31 +81,31 @@ class MessageViewSet(ResourceViewSet):
                parameters=[UUID_IN_PATH])  # fmt: skip
     @action(detail=True, methods=["post"])
     def feedback(self, request: Request, **kwargs: Any) -> Response:
-        """Say whether an answer was good. That takes the place of what was said before."""
+        """Rate an answer. A new rating replaces the earlier one."""
         message = self.find(messages.own(request.user))
-        said = self.validated(MessageFeedbackSerializer)
-        words = {name: said.get(name) or "" for name in ("comment", "category")}
-        return self.one(messages.rate(message, score=said["score"], **words))
+        data = self.validated(MessageFeedbackSerializer)
+        texts = {name: data.get(name) or "" for name in ("comment", "category")}
+        return self.one(messages.rate(message, score=data["score"], **texts))
 
-    def _wanted(self, query: dict[str, Any]) -> QuerySet[Message]:
-        """The messages that are looked for. Who does not see a guard's judgement cannot look for it either."""
+    def _filtered(self, query: dict[str, Any]) -> QuerySet[Message]:
+        """The messages that match. A user who does not see a guard's judgement cannot filter by it either."""
         columns = {"thread": "thread__uuid", "is_flagged": "is_flagged", "feedback_score": "feedback_score"}
-        wanted = {column: query[name] for name, column in columns.items() if name in query}
-        found = messages.visible_to(self.request.user)
-        if not users.sees_all(self.request.user) and wanted.pop("is_flagged", False):
-            found = found.none()
-        found = found.filter(**wanted)
-        return found if query.get("include_history") else messages.current(found)
+        conditions = {column: query[name] for name, column in columns.items() if name in query}
+        matching = messages.visible_to(self.request.user)
+        if not users.sees_all(self.request.user) and conditions.pop("is_flagged", False):
+            matching = matching.none()
+        matching = matching.filter(**conditions)
+        return matching if query.get("include_history") else messages.current(matching)
 
-    def _all_of(self, found: QuerySet[Message]) -> Response:
-        """The answer that shows all of these. A bare array, with their number in the head."""
-        listed = list(found)
-        messages.record_reading(listed, self.request.user)
-        shown = self.get_serializer(listed, many=True).data
-        return Response(shown, headers={COUNT_HEADER: str(len(listed))})
+    def _list_response(self, matching: QuerySet[Message]) -> Response:
+        """All of these messages as a bare array, with their number in a header. Writes the audit entries."""
+        rows = list(matching)
+        messages.record_reading(rows, self.request.user)
+        data = self.get_serializer(rows, many=True).data
+        return Response(data, headers={COUNT_HEADER: str(len(rows))})
 
     def _replaced(self, thread: Thread, uuid: UUID | None) -> Message | None:
-        """The message of this conversation that is to be replaced."""
+        """The message of this thread that is to be replaced; None without a UUID. Raises `QuestionRefused`."""
         if uuid is None:
             return None
         message: Message | None = messages.own(self.request.user).filter(thread=thread.pk, uuid=uuid).first()

@@ -1,4 +1,4 @@
-"""System prompts, for staff alone (contract section 2)."""
+"""System prompts, for staff only (contract section 2)."""
 
 from __future__ import annotations
 
@@ -32,22 +32,21 @@ def _of_one(name: str, summary: str, answer: Any, *parameters: Any, **options: A
 
 
 class SystemPromptViewSet(ResourceViewSet):
-    """What the model is told before every conversation."""
+    """The instructions that the model gets before every conversation."""
 
     serializer_class = SystemPromptSerializer
 
     def get_queryset(self) -> QuerySet[SystemPrompt]:
-        """What may be read; permissions of a site's that go by models, ask for it."""
+        """The rows that the user may read. DRF's model permissions, if a site adds them, take the model from it."""
         return system_prompts.all_prompts()
 
     def admit(self, request: Request) -> None:
-        """See ChatAPIViewSet.admit()."""
         super().admit(request)
         if not getattr(request.user, "is_staff", False):
             raise PermissionDenied
 
     def handle_exception(self, exc: Exception) -> Response:
-        """See ChatAPIViewSet.handle_exception(). Somebody may delete what somebody else changes."""
+        """Answer 404 if another request has deleted the prompt meanwhile."""
         return super().handle_exception(NotFound() if isinstance(exc, SystemPrompt.DoesNotExist) else exc)
 
     @_operation("list", "List system prompts", SHOWN(many=True), 404, parameters=[*PAGES])
@@ -57,53 +56,53 @@ class SystemPromptViewSet(ResourceViewSet):
 
     @_of_one("retrieve", "Show a system prompt", SHOWN)
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        """Read one."""
-        return self.one(self._found())
+        """Show a prompt."""
+        return self.one(self._prompt())
 
     @_operation("create", "Write a system prompt", SHOWN, status=201, request=SHOWN)
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """Write one, which is not active yet."""
+        """Create a prompt, which is not active yet."""
         return self.one(system_prompts.create(request.user, **self.validated()), status=201)
 
     @_of_one("update", "Replace a system prompt", SHOWN, request=SHOWN)
     def update(self, request: Request, **kwargs: Any) -> Response:
-        """Change what it says. Other instructions are a new version."""
-        return self._changed(request, partial=False)
+        """Replace a prompt. Changed instructions become a new version."""
+        return self._change(request, partial=False)
 
     @_of_one("partial_update", "Change a system prompt", SHOWN, request=SHOWN)
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
-        """Change some of what it says. Other instructions are a new version."""
-        return self._changed(request, partial=True)
+        """Change some fields of a prompt. Changed instructions become a new version."""
+        return self._change(request, partial=True)
 
     @_of_one("destroy", "Delete a system prompt", None, status=204)
     def destroy(self, request: Request, **kwargs: Any) -> Response:
-        """Delete it and its versions."""
-        system_prompts.delete(self._found())
+        """Delete a prompt and its versions."""
+        system_prompts.delete(self._prompt())
         return Response(status=204)
 
     @_of_one("activate", "Activate a system prompt", SHOWN)
     @action(detail=True, methods=["post"])
     def activate(self, request: Request, **kwargs: Any) -> Response:
-        """Make it the active one, and no other. A body is not read."""
-        return self.one(system_prompts.activate(self._found()))
+        """Activate a prompt, and deactivate all others. A body is not read."""
+        return self.one(system_prompts.activate(self._prompt()))
 
     @_of_one("deactivate", "Deactivate a system prompt", SHOWN)
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, **kwargs: Any) -> Response:
-        """Make it inactive. A body is not read."""
-        return self.one(system_prompts.deactivate(self._found()))
+        """Deactivate a prompt. A body is not read."""
+        return self.one(system_prompts.deactivate(self._prompt()))
 
     @_of_one("versions_list", "List what a system prompt was", VERSION(many=True), *PAGES)
     @action(detail=True, methods=["get"], serializer_class=VERSION)
     def versions(self, request: Request, **kwargs: Any) -> Response:
-        """A page of its versions, the newest first."""
-        return self.page_of(system_prompts.versions_of(self._found()))
+        """A page of the versions of a prompt, the newest first."""
+        return self.page_of(system_prompts.versions_of(self._prompt()))
 
-    def _found(self) -> SystemPrompt:
+    def _prompt(self) -> SystemPrompt:
         return self.find(system_prompts.all_prompts())
 
-    def _changed(self, request: Request, *, partial: bool) -> Response:
-        prompt = self._found()
+    def _change(self, request: Request, *, partial: bool) -> Response:
+        prompt = self._prompt()
         serializer = self.get_serializer(prompt, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return self.one(system_prompts.change(prompt, request.user, **serializer.validated_data))

@@ -1,4 +1,4 @@
-"""Quotas: everybody sees his own; staff and support see and set those of others (contract section 2)."""
+"""Quotas: users see their own; staff and support also see and set those of others (contract section 2)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _USER = OpenApiParameter(
     "user_uuid",
     OpenApiTypes.UUID,
     description="The user whose quota is wanted; one's own without it.",
-    # Waldur's build refuses a UUID of which it does not know what lists them.
+    # Waldur's build rejects a UUID parameter unless it names the operation that lists such UUIDs.
     extensions={"x-waldur-operation-id": "chat_sessions_list"},
 )
 
 
 class QuotaViewSet(ChatAPIViewSet):
-    """How many tokens a user may use, and has used."""
+    """The quota of a user: tokens that they may use, and have used."""
 
     @operation(
         "chat_quota_usage_retrieve", "Show a quota", TokenQuotaUsageResponseSerializer, 400, 404, parameters=[_USER]
@@ -38,7 +38,7 @@ class QuotaViewSet(ChatAPIViewSet):
     @action(detail=False, methods=["get"])
     def usage(self, request: Request, **kwargs: Any) -> Response:
         """Limits and use of a user by day, week and month."""
-        user = self._user(_asked_for(request))
+        user = self._user(_requested_uuid(request))
         return Response(TokenQuotaUsageResponseSerializer(quotas.of(user, chat.load())).data)
 
     @operation("chat_quota_set_quota", "Set limits", None, 404, request=SetTokenQuotaSerializer)
@@ -54,20 +54,20 @@ class QuotaViewSet(ChatAPIViewSet):
         return Response()
 
     def _user(self, uuid: UUID | None) -> Any:
-        """The user whose UUID this is, oneself without any. Whether there are others only staff and support learn."""
+        """The user with this UUID, by default the caller. Only staff and support learn whether another user exists."""
         check_is_known(self.request.user)
         if uuid in (None, users.uuid_of(self.request.user)):
             return self.request.user
         if not users.sees_all(self.request.user):
             raise PermissionDenied
-        found = users.find(uuid)
-        if found is None:
+        user = users.find(uuid)
+        if user is None:
             raise NotFound
-        return found
+        return user
 
 
-def _asked_for(request: Request) -> UUID | None:
-    """The UUID in the query. Raises `ValidationError` under its name."""
+def _requested_uuid(request: Request) -> UUID | None:
+    """The UUID in the query; None without one. Raises `ValidationError` under the parameter's name."""
     text = request.query_params.get(_USER.name)
     try:
         return None if text is None else UUIDField().run_validation(text)

@@ -1,4 +1,4 @@
-"""What viewsets share that serve rows of a table: one by its UUID, many in pages, and only the fields asked for."""
+"""The base of viewsets that serve rows of a table: one by its UUID, pages of many, and sparse fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
 
 from waldur_chat.api.request.pagination import HeaderPagination
-from waldur_chat.api.request.query_params import fields_wanted
+from waldur_chat.api.request.query_params import requested_fields
 from waldur_chat.api.serializers.fields import uuid_from
 from waldur_chat.api.views.base import ChatAPIViewSet
 
@@ -18,46 +18,47 @@ M = TypeVar("M", bound=Model)
 
 
 class ResourceViewSet(ChatAPIViewSet, GenericAPIView[Any]):
-    """Rows that have a `uuid`. Who may see which is a queryset's business; what it leaves out is a 404."""
+    """Rows with a `uuid`. A queryset decides which rows a user may see; all others are a 404."""
 
     lookup_field = "uuid"
-    lookup_value_regex = "[^/]+"  # What is no UUID reaches us, so that its 404 is JSON.
+    lookup_value_regex = "[^/]+"  # Matches anything, so that the 404 for an invalid UUID comes from the view, as JSON.
     filter_backends = []
-    pagination_class = None  # `page_of` has one of its own, so that lists are bare arrays in the OpenAPI document too.
+    # `page_of` paginates. A class here would wrap lists in an object in the OpenAPI document.
+    pagination_class = None
 
     def get_object(self) -> Any:
-        """The row that the URL names, if the user may read it. DRF's metadata and sites ask so. Raises `NotFound`."""
+        """The row of the URL, if the user may read it. For DRF's metadata and subclasses. Raises `NotFound`."""
         return self.find(self.get_queryset())
 
     def find(self, rows: QuerySet[M]) -> M:
-        """The row that the URL names, out of these. Raises `NotFound`."""
+        """The row of the URL, out of these. Raises `NotFound`."""
         uuid = uuid_from(self.kwargs["uuid"])
-        found: M | None = rows.filter(uuid=uuid).first() if uuid else None
-        if found is None:
+        row: M | None = rows.filter(uuid=uuid).first() if uuid else None
+        if row is None:
             raise NotFound
-        self.check_object_permissions(self.request, found)
-        return found
+        self.check_object_permissions(self.request, row)
+        return row
 
     def one(self, row: object, status: int = 200) -> Response:
-        """The answer that shows one row."""
+        """The response with one row."""
         return Response(self.get_serializer(row).data, status)
 
     def page_of(self, rows: QuerySet[M]) -> Response:
-        """The answer that shows the page of these rows which the request wants."""
+        """The response with the requested page of these rows."""
         pages = HeaderPagination()
         page = pages.paginate_queryset(rows, self.request, view=self)
         return pages.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def validated(self, serializer_class: Any = None) -> dict[str, Any]:
-        """What the body says. Raises `ValidationError`."""
+        """The validated body. Raises `ValidationError`."""
         make = serializer_class or self.get_serializer_class()
         serializer = make(data=self.request.data, context=super().get_serializer_context())
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """See GenericAPIView.get_serializer_context(). Adds the fields that a reader asked for."""
+        """The context, with the requested fields for `SelectiveSerializer`."""
         context = dict(super().get_serializer_context())
-        if self.request and self.request.method in ("GET", "HEAD"):  # Generators of documents have none.
-            context["fields"] = fields_wanted(self.request, self.get_serializer_class())
+        if self.request and self.request.method in ("GET", "HEAD"):  # Schema generators have no request.
+            context["fields"] = requested_fields(self.request, self.get_serializer_class())
         return context

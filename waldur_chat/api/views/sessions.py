@@ -1,4 +1,4 @@
-"""Sessions: a user's own, with the export and the end of all that is in it (contract section 2)."""
+"""Sessions: show, export and erase all conversations of a user (contract section 2)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ AS = OpenApiParameter("as", OpenApiTypes.STR, enum=list(FORMATS), default="json"
 
 
 class SessionViewSet(ResourceViewSet):
-    """The session of a user; staff and support see those of others too."""
+    """The session of a user; staff and support can also see those of other users."""
 
     serializer_class = ChatSessionSerializer
 
     def get_queryset(self) -> QuerySet[Session]:
-        """What may be read; permissions of a site's that go by models, ask for it."""
+        """The rows that the user may read. DRF's model permissions, if a site adds them, take the model from it."""
         return sessions.visible_to(self.request.user)
 
     @operation("chat_sessions_list", "List sessions", SHOWN(many=True), 400, 404, parameters=[FIELDS, *PAGES])
@@ -51,16 +51,16 @@ class SessionViewSet(ResourceViewSet):
     @operation("chat_sessions_current_retrieve", "Show one's own session", SHOWN, 400, parameters=[FIELDS])
     @action(detail=False, methods=["get"])
     def current(self, request: Request, **kwargs: Any) -> Response:
-        """The user's own session, which is made where there is none."""
+        """The user's own session, which is created if there is none."""
         check_is_known(request.user)
         response = self.one(sessions.current(request.user))
         response[COUNT_HEADER] = "1"
         return response
 
     @operation("chat_sessions_current_destroy", "Erase all of one's conversations", None, status=204)
-    @current.mapping.delete  # type: ignore[untyped-decorator]  # DRF puts it there.
+    @current.mapping.delete  # type: ignore[untyped-decorator]  # DRF adds `mapping` to the function.
     def erase(self, request: Request, **kwargs: Any) -> Response:
-        """Delete the session with all conversations. What runs in them is stopped; what was used stays counted."""
+        """Delete the session with all conversations. Running answers are stopped; used tokens stay counted."""
         check_is_known(request.user)
         for thread in threads.answering(request.user):
             chat.cancel_thread(thread)
@@ -72,7 +72,7 @@ class SessionViewSet(ResourceViewSet):
                parameters=[AS])  # fmt: skip
     @action(detail=False, methods=["get"], url_path="current/export")
     def export(self, request: Request, **kwargs: Any) -> Download:
-        """All conversations as a file: JSON with every version of each message, or Markdown to read."""
+        """All conversations as a file: JSON with every version of each message, or Markdown for reading."""
         check_is_known(request.user)
         name = request.query_params.get("as", "json")
         if name not in FORMATS:

@@ -1,4 +1,4 @@
-"""Conversations: listed, named, archived, stopped, deleted (contract section 2)."""
+"""Threads: list, create, rename, archive, cancel and delete (contract section 2)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FIELDS = fields_of(SHOWN)
 
 
 class ThreadViewSet(ResourceViewSet):
-    """The conversations of a user; staff and support read and archive those of others too."""
+    """The threads of a user; staff and support can also read and archive those of other users."""
 
     serializer_class = ThreadSessionSerializer
 
     def get_queryset(self) -> QuerySet[Thread]:
-        """What may be read; permissions of a site's that go by models, ask for it."""
+        """The rows that the user may read. DRF's model permissions, if a site adds them, take the model from it."""
         return threads.visible_to(self.request.user)
 
     @operation("chat_threads_list", "List conversations", SHOWN(many=True), 400, 404, parameters=[
@@ -38,19 +38,19 @@ class ThreadViewSet(ResourceViewSet):
     def list(self, request: Request, **kwargs: Any) -> Response:
         """A page of conversations, the newest first."""
         query = ThreadQuery.of(request)
-        return self.page_of(ordered(self._wanted(query), query.get("o", [])))
+        return self.page_of(ordered(self._filtered(query), query.get("o", [])))
 
     @operation("chat_threads_stats_retrieve", "Add up conversations", ChatThreadStatsResponseSerializer, 400,
                parameters=[ThreadQuery, USER])  # fmt: skip
     @action(detail=False, methods=["get"])
     def stats(self, request: Request, **kwargs: Any) -> Response:
-        """Totals of the conversations that a list with the same parameters has on all its pages."""
-        totals = threads.stats(self._wanted(ThreadQuery.of(request)))
+        """Totals of all conversations that a list with the same parameters has on its pages."""
+        totals = threads.stats(self._filtered(ThreadQuery.of(request)))
         return Response(ChatThreadStatsResponseSerializer(totals).data)
 
     @operation("chat_threads_create", "Begin a conversation", SHOWN, status=201, request=SHOWN)
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """A new conversation without messages."""
+        """Create a conversation without messages."""
         check_storage()
         if not users.is_known(request.user):
             self.permission_denied(request)
@@ -65,19 +65,19 @@ class ThreadViewSet(ResourceViewSet):
 
     @operation("chat_threads_update", "Rename a conversation", SHOWN, 404, request=SHOWN, parameters=[UUID_IN_PATH])
     def update(self, request: Request, **kwargs: Any) -> Response:
-        """Give it another name, archive it or bring it back. What is not sent stays as it is."""
+        """Rename, archive or unarchive a conversation. Fields that are not sent stay as they are."""
         return self._change(request)
 
     @operation("chat_threads_partial_update", "Rename a conversation", SHOWN, 404, request=SHOWN, parameters=[
         UUID_IN_PATH
     ])  # fmt: skip
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
-        """See update()."""
+        """Rename, archive or unarchive a conversation. Fields that are not sent stay as they are."""
         return self._change(request)
 
     @operation("chat_threads_destroy", "Delete a conversation", None, 404, status=204, parameters=[UUID_IN_PATH])
     def destroy(self, request: Request, **kwargs: Any) -> Response:
-        """Delete it with its messages. What runs in it is stopped."""
+        """Delete a conversation with its messages. A running answer is stopped."""
         thread = self.find(threads.own(request.user))
         chat.cancel_thread(thread)
         deletion.delete(thread)
@@ -86,25 +86,25 @@ class ThreadViewSet(ResourceViewSet):
     @operation("chat_threads_archive", "Archive a conversation", None, 404, status=204, parameters=[UUID_IN_PATH])
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, **kwargs: Any) -> Response:
-        """Archive it. A body is not read."""
+        """Archive a conversation. A body is not read."""
         threads.set_archived(self.find(threads.visible_to(request.user)), True)
         return Response(status=204)
 
     @operation("chat_threads_unarchive", "Bring a conversation back", None, 404, status=204, parameters=[UUID_IN_PATH])
     @action(detail=True, methods=["post"])
     def unarchive(self, request: Request, **kwargs: Any) -> Response:
-        """Bring it back from the archive. A body is not read."""
+        """Bring a conversation back from the archive. A body is not read."""
         threads.set_archived(self.find(threads.visible_to(request.user)), False)
         return Response(status=204)
 
     @operation("chat_threads_cancel", "Stop the answer in a conversation", None, 404, parameters=[UUID_IN_PATH])
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **kwargs: Any) -> Response:
-        """Stop what runs in it; where nothing runs, nothing happens. A body is not read."""
+        """Stop the running answer; without one, do nothing. A body is not read."""
         chat.cancel_thread(self.find(threads.own(request.user)))
         return Response()
 
-    def _wanted(self, query: dict[str, Any]) -> QuerySet[Thread]:
+    def _filtered(self, query: dict[str, Any]) -> QuerySet[Thread]:
         readable = threads.own if query.get("scope") == "own" else threads.visible_to
         return filtered(readable(self.request.user), thread_filter(query))
 

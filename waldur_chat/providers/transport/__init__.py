@@ -1,5 +1,5 @@
-"""How providers reach their services over HTTP: one protocol, and two implementations of it.
+"""HTTP transports of providers: one protocol with two implementations.
 
-`aiohttp_transport` asks a plain address with aiohttp, where that is installed; `sdk` asks everything else with what the
-openai SDK brings. `choice` says which of them is taken. Readers of what comes back own no socket and live elsewhere.
+`aiohttp_transport` sends requests to plain addresses, if aiohttp is installed; `sdk` sends all others with the client
+of the openai SDK. `choice` decides between them. The parsers of responses do no I/O and are not in this folder.
 """

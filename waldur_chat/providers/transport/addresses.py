@@ -1,4 +1,4 @@
-"""Whether addresses and keys of the settings can be sent at all."""
+"""Validate addresses and keys of the settings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def check_address(name: str, value: object) -> None:
-    """Raise `ImproperlyConfigured` for an option that is no address of HTTP, or has white space around it."""
+    """Raise `ImproperlyConfigured` unless the option is an HTTP address without white space around it."""
     if not (isinstance(value, str) and re.fullmatch(r"[!-~]+", value) and _is_address(value)):
         raise ImproperlyConfigured(f"{name} must be an address that begins with http:// or https://.")
 
 
 def check_key(name: str, value: object) -> None:
-    """Raise `ImproperlyConfigured` for an option that no header can carry; a line feed at its end is the usual case."""
+    """Raise `ImproperlyConfigured` if the option cannot be sent in a header. Often a line feed is at its end."""
     if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
         raise ImproperlyConfigured(f"{name} must be a string of ASCII without spaces or line feeds around it.")
 

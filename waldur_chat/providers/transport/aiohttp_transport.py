@@ -1,4 +1,4 @@
-"""The transport for a plain address: aiohttp's public API, and nothing of the SDK, which is not even imported."""
+"""The transport for plain addresses, with aiohttp's public API. It does not import the openai SDK."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from waldur_chat import __version__
 from waldur_chat.errors import ProviderError
 from waldur_chat.messages import Prompt
-from waldur_chat.providers.transport.base import KEEPALIVE_SECONDS, Opened, Response, request_id
+from waldur_chat.providers.transport.base import KEEPALIVE_SECONDS, LazyResource, Response, request_id
 from waldur_chat.providers.transport.errors import check_head, connection_error
 
 READ_AHEAD_BYTES = 16 * 1024
-"""How much of a stream that nobody reads is held before its connection is paused; by default it is half a megabyte."""
+"""How much of a stream is buffered before its connection is paused. By default aiohttp buffers half a megabyte."""
 
 COMMON_HEADERS = {
     "Accept-Encoding": "identity",
@@ -25,15 +25,14 @@ COMMON_HEADERS = {
 
 
 class AiohttpTransport:
-    """See base.Transport."""
+    """A `base.Transport` that posts with one session of aiohttp."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
         self._headers = {**COMMON_HEADERS, **headers}
-        self._session: Opened[Any] = Opened(_open_session)
+        self._session: LazyResource[Any] = LazyResource(_open_session)
 
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
-        """See base.Transport."""
         session = await self._session.get()
         try:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -54,40 +53,38 @@ class AiohttpTransport:
         return AiohttpResponse(response)
 
     async def aclose(self) -> None:
-        """See base.Transport."""
         if self._session.value is not None:
             await self._session.value.close()
 
 
 class AiohttpResponse:
-    """See base.Response."""
+    """A `base.Response` of aiohttp."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
         self.read = response.content.readany
-        """Aiohttp's own, without a layer around it: each token that comes alone is one call."""
+        """The method of aiohttp without a wrapper, since it is called once for each token."""
 
     @property
     def has_ended(self) -> bool:
-        """See base.Response."""
         return bool(self._response.content.at_eof())
 
     async def aclose(self) -> None:
-        """See base.Response. A body that has ended has given its connection back by itself."""
+        """Close the connection, unless the body has ended: then aiohttp has returned it to its pool."""
         self._response.close()
 
 
 async def _open_session() -> Any:
-    """A session of the running loop. Importing aiohttp takes a moment, and reads the system's certificates."""
+    """Open a session on the running loop. Importing aiohttp is slow and reads certificates, so a thread does it."""
     aiohttp = await asyncio.to_thread(import_module, "aiohttp")
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),  # 0: no limit.
-        cookie_jar=aiohttp.DummyCookieJar(),  # One user's turn must not be recognised in another's.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),  # 0 means no limit.
+        cookie_jar=aiohttp.DummyCookieJar(),  # A cookie must not connect the turns of different users.
         read_bufsize=READ_AHEAD_BYTES,
     )
 
 
 def _timeout(prompt: Prompt) -> Any:
-    """The time limit of connecting, TLS included. All others are the turn's own."""
+    """The time limit for connecting, TLS included. The turn has all other limits."""
     seconds = prompt.connect_seconds
     return import_module("aiohttp").ClientTimeout(total=None, connect=seconds, sock_connect=seconds)

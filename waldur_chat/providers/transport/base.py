@@ -1,4 +1,4 @@
-"""What a provider needs of HTTP: one POST, whose response is read as bytes while they come."""
+"""The protocol of transports: one POST, whose response is read as bytes while they arrive."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ T = TypeVar("T")
 
 
 class Response(Protocol):
-    """A response with the status 200, whose body was not read yet. It must be closed."""
+    """A response with status 200, whose body is not read yet. The caller must close it."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether the end of the body is known to have come."""
+        """Whether the end of the body was received."""
 
     async def read(self) -> bytes:
-        """The next bytes as they come; none at the end. What is raised where the connection breaks is the library's."""
+        """The next bytes as they arrive; empty at the end. Raises the library's error if the connection breaks."""
 
     async def aclose(self) -> None:
-        """Give the connection back where the body has ended; close it at once where it has not."""
+        """Return the connection to its pool if the body has ended, else close it at once."""
 
 
 class Transport(Protocol):
-    """Posts to one address with the headers it was made with. It opens nothing before the first post."""
+    """Posts to one address with fixed headers. It opens nothing before the first post."""
 
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
-        """Send `body` as JSON; the prompt says what else the request needs.
+        """Send `body` as JSON. The prompt has the request id and the time limit for connecting.
 
-        Raises a `ChatError` for whatever is no plain answer with status 200. Redirects are not followed.
+        Raises a `ChatError` for everything but an uncompressed response with status 200. Follows no redirects.
         """
 
     async def aclose(self) -> None:
-        """Close what is open. Called once, when no response is read any more."""
+        """Close all connections. Called once, when no response is read any more."""
 
 
-class Opened(Generic[T]):
-    """Something that is opened at its first use: once, however many turns need it at the same time."""
+class LazyResource(Generic[T]):
+    """A resource that is opened at its first use, and only once if several turns need it at the same time."""
 
     def __init__(self, open_: Callable[[], Awaitable[T]]) -> None:
         self._open = open_
@@ -51,7 +51,7 @@ class Opened(Generic[T]):
         """None before the first use."""
 
     async def get(self) -> T:
-        """The value; what opening it raises is raised here, and the next caller tries again."""
+        """The resource. If opening raises, so does this, and the next caller tries again."""
         async with self._lock:
             if self.value is None:
                 self.value = await self._open()
@@ -59,5 +59,5 @@ class Opened(Generic[T]):
 
 
 def request_id(prompt: Prompt) -> dict[str, str]:
-    """The header by which the request can be found in the provider's log."""
+    """The header with which the request can be found in the provider's log."""
     return {"X-Request-ID": prompt.request_id} if prompt.request_id else {}

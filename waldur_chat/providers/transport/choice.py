@@ -1,4 +1,4 @@
-"""Which transport asks a service, and why: `aiohttp` for what is plain, `sdk` for everything else."""
+"""Choose the transport for a service: `aiohttp` for plain addresses, `sdk` for everything else."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 PROXY_VARIABLES = (*_PROXIES, *(name.upper() for name in _PROXIES))
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""They matter to addresses with https alone."""
+"""Variables that matter for https addresses only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A transport, and why it is taken."""
+    """A transport, and the reason for it."""
 
     name: Literal["aiohttp", "sdk"]
     reason: str
@@ -28,9 +28,9 @@ class Choice:
 
 
 def choose(address: str, unusual: str = "") -> Choice:
-    """The transport for this address. `unusual` is what the provider knows that only the SDK can do, if anything.
+    """The transport for this address. `unusual` is the provider's own reason for the SDK, if it has one.
 
-    The environment is asked each time: a proxy's or a certificate's variable is the business of the SDK's HTTP client.
+    The environment is read each time. Variables for proxies and certificates require the SDK's HTTP client.
     """
     for reason in (unusual, _of_address(address), _of_environment(address)):
         if reason:
@@ -41,7 +41,7 @@ def choose(address: str, unusual: str = "") -> Choice:
 
 
 def is_aiohttp_installed() -> bool:
-    """Whether aiohttp can be imported, without importing it."""
+    """Whether aiohttp can be imported. Does not import it, since that is slow."""
     return find_spec("aiohttp") is not None
 
 
@@ -59,7 +59,7 @@ def _of_environment(address: str) -> str:
 
 
 def first_set(names: Iterable[str]) -> str:
-    """The reason that the first of these variables is which is set and not empty; empty where there is none."""
+    """The reason "NAME is set" for the first of these variables that is not empty; empty without one."""
     return next((f"{name} is set" for name in names if os.environ.get(name)), "")
 
 
@@ -68,6 +68,6 @@ def _is_encrypted(address: str) -> bool:
 
 
 def _has_system_certificates() -> bool:
-    """Whether there are any for aiohttp to trust; the SDK's client brings some of its own up to openai 2."""
+    """Whether aiohttp finds certificates to trust. Up to openai 2 the SDK's client brings its own (certifi)."""
     paths = ssl.get_default_verify_paths()
     return bool(paths.cafile or paths.capath)

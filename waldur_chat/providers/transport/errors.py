@@ -1,4 +1,4 @@
-"""What goes wrong over HTTP, as one of our errors. No message tells an address, a key or anything of a body."""
+"""Map HTTP failures to errors of this package. Messages contain no address, no key and nothing of a body."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ MAX_RETRY_AFTER_SECONDS = 3600
 
 
 def connection_error(error: Exception) -> ProviderError:
-    """The error that it means that a request could not be sent, or that no response came.
+    """The error for a request that could not be sent, or got no response.
 
-    A timeout can only be that of connecting, since transports set no other. Which class it has depends on the library;
-    that a `TimeoutError` caused it does not.
+    A timeout is one of connecting, since transports set no other. Libraries have different classes for it, but all of
+    them have a `TimeoutError` in the chain of causes.
     """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)):  # They are two classes before Python 3.11.
+        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)):  # Two classes before Python 3.11.
             return ProviderConnectTooSlow("The provider did not take the connection in time.")
         cause, last = cause.__cause__ or cause.__context__, cause
     return ProviderUnreachable(f"No connection to the provider: {type(last).__name__}.")
 
 
 def status_error(status: int, headers: Mapping[str, str]) -> ProviderError:
-    """The error that an HTTP status other than 200 means."""
+    """The error for an HTTP status other than 200."""
     message = f"The provider answered with status {status}."
     if status in (429, 503, 529):
         return ProviderBusy(message, retry_after=_seconds(headers.get("retry-after")))
@@ -45,9 +45,9 @@ def status_error(status: int, headers: Mapping[str, str]) -> ProviderError:
 
 
 def check_head(status: int, headers: Mapping[str, str]) -> None:
-    """Raise the error that the head of a response means, unless an answer follows that can be read as it comes.
+    """Raise the error for this status and these headers, unless an uncompressed answer follows.
 
-    The body is left alone: it may be endless, and may quote keys and prompts.
+    The body of an error is not read: it may be endless, and may quote keys and prompts.
     """
     if status != 200:
         raise status_error(status, headers)
@@ -56,7 +56,7 @@ def check_head(status: int, headers: Mapping[str, str]) -> None:
 
 
 def _seconds(value: str | None) -> int | None:
-    """`Retry-After` as a number of seconds; the form that is a date is rare enough to go without (RFC 9110, 10.2.3)."""
+    """`Retry-After` in seconds; None for its other form, a date, which is rare (RFC 9110, section 10.2.3)."""
     if not (value and value.isascii() and value.isdigit()):
         return None
     return MAX_RETRY_AFTER_SECONDS if len(value) > 9 else min(int(value), MAX_RETRY_AFTER_SECONDS)

@@ -1,13 +1,13 @@
 """Workaround for httpcore 1, which leaks connections at cancellation: they stay open as long as the process.
 
-- A request that is cancelled when it was given a connection, and before that is established: the pool keeps the
-  connection, which is neither idle nor closed. https://github.com/encode/httpcore/issues/1093, and before it
+- A request is cancelled after the pool has assigned a connection to it, and before that is established: the pool keeps
+  the connection, which is neither idle nor closed. https://github.com/encode/httpcore/issues/1093, and before it
   https://github.com/encode/httpcore/issues/658 and https://github.com/encode/httpcore/issues/830
-- A response whose reading is cancelled while httpcore closes it for another reason (an earlier cancellation, the end of
-  its body): closing is not gone on with. No issue of its own was found upstream (November 2026).
+- Reading a response is cancelled while httpcore closes it, after an earlier cancellation or the end of the body: the
+  close is interrupted and cannot be repeated. https://github.com/encode/httpcore/issues/1115
 
-Concerns every httpcore 1 (1.0.9 is the last), on which openai stands below version 3. httpcore2 closes both
-(https://github.com/pydantic/httpx2/pull/983). To be deleted once openai 3 is the oldest release that is supported.
+Concerns every release of httpcore 1 (1.0.9 is the last), which openai uses below version 3. httpcore2 closes both
+(https://github.com/pydantic/httpx2/pull/983). To be deleted once openai 3 is the oldest supported release.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from weakref import ref
 
 
 def is_needed() -> bool:
-    """Whether the openai SDK that is installed stands on httpcore 1."""
+    """Whether the installed openai SDK uses httpcore 1."""
     try:
         return int(version("openai").partition(".")[0]) < 3
     except (PackageNotFoundError, ValueError):
@@ -32,7 +32,7 @@ def is_needed() -> bool:
 
 
 def is_available() -> bool:
-    """Whether httpcore 1 is there, and the names that it and httpx do not promise.
+    """Whether httpcore 1 is installed, and the private names exist that the workaround needs.
 
     These are `_transport` and `_mounts` of httpx's client, `_pool` of its transport, `_requests` of httpcore's pool.
     """
@@ -40,34 +40,36 @@ def is_available() -> bool:
         if not version("httpcore").startswith("1."):
             return False
         httpx = import_module("httpx")
-        way = httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # Reads no certificates.
-        return [*_pools(httpx.AsyncClient(transport=way))] == [way._pool]
+        # A context of our own, since the default one reads certificates, which is slow.
+        transport = httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        return [*_pools(httpx.AsyncClient(transport=transport))] == [transport._pool]
     except (ImportError, AttributeError, TypeError, ValueError):
         return False
 
 
 def install(client: Any) -> None:
-    """Let an `AsyncClient` of httpx close what httpcore leaks; one that is made in another way is left alone."""
+    """Make an `AsyncClient` of httpx close what httpcore leaks. A client with other internals is left unchanged."""
     with suppress(AttributeError):
         for pool in _pools(client):
             pool.handle_async_request = partial(_handle, ref(pool), type(pool).handle_async_request)
 
 
 def _pools(client: Any) -> Iterator[Any]:
-    """The pools of httpcore 1 by which a client may send: its own, and those for proxies."""
-    for way in (client._transport, *client._mounts.values()):
-        pool = getattr(way, "_pool", None)  # None is mounted for hosts that no proxy is asked for.
+    """The pools of httpcore 1 that a client uses: its own, and those for proxies."""
+    for transport in (client._transport, *client._mounts.values()):
+        pool = getattr(transport, "_pool", None)  # None is mounted for hosts without a proxy.
         if type(pool).__module__.partition(".")[0] == "httpcore" and hasattr(pool, "_requests"):
             yield pool
 
 
-async def _handle(known: Callable[[], Any], handle: Callable[[Any, Any], Awaitable[Any]], request: Any) -> Any:
-    pool = known()  # A reference of its own would be a cycle.
+async def _handle(pool_ref: Callable[[], Any], handle: Callable[[Any, Any], Awaitable[Any]], request: Any) -> Any:
+    pool = pool_ref()  # A strong reference would be a cycle: this function is an attribute of the pool.
     try:
         response = await handle(pool, request)
     except BaseException:
         in_use = {one.connection for one in pool._requests}
         for connection in pool.connections:
+            # Assigned to no request, not reusable and not closed: nothing but a leak.
             if connection not in in_use and not connection.is_idle() and not connection.is_closed():
                 with suppress(Exception):
                     await connection.aclose()
@@ -78,6 +80,6 @@ async def _handle(known: Callable[[], Any], handle: Callable[[Any, Any], Awaitab
     return response
 
 
-async def _close(known: Callable[[], Any], close: Callable[[Any], Any]) -> None:
-    """Close a stream, in a task that nobody cancels."""
-    await asyncio.shield(close(known()))
+async def _close(stream_ref: Callable[[], Any], close: Callable[[Any], Any]) -> None:
+    """Close a stream in a task of its own, which a cancellation of the caller does not interrupt."""
+    await asyncio.shield(close(stream_ref()))

@@ -1,4 +1,4 @@
-"""Keeps what HTTP clients log of a turn out of the site's log: addresses at INFO, and prompts at DEBUG."""
+"""Keep records of HTTP clients out of the site's log: they contain addresses at INFO, and prompts at DEBUG."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ PARTS_OF_CORES = ("connection", "http11", "http2", "proxy", "socks")
 _LOGGERS = [
     logging.getLogger(name) for name in (*CLIENTS, *(f"{core}.{part}" for core in CORES for part in PARTS_OF_CORES))
 ]
-"""Those by which the clients' code logs: a filter of a logger is not asked about records of the loggers below it."""
+"""Every logger that the clients use, since a filter of a logger does not apply to the loggers below it."""
 
 _is_muted: ContextVar[bool] = ContextVar("waldur_chat_client_logs_muted", default=False)
 
 
 def mute_client_logs() -> None:
-    """Drop the clients' records below WARNING that the calling task makes from now on.
+    """Drop the clients' records below WARNING, for the rest of the calling task.
 
-    The host's own use of the same libraries is logged as ever, since it happens in other tasks.
+    The host's own use of the same libraries is in other tasks, and logged as before.
     """
-    for logger in _LOGGERS:  # Each time, since the site's logging may have been set up anew.
+    for logger in _LOGGERS:  # Each time, since the site may have configured logging again.
         if _is_wanted not in logger.filters:
             logger.addFilter(_is_wanted)
     keep_muted()
 
 
 def keep_muted() -> None:
-    """The same for a task that goes on with what another one began, where the filters are in place."""
+    """Drop the records of another task of the same turn, for which the filters are in place."""
     _is_muted.set(True)
 
 

@@ -1,8 +1,7 @@
-"""The transport for everything that is not plain: what the openai SDK brings, by its public API.
+"""The transport for everything that is not plain, with the public API of the openai SDK.
 
-The SDK stands on httpx up to version 2 and on httpx2 from 3 on. Its HTTP client is made by the SDK's own class, so that
-nothing of ours imports either of them. Chunks are read as bytes, since the SDK's objects cost more than all the rest of
-a turn.
+The SDK uses httpx up to version 2, and httpx2 from 3 on. A class of the SDK makes the HTTP client, so that this package
+imports neither of them. Chunks are read as bytes, since the SDK's objects cost more than the rest of a turn.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from waldur_chat.providers.transport import httpcore_leaks
 from waldur_chat.providers.transport.base import (
     KEEPALIVE_SECONDS,
     MAX_KEPT_CONNECTIONS,
-    Opened,
+    LazyResource,
     Response,
     request_id,
 )
@@ -27,26 +26,35 @@ from waldur_chat.providers.transport.errors import check_head, connection_error,
 from waldur_chat.providers.transport.logs import keep_muted, mute_client_logs
 from waldur_chat.runtime import shortcuts
 
-_TOLD = ("Arch", "Async", "Lang", "OS", "Package-Version", "Read-Timeout", "Retry-Count", "Runtime", "Runtime-Version")
-TELEMETRY = [f"X-Stainless-{name}" for name in _TOLD]
-"""Headers in which the SDK tells of the machine; no service needs them."""
+_TELEMETRY_FIELDS = (
+    "Arch",
+    "Async",
+    "Lang",
+    "OS",
+    "Package-Version",
+    "Read-Timeout",
+    "Retry-Count",
+    "Runtime",
+    "Runtime-Version",
+)
+TELEMETRY = [f"X-Stainless-{name}" for name in _TELEMETRY_FIELDS]
+"""Headers in which the SDK describes the machine. No service needs them."""
 
 
 class SdkTransport:
-    """See base.Transport. Posts with a client of the SDK to a path below its address.
+    """A `base.Transport` that posts with a client of the SDK, to a path below the client's address.
 
-    `options` are the client's keyword arguments; with `azure_endpoint` among them it is the one for Azure. `sends_key`
-    is false for services without keys: the SDK does not go without one, so its header is left out.
+    `options` are the keyword arguments of the client; with `azure_endpoint` among them it is the client for Azure.
+    `sends_key` is false for services without keys: the SDK requires a key, so the header is omitted.
     """
 
     def __init__(self, path: str, options: Mapping[str, Any], *, sends_key: bool = True) -> None:
         self._path = path
         self._options = options
         self._sends_key = sends_key
-        self._client: Opened[Any] = Opened(self._open)
+        self._client: LazyResource[Any] = LazyResource(self._open)
 
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
-        """See base.Transport."""
         mute_client_logs()
         client = await self._client.get()
         openai = import_module("openai")
@@ -60,7 +68,7 @@ class SdkTransport:
                 stream_cls=openai.AsyncStream[object],
             )
         except openai.OpenAIError as error:
-            raise translated(error) from error
+            raise to_chat_error(error) from error
         except ChatError:
             raise
         except Exception as error:
@@ -68,7 +76,6 @@ class SdkTransport:
         return await _checked(stream.response)
 
     async def aclose(self) -> None:
-        """See base.Transport."""
         if self._client.value is not None:
             await self._client.value.close()
 
@@ -81,18 +88,17 @@ class SdkTransport:
 
 
 class HttpClientTransport:
-    """See base.Transport. Posts to one address with the SDK's HTTP client alone, for services that are not OpenAI's.
+    """A `base.Transport` that posts with the SDK's HTTP client only, for services that are not OpenAI-compatible.
 
-    The SDK's own client would tell them what it finds in the environment for OpenAI: an organization, further headers.
+    The SDK's own client would send them what the environment has for OpenAI: an organization, further headers.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
         self._headers = {"Accept-Encoding": "identity", **headers}
-        self._client: Opened[Any] = Opened(self._open)
+        self._client: LazyResource[Any] = LazyResource(self._open)
 
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
-        """See base.Transport."""
         mute_client_logs()
         client = await self._client.get()
         headers = {**self._headers, **request_id(prompt)}
@@ -105,7 +111,6 @@ class HttpClientTransport:
             raise connection_error(error) from error
 
     async def aclose(self) -> None:
-        """See base.Transport."""
         if self._client.value is not None:
             await self._client.value.aclose()
 
@@ -114,41 +119,38 @@ class HttpClientTransport:
 
 
 class HttpxResponse:
-    """See base.Response: a response of httpx or httpx2."""
+    """A `base.Response` of httpx or httpx2."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
-        self._pieces: AsyncGeneratorType[bytes, None] = response.aiter_raw()
+        self._chunks: AsyncGeneratorType[bytes, None] = response.aiter_raw()
 
     @property
     def has_ended(self) -> bool:
-        """See base.Response."""
         return bool(self._response.is_closed)
 
     async def read(self) -> bytes:
-        """See base.Response."""
-        keep_muted()  # The first piece is read in another task than those that follow.
-        return await anext(self._pieces, b"")
+        # The first chunk is read in another task than the following ones.
+        keep_muted()
+        return await anext(self._chunks, b"")
 
     async def aclose(self) -> None:
-        """See base.Response.
-
-        Shielded, since httpcore does not go on with closing where its task is cancelled meanwhile: see httpcore_leaks.
-        """
+        """Close the response. Shielded, since httpcore cannot repeat an interrupted close: see `httpcore_leaks`."""
         await asyncio.shield(self._close())
 
     async def _close(self) -> None:
         try:
-            if not self._pieces.ag_running:  # A read that was cancelled may be closing the connection still.
-                await self._pieces.aclose()
+            # After a cancelled read the generator may still be running: it is closing the connection.
+            if not self._chunks.ag_running:
+                await self._chunks.aclose()
         finally:
             await self._response.aclose()
 
 
 def open_http_client() -> Any:
-    """A new HTTP client that follows no redirect, and raises a `ProviderError` for every response but a plain 200.
+    """Make an HTTP client that follows no redirects, and raises a `ProviderError` unless `check_head` accepts.
 
-    It imports the SDK (half a second and 40 MB at the first call) and reads certificates: call it in a thread.
+    Call it in a thread: the first call imports the SDK (half a second, 40 MB), and each call reads certificates.
     """
     openai = import_module("openai")
     limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
@@ -162,12 +164,12 @@ def open_http_client() -> Any:
     return client
 
 
-def translated(error: Exception) -> ChatError:
-    """The SDK's error as one of ours. The SDK's messages may quote the key and the prompt, so they stay behind."""
+def to_chat_error(error: Exception) -> ChatError:
+    """Map an error of the SDK. Its message is dropped, since it may quote the key and the prompt."""
     openai = import_module("openai")
-    if isinstance(error.__cause__, ChatError):  # Of our HTTP client: up to openai 2 the SDK wraps what that raises.
+    if isinstance(error.__cause__, ChatError):  # From `_check_response`: up to openai 2 the SDK wraps it.
         return error.__cause__
-    if isinstance(error, openai.APIStatusError):  # Of an HTTP client that is not ours.
+    if isinstance(error, openai.APIStatusError):  # From an HTTP client in the options.
         return status_error(error.status_code, error.response.headers)
     if isinstance(error, openai.APIConnectionError):
         return connection_error(error)
@@ -185,7 +187,7 @@ def _make_client(options: Mapping[str, Any]) -> Any:
 
 
 async def _checked(response: Any) -> Response:
-    """The response to be read; an HTTP client of the site's own, among the options, has not checked it."""
+    """Check and return the response: an HTTP client from the options has not checked it."""
     try:
         check_head(response.status_code, response.headers)
     except ProviderError:
@@ -199,5 +201,5 @@ async def _check_response(response: Any) -> None:
 
 
 def _timeout(prompt: Prompt) -> Any:
-    """The time limit of connecting. All others are the turn's own."""
+    """The time limit for connecting. The turn has all other limits."""
     return import_module("openai").Timeout(None, connect=prompt.connect_seconds, pool=prompt.connect_seconds)

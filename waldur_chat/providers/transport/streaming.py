@@ -1,4 +1,4 @@
-"""From a response to events: reads it piece by piece, has it translated, and leaves its connection fit for another."""
+"""Turn a response into events: read it, feed it to a parser, and leave its connection reusable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRAIN_SECONDS = 0.1
 
 
 class Reader(Protocol):
-    """Translates the bytes of one stream."""
+    """Parses the bytes of one stream into events."""
 
     done: bool
 
@@ -25,9 +25,9 @@ class Reader(Protocol):
 
 
 async def stream_events(post: Callable[[], Awaitable[Response]], reader: Reader) -> AsyncGenerator[ProviderEvent, None]:
-    """Post, and yield the events of the whole body. That the connection breaks after they are complete does no harm.
+    """Post, and yield the events of the body. A connection that breaks after the last event is no error.
 
-    One generator reads and translates, since each layer more would cost every token that comes alone.
+    One generator does all of it, since each further layer would slow every token down.
     """
     broken: ProviderUnreachable | None = None
     async with aclosing(await post()) as response:
@@ -49,7 +49,7 @@ async def stream_events(post: Callable[[], Awaitable[Response]], reader: Reader)
 
 
 def _last_events(reader: Reader, broken: ProviderUnreachable | None) -> Iterable[ProviderEvent]:
-    """What the end of the body means; that the connection broke is why it is incomplete."""
+    """The events at the end of the body. If it is incomplete and the connection broke, raise that error."""
     try:
         return reader.finish()
     except ProviderIncomplete:
@@ -59,7 +59,7 @@ def _last_events(reader: Reader, broken: ProviderUnreachable | None) -> Iterable
 
 
 async def _drain(response: Response) -> None:
-    """Read what follows the last event, the end of the body as a rule, so that the connection can be used again."""
+    """Read the rest after the last event, usually only the end of the body, so that the connection is reusable."""
     if not response.has_ended:
         with suppress(Exception):
             await asyncio.wait_for(_read_to_end(response), DRAIN_SECONDS)
