@@ -25,22 +25,22 @@ def cancel_turn(turn_id: str) -> bool:
 
 def cancel_thread(thread: Thread) -> None:
     """Stop what runs in a conversation, in this process at once and in others within a second."""
-    for turn_id in leases.ask_to_cancel(thread):
+    for turn_id in leases.request_cancel(thread):
         running_turns.cancel(turn_id)
-    finish.end_abandoned(running_turns.find, thread=thread)
+    finish.finish_expired(running_turns.find, thread=thread)
 
 
 def make_room(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
     """Whether it is worth trying again: what was in the way belonged to a dead process, or is being stopped."""
     if isinstance(refusal, BudgetExhausted):
         return bool(
-            finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
+            finish.finish_expired(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
         )
-    if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
+    if not refusal.turn or finish.finish_expired(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":
         return False
-    leases.ask_to_cancel_turn(refusal.turn)
+    leases.request_turn_cancel(refusal.turn)
     running_turns.cancel(refusal.turn)
     time.sleep(PAUSE_SECONDS)
     return True

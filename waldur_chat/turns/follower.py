@@ -123,12 +123,12 @@ class RemoteTurnFollower:
     def _look(self, followed: list[RemoteTurn], run: Run) -> bool:
         """Pass on what is new. Those that have ended are asked for first: all they wrote is in their answer."""
         rows = [one.replay.row for one in followed]
-        ended = {replay.row: replay for replay in replays.of_rows(rows)}
+        ended = {replay.row: replay for replay in replays.find_ended(rows)}
         positions: dict[int, int] = {}
         for one in followed:
             if (row := one.replay.row) not in ended:
                 positions[row] = min(one.position, positions.get(row, one.position))
-        news = partials.after(positions)
+        news = partials.read_after(positions)
         with run.if_current() as is_mine:
             if not is_mine:
                 return False
@@ -144,7 +144,7 @@ class RemoteTurnFollower:
         if time.monotonic() > self._looked_for_abandoned + ABANDONED_SECONDS:
             self._looked_for_abandoned = time.monotonic()
             reaper_of_process().look()
-            gone = replays.gone([one.replay.row for one in followed])
+            gone = replays.without_thread([one.replay.row for one in followed])
             for one in followed:
                 if one.replay.row in gone and not one.has_ended:
                     one.tell("", Failed(error=TurnInterrupted(), usage=None))

@@ -144,7 +144,7 @@ class Heartbeat:
         with self._lock:
             ours = dict(self._turns)
         if ours and self._is_due("look", LOOK_SECONDS):
-            for turn_id in leases.cancelled():
+            for turn_id in leases.cancelled_turns():
                 running_turns.cancel(turn_id)
         if self._is_due("renew", RENEW_SECONDS):
             self._renew(ours)

@@ -25,14 +25,14 @@ class Reaper:
 
     def look(self) -> None:
         """Begin to end them where there are any, unless that is being done."""
-        if not self._thread.runs and finish.are_abandoned():
+        if not self._thread.runs and finish.has_expired():
             self._thread.go()
 
 
 def _clear(run: Run) -> None:
     try:
         with run.operation():
-            finish.end_abandoned(running_turns.find)
+            finish.finish_expired(running_turns.find)
     except Exception as error:  # Whatever it is, somebody looks again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
     finally:

@@ -102,9 +102,9 @@ def admit(request: TurnRequest) -> Replay | None:
 def make_plan(request: TurnRequest) -> _Plan:
     """One query for everything that the turn may depend on, and what follows from it."""
     settings, user = request.settings, request.user
-    found = preflight.load(user) if user else preflight.NOTHING
-    is_limited = bool(user) and (found.has_limits or accounts.limit_all(settings))
-    limited = accounts.accounts(user, settings) if is_limited else []
+    found = preflight.load(user) if user else preflight.EMPTY
+    is_limited = bool(user) and (found.has_limits or accounts.has_default_limits(settings))
+    limited = accounts.limited_accounts(user, settings) if is_limited else []
     return _Plan(
         system=_system_prompt(settings, system_prompts.active() if found.has_prompt else None),
         limited=limited,
@@ -122,7 +122,7 @@ def reserve_and_write(request: TurnRequest, plan: _Plan) -> StartedTurn:
     if user is None or not (settings.storage or plan.limited):
         messages = _alone(question, settings, plan.system)
         return StartedTurn(turn="", opens=question.text is None, messages=messages)
-    accounts.check(plan.reservation.output_tokens, plan.limited, settings)
+    accounts.check_available(plan.reservation.output_tokens, plan.limited, settings)
     if not settings.storage or question.names or request.is_anonymous:
         messages = _alone(question, settings, plan.system)
         started = begin.begin_unstored(user, messages, settings, plan.reservation, plan.limited, question.names)
@@ -151,7 +151,7 @@ def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
     """
     if not request.key or request.user is None or request.is_anonymous:
         return None
-    replay = replays.of_key(request.user, request.key)
+    replay = replays.find_by_key(request.user, request.key)
     if replay and replay.fingerprint != fingerprint(request.question):
         raise IdempotencyKeyReused
     return replay
@@ -179,7 +179,9 @@ def _alone(question: Question, settings: Settings, system: SystemPromptText) -> 
 def _system_prompt(settings: Settings, version: SystemPromptVersion | None) -> SystemPromptText:
     """That of the settings, then the one that staff have made active."""
     parts = [settings.system_prompt, version.custom_instructions if version else ""]
-    filled = [system_prompts.filled(part, settings.assistant_name, settings.organization) for part in parts if part]
+    filled = [
+        system_prompts.fill_placeholders(part, settings.assistant_name, settings.organization) for part in parts if part
+    ]
     return SystemPromptText(text="\n\n".join(filled), version=version)
 
 
@@ -199,4 +201,4 @@ def _limits(settings: Settings) -> Reservation:
         with suppress(ImproperlyConfigured):
             limits.append(registry.build(spec).max_output_tokens)
     most = max((limit or USUAL_OUTPUT_TOKENS for limit in limits), default=0)
-    return Reservation(output_tokens=most, is_kept=None not in limits)
+    return Reservation(output_tokens=most, is_enforced=None not in limits)

@@ -33,7 +33,7 @@ def view(user: Any, uuid: str, position: int | None) -> TurnSubscription:
     wanted = uuid_from(uuid)
     if wanted is None:
         raise TurnNotFound
-    return TurnSubscription(replays.of_user(user, wanted), position or 0)
+    return TurnSubscription(replays.find_for_user(user, wanted), position or 0)
 
 
 def has_everything(position: int | None) -> bool:

@@ -47,10 +47,12 @@ class MessageViewSet(ResourceViewSet):
         """Write what the user says, or with `replaces` say the last message anew; nobody answers."""
         check_storage()
         said = self.validated()
-        thread = threads.own(request.user).filter(uuid=said["thread_uuid"]).first()
+        thread = threads.owned_by(request.user).filter(uuid=said["thread_uuid"]).first()
         if thread is None:
             raise ThreadNotFound
-        written = messages.write(thread.pk, said["text"], self._replaced(thread, said.get("replaces_uuid")))
+        written = messages.write_user_message(
+            thread.pk, said["text"], self._replaced(thread, said.get("replaces_uuid"))
+        )
         return self.one(written, 201)
 
     @operation("chat_messages_retrieve", "Show a message", MessageSerializer, 404, parameters=[UUID_IN_PATH])
@@ -73,16 +75,16 @@ class MessageViewSet(ResourceViewSet):
     def edit(self, request: Request, **kwargs: Any) -> Response:
         """Say the last message of the user anew. It gives the new version; nobody answers."""
         check_storage()
-        message = self.find(messages.own(request.user))
+        message = self.find(messages.owned_by(request.user))
         text = self.validated(MessageEditSerializer)["content"]
-        return self.one(messages.write(message.thread_id, text, message))
+        return self.one(messages.write_user_message(message.thread_id, text, message))
 
     @operation("chat_messages_feedback", "Rate an answer", MessageSerializer, 404, request=MessageFeedbackSerializer,
                parameters=[UUID_IN_PATH])  # fmt: skip
     @action(detail=True, methods=["post"])
     def feedback(self, request: Request, **kwargs: Any) -> Response:
         """Say whether an answer was good. That takes the place of what was said before."""
-        message = self.find(messages.own(request.user))
+        message = self.find(messages.owned_by(request.user))
         said = self.validated(MessageFeedbackSerializer)
         words = {name: said.get(name) or "" for name in ("comment", "category")}
         return self.one(messages.rate(message, score=said["score"], **words))
@@ -95,7 +97,7 @@ class MessageViewSet(ResourceViewSet):
         if not users.sees_all(self.request.user) and wanted.pop("is_flagged", False):
             found = found.none()
         found = found.filter(**wanted)
-        return found if query.get("include_history") else messages.current(found)
+        return found if query.get("include_history") else messages.only_current(found)
 
     def _all_of(self, found: QuerySet[Message]) -> Response:
         """The answer that shows all of these. A bare array, with their number in the head."""
@@ -108,7 +110,7 @@ class MessageViewSet(ResourceViewSet):
         """The message of this conversation that is to be replaced."""
         if uuid is None:
             return None
-        message: Message | None = messages.own(self.request.user).filter(thread=thread.pk, uuid=uuid).first()
+        message: Message | None = messages.owned_by(self.request.user).filter(thread=thread.pk, uuid=uuid).first()
         if message is None:
             raise QuestionRefused("replaces", NOT_THE_LAST)
         return message

@@ -48,7 +48,9 @@ class Command(BaseCommand):
             self.stdout.write("Conversations stay: WALDUR_CHAT['RETENTION_DAYS'] is not set, and there is no --days.")
         else:
             self.stdout.write(f"{verb} {threads} conversations that nobody used since {before:%Y-%m-%d %H:%M}.")
-        self.stdout.write(f"{verb} {left.turns} ended turns without a conversation and {left.seats} expired seats.")
+        self.stdout.write(
+            f"{verb} {left.turns} ended turns without a conversation and {left.slots} expired concurrency slots."
+        )
 
 
 def _retention_days() -> int | None:
