@@ -113,7 +113,7 @@ def test_readers_are_told_by_another_thread_and_only_once(
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
     follower.follower_of_process.reset()
     view = TurnSubscription(replays.find_for_user(user, row.uuid))
-    begun = lost(replays, "of_rows", fails=fails)
+    begun = lost(replays, "find_ended", fails=fails)
     view.start(background_loop())
     view.take_blocking(0)
     assert begun.wait(10)
