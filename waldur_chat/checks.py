@@ -54,7 +54,7 @@ SHORTER = (
 
 @register(Tags.compatibility)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001: the shape, names and values of `settings.WALDUR_CHAT`."""
+    """E001. The shape, names and values of `settings.WALDUR_CHAT`."""
     try:
         site = conf.site_settings()
     except ImproperlyConfigured as error:
@@ -64,7 +64,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(Tags.compatibility)
 def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E002: the configured providers can be created."""
+    """E002. The configured providers can be created."""
     try:
         for spec in conf.provider_specs(conf.site_settings(), {}).values():
             registry.build(spec)
@@ -84,7 +84,7 @@ def check_constance(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 @register(Tags.compatibility)
 def check_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E006: the format of throttle rates, which DRF would only parse when a request comes."""
+    """E006. The format of throttle rates, which DRF would only parse when a request comes."""
     hint = 'A rate is written like "20/minute": a number, a slash, and second, minute, hour or day.'
     place = 'REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]'
     return [
@@ -96,7 +96,7 @@ def check_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register(Tags.compatibility)
 def check_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W007: time limits that contain each other. Only those that the site sets are reported."""
+    """W007. Time limits that contain each other. Only those that the site sets are reported."""
     hint = "Connecting is part of the wait for the first event, and all of them are parts of the turn."
     return [
         Warning(f"WALDUR_CHAT[{short!r}] is longer than WALDUR_CHAT[{long!r}].", hint=hint, id="waldur_chat.W007")
@@ -107,7 +107,7 @@ def check_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 @register(Tags.compatibility)
 def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E011: constraints of messages and turns need partial unique indexes, which MySQL, for example, lacks."""
+    """E011. Constraints of messages and turns need partial unique indexes, which MySQL, for example, lacks."""
     default = connections[DEFAULT_DB_ALIAS]
     if default.features.supports_partial_indexes:
         return []
@@ -117,7 +117,7 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(Tags.compatibility)
 def check_routers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E012: all tables of the app are in the default database, since one transaction writes several of them."""
+    """E012. All tables of the app are in the default database, since one transaction writes several of them."""
     models = apps.get_app_config("waldur_chat").get_models()
     names = [model.__name__ for model in models if router.db_for_write(model) != DEFAULT_DB_ALIAS]
     if not names:
@@ -128,7 +128,7 @@ def check_routers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register(Tags.compatibility)
 def check_shortcuts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W014: shortcuts that are off because a library lacks a name or has changed."""
+    """W014. Shortcuts that are off because a library lacks a name or has changed."""
     hint = 'Requests go the ordinary way. WALDUR_CHAT["SHORTCUTS"] = False turns all shortcuts off.'
     return [
         Warning(
@@ -142,7 +142,7 @@ def check_shortcuts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 @register(Tags.compatibility, deploy=True)
 def check_offline(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W008: the offline provider in production."""
+    """W008. The offline provider in production."""
     if not any(spec.backend == conf.OFFLINE for spec in _chain()):
         return []
     hint = 'Name a model in WALDUR_CHAT["PROVIDERS"], or set OPENAI_BASE_URL and OPENAI_API_KEY.'
@@ -151,7 +151,7 @@ def check_offline(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register(Tags.security, deploy=True)
 def check_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W009: keys over plain HTTP."""
+    """W009. Keys over plain HTTP."""
     hint = "Use an address that begins with https://, or leave out the key where the network is your own."
     return [
         Warning(f"{spec.place}: its key would cross the network in clear text.", hint=hint, id="waldur_chat.W009")
@@ -162,7 +162,7 @@ def check_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 @register(Tags.caches, deploy=True)
 def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W010: throttle rates in a cache of one process."""
+    """W010. Throttle rates in a cache of one process."""
     backend = settings.CACHES.get("default", {}).get("BACKEND", "")
     if not throttles.rates() or not backend.endswith(("LocMemCache", "DummyCache")):
         return []
@@ -172,7 +172,7 @@ def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register(Tags.security)
 def check_authentication(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E003: token authentication without a table of tokens."""
+    """E003. Token authentication without a table of tokens."""
     if auth.host_configured_authentication() or auth.tokens_are_installed():
         return []
     return [

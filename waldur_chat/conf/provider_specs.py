@@ -74,7 +74,7 @@ def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
     if not isinstance(providers, Mapping):
         raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
     specs = {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
-    for name in specs:
+    for name in specs:  # Also providers that nothing uses yet must have valid fallbacks.
         fallback_chain(specs, name)
     return specs
 

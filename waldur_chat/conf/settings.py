@@ -131,6 +131,7 @@ def load() -> Settings:
     site = site_settings()
     for place, message in problems({name: value for name, value in site.items() if name in NAMES}):
         raise ImproperlyConfigured(f"{place}: {message}")
+    # Validated before they are merged, so that the message names the source of the value.
     host = host_settings()
     for place, message in problems(host):
         raise ImproperlyConfigured(f"{place} {IN_CONSTANCE}: {message}")

@@ -48,6 +48,7 @@ THREAD_FIELDS = (
 def lock(queryset: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
     """Lock these rows until the transaction ends; return their number."""
     if connections[queryset.db].features.has_select_for_update:
+        # All transactions lock in the order of keys, so no two wait for each other.
         return len(queryset.order_by("pk").select_for_update().values_list("pk"))
     return queryset.update(modified=F("modified"))
 
@@ -56,6 +57,7 @@ def lock_available(queryset: QuerySet[Thread]) -> list[int]:
     """Lock the rows that no other transaction has locked, until this transaction ends; return their keys."""
     keys = queryset.order_by("pk").values_list("pk", flat=True)
     if connections[queryset.db].features.has_select_for_update_skip_locked:
+        # `of`: PostgreSQL then locks the threads alone, whatever the queryset joins.
         return list(keys.select_for_update(skip_locked=True, of=("self",)))
     # The write comes before the read: if another process writes after this transaction has read, SQLite refuses its
     # write at once, without waiting (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/rescode.html#busy_snapshot).

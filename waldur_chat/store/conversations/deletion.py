@@ -49,7 +49,9 @@ def _delete_threads(column: ThreadColumn, key: int) -> None:
     answer.
     """
     turns = Turn.objects.filter(**{f"thread__{column}": key})
+    # The DELETE statements below do not cascade, so rows that refer to turns are deleted first.
     Piece.objects.filter(turn__in=turns.values("pk")).delete()
+    # The process of a running turn sees `is_cancelled` at its next heartbeat.
     turns.filter(status=Turn.Status.RUNNING).update(thread=None, question=None, answer=None, is_cancelled=True)
     for model in (Turn, Message, Thread):
         sql.execute(_delete_sql(model, column), [key])

@@ -21,6 +21,7 @@ from waldur_chat.models import Message, Thread
 def as_json(user: Any) -> Iterator[str]:
     """One object: time of export, the user, and the threads with all versions of their messages."""
     head = {"exported": timezone.now().isoformat(), "user": _user(user)}
+    # The object stays open, without its closing brace, until all threads are written.
     yield _to_json(head)[:-1] + ', "threads": ['
     for number, thread in enumerate(_threads(user)):
         yield (", " if number else "") + _to_json(_thread(thread))

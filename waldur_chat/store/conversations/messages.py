@@ -24,6 +24,7 @@ NOT_AN_ANSWER = gettext_noop("Only answers of the assistant can be rated.")
 
 def owned_by(user: Any) -> QuerySet[Message]:
     """The messages of the user's own conversations."""
+    # A scalar subquery instead of a join, see `threads.owned_by()`.
     session = Session.objects.filter(user=user.pk).values("pk")[:1]
     messages: QuerySet[Message] = _annotated().filter(thread__session=session)
     return messages
@@ -92,7 +93,7 @@ def write_user_message(thread: int, text: str, replaces: Message | None = None) 
             raise QuestionRefused("replaces", NOT_THE_LAST)
         index = last.sequence_index
         current.filter(pk=last.pk).update(is_current=False)
-    count = F("message_count") + int(replaces is None)
+    count = F("message_count") + int(replaces is None)  # A new version does not count.
     Thread.objects.filter(pk=thread).update(modified=timezone.now(), message_count=count)
     written = Message.objects.create(
         thread_id=thread, role=Message.Role.USER, text=text, sequence_index=index, replaces=replaces

@@ -57,6 +57,7 @@ def delete_leftovers() -> Leftovers:
 @transaction.atomic
 def _delete_threads(keys: list[int], before: datetime) -> int:
     """Delete the threads that are still unused. They are locked first, so that no turn starts in them."""
+    # Filtered again: a thread may have been used since its key was read.
     unused = locks.lock_available(unused_threads(before).filter(pk__in=keys))
     for model in (Turn, Message):
         sql.delete(model, "thread_id", unused)

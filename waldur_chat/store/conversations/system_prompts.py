@@ -51,6 +51,7 @@ def create(author: Any, **values: str) -> SystemPrompt:
 @transaction.atomic
 def change(prompt: SystemPrompt, author: Any, **values: str) -> SystemPrompt:
     """Change name, description or instructions; changed instructions create a version."""
+    # Only these columns are written, unlike by save(), which would undo a concurrent activation.
     SystemPrompt.objects.filter(pk=prompt.pk).update(**values, modified=timezone.now())
     prompt.refresh_from_db()
     _write_version(prompt, author)

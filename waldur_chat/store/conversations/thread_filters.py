@@ -109,6 +109,7 @@ def _containing(threads: QuerySet[Thread], words: str) -> QuerySet[Thread]:
     for name in {get_user_model().USERNAME_FIELD, *_NAMES} & columns:
         conditions |= Q(**{f"session__user__{name}__icontains": words})
     parts = [(F(f"session__user__{name}"), Value(" ")) for name in ("first_name", "last_name") if name in columns]
+    # Concat() takes at least two expressions, and the user model may have neither name.
     whole_name = Concat(Value(""), Value(""), *chain(*parts))
     conditions |= Q(owner_name__icontains=words)
     matching: QuerySet[Thread] = threads.alias(owner_name=whole_name).filter(conditions)

@@ -63,7 +63,7 @@ def create(user: Any, *, name: str = "", is_archived: bool = False) -> Thread:
     session = sessions.get_or_create(user)
     thread = Thread(session=session, name=name or NEW_CHAT, is_named=bool(name), is_archived=is_archived)
     try:
-        with transaction.atomic():
+        with transaction.atomic():  # A savepoint: the caller may be in a transaction, which must survive the error.
             thread.save(force_insert=True)
     except IntegrityError:
         if Session.objects.filter(pk=session.pk).exists():

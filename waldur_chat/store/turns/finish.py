@@ -175,6 +175,7 @@ def _may_finish(turn: Turn, outcome: TurnOutcome) -> bool:
 def _turn_statement(one: _FinishedTurn) -> sql.Statement:
     """Update the turn only if its status is still the one that was read, so that it is written and charged once."""
     turn, outcome = one.turn, one.outcome
+    # Reasons and names of models come from providers, and may be longer than their columns.
     changes = {
         "status": outcome.status,
         "code": outcome.code,

@@ -19,6 +19,7 @@ def load_history(thread: Thread, index: int, settings: Settings) -> list[PromptM
     current = Message.objects.filter(thread=thread, is_current=True, sequence_index__lt=index)
     newest = current.order_by("-sequence_index").values_list("sequence_index", "role", "text")
     fitting = _fitting(list(newest[: settings.history_messages]), settings.history_tokens)
+    # An answer at index 0 has no question: the assistant opened the conversation with it.
     while fitting and fitting[-1][1] == "assistant" and fitting[-1][0] > 0:
         fitting.pop()
     starts_with_greeting = bool(fitting) and fitting[-1][1] == "assistant"

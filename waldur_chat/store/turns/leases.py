@@ -39,6 +39,7 @@ def renew(updates: Mapping[str, LeaseUpdate]) -> None:
     for turn, update in updates.items():
         by_model[update.model].append(UUID(turn))
     running = Turn.objects.filter(status=Turn.Status.RUNNING)
+    # One update for each model, usually one for all turns of the process.
     for model, uuids in by_model.items():
         known_model = {"model": model[:200]} if model else {}
         running.filter(uuid__in=uuids).update(expires=lease_end(), **known_model)

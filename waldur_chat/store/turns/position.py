@@ -59,6 +59,7 @@ def _reload_position(newest: list[Message]) -> MessagePosition:
     last = newest[0]
     if last.role == Message.Role.USER:
         return MessagePosition(question=last, answer_index=last.sequence_index + 1)
+    # If the assistant opened the conversation, its first answer has no question.
     message = newest[1] if len(newest) > 1 and newest[1].role == Message.Role.USER else None
     return MessagePosition(question=message, answer_index=last.sequence_index)
 
