@@ -102,6 +102,6 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     )
     assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
-    sql.execute(*partials.removing([turn.pk]))
+    sql.execute(*partials.delete_statement([turn.pk]))
     assert not Piece.objects.using(HOST).exists()
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1

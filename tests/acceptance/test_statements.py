@@ -33,15 +33,17 @@ def test_it_is_asked(asked: Any, monkeypatch: pytest.MonkeyPatch, options: Any, 
     SystemPrompt.objects.using(HOST).all().delete()
     for name in ("a", "b%s; c"):
         SystemPrompt.objects.using(HOST).create(name=name)
-    acts = [sql.updating(SystemPrompt, {"name": f"{name}d"}, name=name) for name in ("a", "b", "b%s; c")]
+    acts = [sql.update_statement(SystemPrompt, {"name": f"{name}d"}, name=name) for name in ("a", "b", "b%s; c")]
     with CaptureQueriesContext(asked) as queries:
-        assert sql.together(acts) == [1, 0, 1]
+        assert sql.execute_many(acts) == [1, 0, 1]
     assert len(queries) == times
     reading = f"SELECT count(*) FROM {sql.table(SystemPrompt)} WHERE name LIKE %s"
     with CaptureQueriesContext(asked) as queries:
-        assert sql.rows(reading, ["ad"], after=[sql.updating(SystemPrompt, {"name": "a"}, name="ad")]) == [(0,)]
+        assert sql.fetch(reading, ["ad"], after=[sql.update_statement(SystemPrompt, {"name": "a"}, name="ad")]) == [
+            (0,)
+        ]
     assert len(queries) == min(times, 2)
-    assert sql.execute(*sql.updating(SystemPrompt, {"name": "ad"}, name="a")) == 1
+    assert sql.execute(*sql.update_statement(SystemPrompt, {"name": "ad"}, name="a")) == 1
     assert sorted(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == ["ad", "b%s; cd"]
 
 
@@ -50,9 +52,9 @@ def test_it_is_asked_once_for_many(asked: Any) -> None:
     names = [f"{number}%s; e" for number in range(60)]
     for name in names:
         SystemPrompt.objects.using(HOST).create(name=name)
-    acts = [sql.updating(SystemPrompt, {"name": f"{name}d"}, name=name) for name in names]
+    acts = [sql.update_statement(SystemPrompt, {"name": f"{name}d"}, name=name) for name in names]
     with CaptureQueriesContext(asked) as queries:
-        assert sql.together(acts) == [1] * len(names)
+        assert sql.execute_many(acts) == [1] * len(names)
     assert len(queries) == 1
     assert set(SystemPrompt.objects.using(HOST).values_list("name", flat=True)) == {f"{name}d" for name in names}
 
@@ -64,10 +66,10 @@ def test_who_wraps_statements_is_given_each_by_itself(asked: Any) -> None:
         wrapped.append(statement)
         return execute(statement, *rest)
 
-    acts = [sql.updating(SystemPrompt, {"name": "x"}, name=name) for name in ("y", "z")]
+    acts = [sql.update_statement(SystemPrompt, {"name": "x"}, name=name) for name in ("y", "z")]
     with asked.execute_wrapper(note):
-        assert sql.together(acts) == [0, 0]
-        assert sql.rows("SELECT 1", [], after=acts) == [(1,)]
+        assert sql.execute_many(acts) == [0, 0]
+        assert sql.fetch("SELECT 1", [], after=acts) == [(1,)]
     assert [statement.split()[0] for statement in wrapped] == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT"]
 
 
@@ -80,7 +82,7 @@ def test_threads_are_locked_in_the_order_of_their_keys(asked: Any) -> None:
     Thread.objects.using(HOST).filter(pk=threads[0].pk).update(name="Moved")  # Its row is the last of the table.
     uuids = [turn.uuid for turn in turns]
     with transaction.atomic(using=HOST), CaptureQueriesContext(asked) as queries:
-        found = sql.rows(locks._locking(len(uuids)), uuids)
-        locks.rows(Thread.objects.using(HOST).filter(session=session))
+        found = sql.fetch(locks._lock_threads_sql(len(uuids)), uuids)
+        locks.lock(Thread.objects.using(HOST).filter(session=session))
     assert found == [(thread.pk,) for thread in threads]
     assert ["ORDER BY" in one["sql"] and " UPDATE" in one["sql"] for one in queries] == [True, True]

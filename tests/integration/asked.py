@@ -19,7 +19,7 @@ USED = Usage(input_tokens=3, output_tokens=4)
 def begin(user: Any, text: str | None = "Hello", *, promise: Reservation | None = None, **question: Any) -> StartedTurn:
     """Write a question and its turn, under the settings of the site."""
     settings = conf.load()
-    limited = accounts.accounts(user, settings)
+    limited = accounts.limited_accounts(user, settings)
     return begin_turns.begin_stored(
         user,
         Question(text=text, **question),
@@ -33,7 +33,7 @@ def begin(user: Any, text: str | None = "Hello", *, promise: Reservation | None 
 
 def end(begun: StartedTurn, text: str = "An answer", status: str = "finished", **fields: Any) -> StoredMessages | None:
     """End that turn."""
-    return finish.end(
+    return finish.finish_turn(
         begun.turn, finish.TurnOutcome(status=status, text=text, **{"usage": USED, "model": "m", **fields})
     )
 

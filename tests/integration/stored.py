@@ -52,4 +52,4 @@ def charge(user: Any, model: str, usage: Usage, *, turns: int = 1, reserved: int
     """Charge a user, as the end of a turn does; None for one who was deleted."""
     used = accounts.Charge(user_id=user and user.pk, model=model, usage=usage, turns=turns, reserved=reserved)
     with transaction.atomic():
-        sql.together(accounts.entering([used]))
+        sql.execute_many(accounts.charge_statements([used]))

@@ -131,7 +131,7 @@ def test_the_budget_of_the_site_refuses_them(stranger: Caller, site: Any) -> Non
 
 def test_an_account_of_nobodys_is_never_made(site: Any, user: Any) -> None:
     site(SITE_TOKENS_DAILY=10, USER_TOKENS_DAILY=10)
-    assert [one.scope for one in accounts.accounts(AnonymousUser(), chat.load())] == ["site"]
+    assert [one.scope for one in accounts.limited_accounts(AnonymousUser(), chat.load())] == ["site"]
 
 
 def test_limits_of_users_are_not_theirs(stranger: Caller, site: Any) -> None:

@@ -227,7 +227,7 @@ def test_the_provider_that_may_say_most_is_reserved_for() -> None:
     assert registry.build(spec).max_output_tokens == 1000
     assert start._limits(settings_with(spec)) == begin_turns.Reservation(output_tokens=1000)
     both = start._limits(settings_with(spec, scripted_spec(nothing, "scripted")))
-    assert both == begin_turns.Reservation(output_tokens=start.USUAL_OUTPUT_TOKENS, is_kept=False)
+    assert both == begin_turns.Reservation(output_tokens=start.USUAL_OUTPUT_TOKENS, is_enforced=False)
 
 
 def test_a_provider_that_cannot_be_made_costs_nothing(user: Any, settings: Any) -> None:

@@ -117,12 +117,12 @@ def test_the_system_prompt_comes_first(alice: Person) -> None:
     assert [message.role for message in begun.messages] == ["system", "user"]
 
 
-@pytest.mark.parametrize(("is_kept", "limit"), [(True, None), (False, 50)])
+@pytest.mark.parametrize(("is_enforced", "limit"), [(True, None), (False, 50)])
 def test_an_answer_is_ended_where_no_provider_keeps_to_its_limit(
-    alice: Person, settings: Any, is_kept: bool, limit: int | None
+    alice: Person, settings: Any, is_enforced: bool, limit: int | None
 ) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
-    assert begin(alice.user, promise=Reservation(output_tokens=50, is_kept=is_kept)).max_output_tokens == limit
+    assert begin(alice.user, promise=Reservation(output_tokens=50, is_enforced=is_enforced)).max_output_tokens == limit
 
 
 def test_each_turn_holds_its_own_worst_case(alice: Person, settings: Any) -> None:
@@ -163,7 +163,7 @@ def test_what_was_in_the_way_may_have_ended_meanwhile(alice: Person, monkeypatch
     def collide(*args: Any, **options: Any) -> None:
         raise IntegrityError
 
-    monkeypatch.setattr(begin_turns, "place", collide)
+    monkeypatch.setattr(begin_turns, "find_position", collide)
     with pytest.raises(ThreadBusy) as busy:
         begin(alice.user)
     assert busy.value.turn == ""
@@ -234,11 +234,11 @@ def test_a_turn_that_has_ended_is_not_renewed(alice: Person) -> None:
 
 def test_a_turn_can_be_stopped_from_anywhere(alice: Person) -> None:
     turn, other = running_in(thread_of(alice.user)), running_in(thread_of(alice.user))
-    leases.ask_to_cancel_turn(turn.uuid.hex)
-    assert leases.cancelled() == [turn.uuid.hex]
-    assert leases.ask_to_cancel(other.thread) == [other.uuid.hex]
-    assert set(leases.cancelled()) == {turn.uuid.hex, other.uuid.hex}
+    leases.request_turn_cancel(turn.uuid.hex)
+    assert leases.cancelled_turns() == [turn.uuid.hex]
+    assert leases.request_cancel(other.thread) == [other.uuid.hex]
+    assert set(leases.cancelled_turns()) == {turn.uuid.hex, other.uuid.hex}
 
 
 def test_nothing_is_stopped_where_nothing_runs(alice: Person) -> None:
-    assert leases.ask_to_cancel(thread_of(alice.user)) == []
+    assert leases.request_cancel(thread_of(alice.user)) == []

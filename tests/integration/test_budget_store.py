@@ -29,7 +29,7 @@ BEGINS = {"daily": "day", "weekly": "week", "monthly": "month"}
 
 def reserve(user: Any, tokens: int) -> None:
     settings = conf.load()
-    accounts.reserve(tokens, accounts.accounts(user, settings), settings)
+    accounts.reserve(tokens, accounts.limited_accounts(user, settings), settings)
 
 
 def refused(user: Any, tokens: int) -> BudgetExhausted:
@@ -76,14 +76,14 @@ def test_what_a_period_has_used_up_comes_back_with_the_next(alice: Person, setti
 def test_what_running_turns_hold_may_come_back_soon(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     reserve(alice.user, 10)
-    assert refused(alice.user, 5).retry_after == accounts.COME_AGAIN_SECONDS
+    assert refused(alice.user, 5).retry_after == accounts.RETRY_SECONDS
 
 
 def test_a_crowd_is_refused_without_a_write(alice: Person, settings: Any, django_assert_num_queries: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
-    limited = accounts.accounts(alice.user, conf.load())
+    limited = accounts.limited_accounts(alice.user, conf.load())
     with django_assert_num_queries(0), pytest.raises(BudgetExhausted):
-        accounts.check(11, limited, conf.load())
+        accounts.check_available(11, limited, conf.load())
 
 
 def test_the_site_may_answer_with_a_conflict(alice: Person, settings: Any) -> None:
@@ -92,7 +92,7 @@ def test_the_site_may_answer_with_a_conflict(alice: Person, settings: Any) -> No
 
 
 def test_nothing_is_limited_by_default(alice: Person) -> None:
-    assert accounts.accounts(alice.user, conf.load()) == []
+    assert accounts.limited_accounts(alice.user, conf.load()) == []
 
 
 def test_a_limit_of_its_own_stands_before_the_sites(alice: Person, settings: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_limit_of_its_own_stands_before_the_sites(alice: Person, settings: Any
 def test_an_account_may_have_no_limit(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     account(alice.user, daily_limit=-1)
-    assert accounts.accounts(alice.user, conf.load()) == []
+    assert accounts.limited_accounts(alice.user, conf.load()) == []
 
 
 def test_an_account_may_have_nothing(alice: Person) -> None:
@@ -124,7 +124,7 @@ def test_what_was_held_is_given_back_whatever_the_end(alice: Person, settings: A
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 1000}
     begun = begin(alice.user, promise=Reservation(output_tokens=50))
     assert set(Budget.objects.values_list("reserved", flat=True)) == {50 + 16 + 5}
-    end(begun, text, status, usage=finish.NOTHING)
+    end(begun, text, status, usage=finish.NO_USAGE)
     assert set(Budget.objects.values_list("reserved", flat=True)) == {0}
 
 
@@ -175,9 +175,11 @@ def test_the_ledger_has_a_line_for_each_day(alice: Person) -> None:
 def test_two_turns_that_make_the_same_line_are_both_counted(alice: Person) -> None:
     """The other one makes it when this one has just looked."""
     usage = Usage(input_tokens=6, output_tokens=0)
-    used = accounts.entering([accounts.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)])
+    used = accounts.charge_statements(
+        [accounts.Charge(user_id=alice.user.pk, model="m", usage=usage, turns=1, reserved=0)]
+    )
     charge(alice.user, 5)
-    sql.together(used)
+    sql.execute_many(used)
     line = DayOfUsage.objects.get()
     assert (line.turns, line.input_tokens) == (2, 11)
     assert Budget.objects.get(user=alice.user).daily_tokens == 11

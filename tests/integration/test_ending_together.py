@@ -33,7 +33,7 @@ def ending(text: str = "An answer", model: str = "m", **fields: Any) -> TurnOutc
 
 
 def end(*begun: StartedTurn) -> list[StoredMessages | None]:
-    return finish.end_all([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
+    return finish.finish_turns([(one.turn, ending(f"Answer {number}")) for number, one in enumerate(begun)])
 
 
 def lines() -> list[tuple[Any, ...]]:
@@ -55,7 +55,7 @@ def test_each_has_its_answer(alice: Person, bob: Person) -> None:
 def test_what_they_used_is_summed_up_by_user_and_model(alice: Person, bob: Person) -> None:
     models = {"x": alice, "y": bob, "z": alice}
     begun = [(begin(person.user), model) for model, person in [*models.items(), ("x", alice)]]
-    finish.end_all([(one.turn, ending(model=model)) for one, model in begun])
+    finish.finish_turns([(one.turn, ending(model=model)) for one, model in begun])
     assert lines() == [("alice", "x", 2, 6, 8), ("alice", "z", 1, 3, 4), ("bob", "y", 1, 3, 4)]
     accounts = Budget.objects.values_list("user__username", "is_site", "daily_tokens", "monthly_tokens")
     assert set(accounts) == {("alice", None, 21, 21), ("bob", None, 7, 7), (None, True, 28, 28)}
@@ -71,7 +71,7 @@ def test_what_was_held_is_let_go(alice: Person, bob: Person, settings: Any) -> N
 
 def test_an_answer_and_the_title_of_its_conversation(alice: Person) -> None:
     begun = begin(alice.user, promise=Reservation(title_tokens=10))
-    finish.end_all([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
+    finish.finish_turns([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.total_tokens, thread.title_output_tokens, thread.message_count) == ("Cats", 14, 4, 2)
     assert lines() == [("alice", "m", 1, 6, 8)]
@@ -88,7 +88,7 @@ def test_all_kinds_at_once(alice: Person, bob: Person) -> None:
     )
     deletion.delete(Thread.objects.get(uuid=gone.thread))
     those = [(one.turn, ending()) for one in (gone, edited, lonely)]
-    stored = finish.end_all([*those, ("0" * 32, ending()), (silent.turn, ending("", status="failed"))])
+    stored = finish.finish_turns([*those, ("0" * 32, ending()), (silent.turn, ending("", status="failed"))])
     assert [bool(one and one.answer) for one in stored] == [False, True, False, False, False]
     assert [one is None for one in stored] == [True, False, True, True, False]
     assert standing(old) == ["c", "An answer"]
@@ -119,9 +119,9 @@ def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
 ) -> None:
     one, other = begin(alice.user), begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     stale = [(row_of(begun), True) for begun in (one, other)]
-    finish.end(other.turn, ending())
-    monkeypatch.setattr(locks, "turns", lambda turns: stale)
-    with pytest.raises(Error, match="Somebody else has ended a turn"):
+    finish.finish_turn(other.turn, ending())
+    monkeypatch.setattr(locks, "lock_turns", lambda turns: stale)
+    with pytest.raises(Error, match="Another process has finished a turn"):
         end(one, other)
     assert (row_of(one).status, Message.objects.filter(role="assistant").count()) == ("running", 0)
     assert lines() == [("alice", "m", 1, 3, 4)]
@@ -129,7 +129,7 @@ def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
 
 @pytest.mark.django_db(transaction=True)
 def test_many_ask_a_database_no_more_often_than_one() -> None:
-    if not sql.takes_several(connection):
+    if not sql.can_batch(connection):
         pytest.skip("SQLite and psycopg 2 take one statement at a time.")
     users = [get_user_model().objects.create_user(f"user{number}") for number in range(3)]
     end(*map(begin, users))  # Makes their rows.

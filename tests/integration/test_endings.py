@@ -38,7 +38,7 @@ def abandon(begun: StartedTurn, tokens: int = 0) -> None:
     """Take its process for dead, which last told of so many tokens."""
     gone = timezone.now() - timedelta(seconds=1)
     Turn.objects.filter(uuid=begun.turn).update(expires=gone, input_tokens=tokens, output_tokens=tokens)
-    finish.end_abandoned(running_turns.find)
+    finish.finish_expired(running_turns.find)
 
 
 def charged() -> int:
@@ -112,13 +112,13 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     stale = row_of(begun)
     end(begun)
-    monkeypatch.setattr(locks, "turns", lambda turns: [(stale, False)])
+    monkeypatch.setattr(locks, "lock_turns", lambda turns: [(stale, False)])
     assert end(begun) is None
     assert charged() == 7
 
 
 def test_an_unknown_turn_has_no_end() -> None:
-    assert finish.end("0" * 32, finish.TurnOutcome(status="finished")) is None
+    assert finish.finish_turn("0" * 32, finish.TurnOutcome(status="finished")) is None
 
 
 def test_what_a_dead_process_last_told_is_charged(alice: Person, thread: Thread, caplog: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> Non
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:
     begin(alice.user)
-    assert finish.end_abandoned(running_turns.find) == 0
+    assert finish.finish_expired(running_turns.find) == 0
 
 
 def test_one_taken_for_dead_that_ends_after_all_pays_the_difference(alice: Person, thread: Thread) -> None:
@@ -199,7 +199,7 @@ def test_a_turn_whose_user_was_deleted_is_charged_to_nobody(alice: Person, threa
 
 def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
     begun = begin(alice.user, promise=Reservation(title_tokens=10))
-    finish.end(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats", model="m", **used(2)))
+    finish.finish_turn(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats", model="m", **used(2)))
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens, thread.total_tokens) == (
         "Cats",
@@ -214,12 +214,12 @@ def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
 def test_a_title_replaces_no_name(alice: Person, fields: dict[str, Any]) -> None:
     begun = begin(alice.user, promise=Reservation(title_tokens=10))
     Thread.objects.filter(uuid=begun.thread).update(**fields)
-    finish.end(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats"))
+    finish.finish_turn(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats"))
     assert Thread.objects.get(uuid=begun.thread).name != "Cats"
 
 
 def test_a_turn_that_used_nothing_is_not_in_the_ledger(alice: Person) -> None:
-    end(begin(alice.user), "", "failed", usage=finish.NOTHING, model="")
+    end(begin(alice.user), "", "failed", usage=finish.NO_USAGE, model="")
     assert (DayOfUsage.objects.count(), Thread.objects.get().models_used) == (0, "")
 
 

@@ -46,7 +46,7 @@ with scripted("Hel", 60):
 @pytest.fixture(autouse=True)
 def nobody_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns whose conversation is deleted are stopped soon; here they run to their end."""
-    monkeypatch.setattr("waldur_chat.store.turns.leases.cancelled", list)
+    monkeypatch.setattr("waldur_chat.store.turns.leases.cancelled_turns", list)
 
 
 def delete_conversation(user: Any) -> None:

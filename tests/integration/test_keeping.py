@@ -35,8 +35,8 @@ def _stored(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failing(times: int, monkeypatch: pytest.MonkeyPatch, error: type[Error] = OperationalError) -> mock.Mock:
     """Let the database fail so often when a turn is to end, and then no more."""
-    act = mock.Mock(side_effect=[error("The disk is full.")] * times + [mock.DEFAULT], wraps=finish.end_all)
-    monkeypatch.setattr(finish, "end_all", act)
+    act = mock.Mock(side_effect=[error("The disk is full.")] * times + [mock.DEFAULT], wraps=finish.finish_turns)
+    monkeypatch.setattr(finish, "finish_turns", act)
     return act
 
 
@@ -156,8 +156,8 @@ def test_when_the_process_ends_it_is_tried_once_more(user: Any, monkeypatch: pyt
 
 def test_a_database_that_is_slow_does_not_keep_the_reader_waiting(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     is_open = threading.Event()
-    end = finish.end_all
-    monkeypatch.setattr(finish, "end_all", lambda *args: is_open.wait(10) and end(*args))
+    end = finish.finish_turns
+    monkeypatch.setattr(finish, "finish_turns", lambda *args: is_open.wait(10) and end(*args))
     monkeypatch.setattr(recorder, "RECORDING_SECONDS", 0.05)
     assert asked("Hello", user=user).stored is None
     assert Turn.objects.get().status == "running"

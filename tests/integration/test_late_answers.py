@@ -53,7 +53,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
         with pytest.raises(ThreadBusy):
             prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
         forget(turn.id)
-        assert store_finish.end_abandoned(running_turns.find) == 0
+        assert store_finish.finish_expired(running_turns.find) == 0
         assert of(turn.id).status == "running"
         turn.cancel()
         finish(turn)
@@ -62,8 +62,8 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    store_finish.end_abandoned(running_turns.find)
-    store_finish.end(turn, LATE)
+    store_finish.finish_expired(running_turns.find)
+    store_finish.finish_turn(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (of(turn).status, Thread.objects.get().message_count) == ("finished", 2)
 
@@ -71,9 +71,9 @@ def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La")])
-    store_finish.end_abandoned(running_turns.find)
+    store_finish.finish_expired(running_turns.find)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
-    store_finish.end(turn, LATE)
+    store_finish.finish_turn(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (Message.objects.get(role="assistant").output_tokens, Thread.objects.get().message_count) == (50, 2)
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == 50
@@ -82,10 +82,10 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
     partials.write([PartialOutput(row=of(turn).pk, position=0, text="La" * 400)])
-    store_finish.end_abandoned(running_turns.find)
+    store_finish.finish_expired(running_turns.find)
     charged = of(turn).output_tokens
     assert charged > 50
-    store_finish.end(turn, LATE)
+    store_finish.finish_turn(turn, LATE)
     assert of(turn).output_tokens == charged
     assert Thread.objects.get().output_tokens == charged
     assert DayOfUsage.objects.aggregate(used=Sum("output_tokens"))["used"] == charged
@@ -96,7 +96,7 @@ def test_a_late_answer_is_not_in_force_where_the_conversation_went_on(user: Any)
     thread = Thread.objects.get()
     with scripted("Hello"):
         ask(user, "Again", thread=thread.uuid)
-    told = store_finish.end(turn, LATE)
+    told = store_finish.finish_turn(turn, LATE)
     assert told is not None
     late = Message.objects.get(uuid=told.answer)
     assert (late.sequence_index, late.is_current, late.replaces) == (1, False, None)
@@ -116,7 +116,7 @@ def test_one_that_was_heard_of_meanwhile_is_not_ended(user: Any, monkeypatch: py
         Turn.objects.update(expires=late)
 
     monkeypatch.setattr(random, "shuffle", heard_of)
-    assert store_finish.end_abandoned(running_turns.find) == 0
+    assert store_finish.finish_expired(running_turns.find) == 0
     assert of(turn).status == "running"
 
 
@@ -126,7 +126,7 @@ def test_a_late_edit_is_not_in_force_where_the_conversation_went_on(user: Any) -
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
     with scripted("Fine"):
         ask(user, "Again", thread=thread.uuid)
-    store_finish.end(turn, LATE)
+    store_finish.finish_turn(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Hi", "Hello", "Again", "Fine"]
 
 
@@ -134,15 +134,15 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
     thread = thread_of(user, "Hi", "Hello")
     question = Message.objects.get(text="Hi")
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
-    store_finish.end_abandoned(running_turns.find)
-    store_finish.end(turn, LATE)
+    store_finish.finish_expired(running_turns.find)
+    store_finish.finish_turn(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Edited", "Late"]
 
 
 def test_an_abandoned_title_is_charged_as_a_title(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     turn_in(thread, purpose="title", user=user, input_tokens=30, output_tokens=2)
-    store_finish.end_abandoned(running_turns.find)
+    store_finish.finish_expired(running_turns.find)
     thread.refresh_from_db()
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens) == ("New chat", 30, 2)
     assert DayOfUsage.objects.get().turns == 0

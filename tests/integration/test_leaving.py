@@ -171,7 +171,7 @@ class TestStored:
         settings.WALDUR_CHAT = {"STORAGE": True}
         with scripted("Hello"):
             chat.invoke("Hi", user=user)
-        TurnSubscription(replays.of_user(user, Turn.objects.get().uuid)).discard()
+        TurnSubscription(replays.find_for_user(user, Turn.objects.get().uuid)).discard()
         assert Turn.objects.get().status == "finished"
 
     def test_it_is_stopped_at_once_where_the_site_wants_that(self, settings: Any, authorization: Any) -> None:
@@ -189,12 +189,12 @@ class TestStored:
         with scripted("Hel", 2.5, "lo"):
             turn = begin(user, "Hi")
             turn.close()
-            view = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
+            view = TurnSubscription(replays.find_for_user(user, Turn.objects.get().uuid))
             view.start(background_loop())
             assert view.take_blocking(10)
             time.sleep(1.2)
             view.close()
-            other = TurnSubscription(replays.of_user(user, Turn.objects.get().uuid))
+            other = TurnSubscription(replays.find_for_user(user, Turn.objects.get().uuid))
             other.start(background_loop())
             while not (events := other.take_blocking(10)) or not chat.ended(events):
                 pass

@@ -93,7 +93,7 @@ def test_a_message_that_is_deleted_meanwhile_is_neither_rated_nor_said_anew(user
     with pytest.raises(ThreadNotFound):
         messages.rate(answer, score=True, comment="", category="")
     with pytest.raises(ThreadNotFound):
-        messages.write(question.thread_id, "Ho", question)
+        messages.write_user_message(question.thread_id, "Ho", question)
 
 
 def test_a_conversation_that_begins_between_two_locks_is_locked_with_the_others(
@@ -101,7 +101,7 @@ def test_a_conversation_that_begins_between_two_locks_is_locked_with_the_others(
 ) -> None:
     """By themselves later ones may be locked in another order than by whoever ends several turns."""
     thread_of(user, "Hi")
-    lock, begun = locks.rows, [thread_of, thread_of]
+    lock, begun = locks.lock, [thread_of, thread_of]
 
     def locking(wanted: Any) -> int:
         found = lock(wanted)
@@ -109,7 +109,7 @@ def test_a_conversation_that_begins_between_two_locks_is_locked_with_the_others(
             begun.pop()(user, "Hello")
         return found
 
-    monkeypatch.setattr(locks, "rows", locking)
+    monkeypatch.setattr(locks, "lock", locking)
     deletion.erase(user)
     assert begun == []
     assert not Thread.objects.exists()
@@ -128,7 +128,7 @@ def test_who_writes_and_who_erases_do_not_wait_for_each_other_in_a_circle(user: 
     with ThreadPoolExecutor(1) as other:
         with transaction.atomic():
             for text in ("One", "Two"):  # PostgreSQL looks again at what a row that is written twice refers to.
-                messages.write(thread.pk, text)
+                messages.write_user_message(thread.pk, text)
             erased = other.submit(erase)
             wait([erased], timeout=0.3)
         erased.result()

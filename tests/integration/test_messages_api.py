@@ -373,8 +373,8 @@ class TestWriting:
             deletion.delete(thread)
             return write(*args)
 
-        write = messages.write
-        monkeypatch.setattr(messages, "write", deleted_first)
+        write = messages.write_user_message
+        monkeypatch.setattr(messages, "write_user_message", deleted_first)
         refused = alice.post(LIST, self.data(thread))
         assert (refused.status_code, refused.json()["code"]) == (404, "thread_not_found")
 

@@ -254,13 +254,13 @@ def test_the_same_instructions_are_no_version(staff: Any) -> None:
     ],
 )
 def test_the_placeholders_are_filled_and_nothing_else(text: str, filled: str) -> None:
-    assert system_prompts.filled(text, "Ada", "CERN") == filled
+    assert system_prompts.fill_placeholders(text, "Ada", "CERN") == filled
 
 
 def test_values_are_not_filled_again() -> None:
-    assert system_prompts.filled("{assistant_name}, {organization}", "{organization}", r"\1 {assistant_name}") == (
-        r"{organization}, \1 {assistant_name}"
-    )
+    assert system_prompts.fill_placeholders(
+        "{assistant_name}, {organization}", "{organization}", r"\1 {assistant_name}"
+    ) == (r"{organization}, \1 {assistant_name}")
 
 
 @pytest.mark.django_db(transaction=True)

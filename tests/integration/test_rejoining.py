@@ -189,7 +189,7 @@ class TestHere:
     def test_any_number_may_read(self, user: Any) -> None:
         with scripted("Hel", 0.3, "lo"):
             turn = begin(user, "Hi")
-            views = [TurnSubscription(replays.of_user(user, Row.objects.get().uuid)) for _ in range(5)]
+            views = [TurnSubscription(replays.find_for_user(user, Row.objects.get().uuid)) for _ in range(5)]
             for view in views:
                 view.start(background_loop())
             assert [words(told(view)) for view in views] == ["Hello"] * 5
@@ -201,7 +201,7 @@ class TestHere:
             turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
             turn.start(background_loop())
             until(lambda: running_turns.find(turn.id))
-            view = TurnSubscription(replays.of_user(user, Row.objects.get().uuid))
+            view = TurnSubscription(replays.find_for_user(user, Row.objects.get().uuid))
             view.start(background_loop())
             viewed.set()
             assert isinstance(told(view)[-1], Failed)
@@ -214,7 +214,7 @@ class TestElsewhere:
 
     def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
         partials.write(
@@ -224,26 +224,26 @@ class TestElsewhere:
             ]
         )
         assert words(view.take_blocking(10)) == "lo, "
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", reason="stop", text="Hello, you"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", reason="stop", text="Hello, you"))
         assert [type(event) for event in told(view)] == [Delta, Finished]
         assert not Piece.objects.exists()
 
     def test_what_a_reader_has_is_not_told_again(self, user: Any, elsewhere: Row) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hello")])
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid), 3)
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid), 3)
         view.start(background_loop())
         assert words(view.take_blocking(10)) == "lo"
         assert view.text_before_position() == "Hel"
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert isinstance(told(view)[-1], Finished)
 
     def test_readers_share_one_log(self, user: Any, elsewhere: Row) -> None:
-        views = [TurnSubscription(replays.of_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
+        views = [TurnSubscription(replays.find_for_user(user, elsewhere.uuid), position) for position in (0, 1, 2)]
         for view in views:
             view.start(background_loop())
             view.take_blocking(0)
         assert len({id(view._reader.log) for view in views if view._reader}) == 1
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert [words(told(view)) for view in views] == ["Hello", "ello", "llo"]
 
     def test_when_its_process_dies_it_is_interrupted_and_keeps_what_was_written(
@@ -251,24 +251,24 @@ class TestElsewhere:
     ) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         Row.objects.update(expires=elsewhere.started)
-        events = told(TurnSubscription(replays.of_user(user, elsewhere.uuid)))
+        events = told(TurnSubscription(replays.find_for_user(user, elsewhere.uuid)))
         assert words(events) == "Hel"
         assert isinstance(events[-1], Failed)
         assert events[-1].error.code == "interrupted"
         assert Message.objects.get(role="assistant").text == "Hel"
 
     def test_when_its_conversation_is_deleted_it_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         view.take_blocking(0)
         Row.objects.update(thread=None)
         assert isinstance(told(view)[-1], Failed)
 
     def test_a_cancelled_one_ends_for_its_readers(self, user: Any, elsewhere: Row) -> None:
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         view.take_blocking(0)
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="cancelled"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="cancelled"))
         assert [type(event) for event in told(view)] == [Cancelled]
 
     def test_a_server_that_stops_sends_its_readers_elsewhere(
@@ -281,7 +281,7 @@ class TestElsewhere:
         assert b"event: e" not in reply.body
 
     def test_a_view_that_is_sent_away_says_so(self, user: Any, elsewhere: Row) -> None:
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         view.on_server_stopping(0.0)
         with pytest.raises(ServerStopping):
@@ -291,7 +291,7 @@ class TestElsewhere:
     def looks(self, monkeypatch: Any) -> list[None]:
         """One for each time that somebody looks; the first two fail."""
         calls: list[None] = []
-        found = replays.of_rows
+        found = replays.find_ended
 
         def failing(rows: Any) -> Any:
             calls.append(None)
@@ -299,11 +299,11 @@ class TestElsewhere:
                 raise ValueError
             return found(rows)
 
-        monkeypatch.setattr(replays, "of_rows", failing)
+        monkeypatch.setattr(replays, "find_ended", failing)
         return calls
 
     def test_a_database_that_fails_is_asked_again(self, elsewhere: Row, looks: list[None], caplog: Any) -> None:
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         view = TurnSubscription(
             replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2"))
         )
@@ -316,18 +316,18 @@ class TestElsewhere:
         follower.follower_of_process.reset()
         monkeypatch.setattr(follower, "REAP_SECONDS", 60.0)
         Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
-        view = TurnSubscription(replays.of_user(user, elsewhere.uuid))
+        view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         view.take_blocking(0)
         until(lambda: len(looks) > 5)
         elsewhere.refresh_from_db()
         assert elsewhere.status == "running"
-        store_finish.end(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+        store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
         assert words(told(view)) == "Hello"
 
 
 def test_a_view_that_nobody_has_read_is_left_like_any_other(user: Any, finished: Row) -> None:
-    view = TurnSubscription(replays.of_user(user, finished.uuid))
+    view = TurnSubscription(replays.find_for_user(user, finished.uuid))
     view.close()
     view.start(background_loop())
     view.close()
@@ -348,9 +348,9 @@ def test_turns_and_pieces_have_names(elsewhere: Row) -> None:
 
 def test_what_is_missing_in_between_is_waited_for(elsewhere: Row) -> None:
     partials.write([PartialOutput(row=elsewhere.pk, position=3, text="lo")])
-    assert partials.after({elsewhere.pk: 0}) == {}
+    assert partials.read_after({elsewhere.pk: 0}) == {}
     partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hell")])
-    assert partials.after({elsewhere.pk: 0})[elsewhere.pk].text == "Hello"
+    assert partials.read_after({elsewhere.pk: 0})[elsewhere.pk].text == "Hello"
     assert partials.text_of(elsewhere) == "Hello"
 
 
@@ -358,7 +358,7 @@ def test_many_turns_are_written_and_read_at_once(user: Any, monkeypatch: pytest.
     monkeypatch.setattr(partials, "ROWS_PER_QUERY", 3)
     rows = [turn_in(None, user=user) for _ in range(10)]
     partials.write([PartialOutput(row=row.pk, position=0, text=str(row.pk)) for row in rows])
-    assert {row: one.text for row, one in partials.after({row.pk: 0 for row in rows}).items()} == {
+    assert {row: one.text for row, one in partials.read_after({row.pk: 0 for row in rows}).items()} == {
         row.pk: str(row.pk) for row in rows
     }
     assert Thread.objects.count() == 0
@@ -373,4 +373,4 @@ def test_a_turn_that_ended_leaves_no_pieces(user: Any) -> None:
         finish(turn)
     settled()
     assert not Piece.objects.exists()
-    assert replays.of_user(user, Row.objects.get().uuid).text == "Hello"
+    assert replays.find_for_user(user, Row.objects.get().uuid).text == "Hello"

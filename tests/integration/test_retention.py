@@ -109,7 +109,7 @@ def test_a_dry_run_counts_and_deletes_nothing(user: Any, ninety_days: None) -> N
     turn_in(None, ended=days_ago(2))
     said = clean("--dry-run")
     assert "It would delete 2 conversations" in said
-    assert "1 ended turns without a conversation and 0 expired seats" in said
+    assert "1 ended turns without a conversation and 0 expired concurrency slots" in said
     assert (Thread.objects.count(), Turn.objects.count()) == (3, 1)
 
 
@@ -147,14 +147,14 @@ def test_ended_turns_without_a_conversation_go_after_a_day(small_batches: None) 
     for days in (0.5, 2, 3, 4):
         turn_in(None, ended=days_ago(days))
     turn_in(None)
-    assert retention.delete_leftovers() == retention.Leftovers(turns=3, seats=0)
+    assert retention.delete_leftovers() == retention.Leftovers(turns=3, slots=0)
     assert Turn.objects.count() == 2
 
 
 def test_expired_seats_go() -> None:
     for number, seconds in enumerate((-1, 60)):
         Seat.objects.create(scope="site", number=number, turn="x", expires=timezone.now() + timedelta(seconds=seconds))
-    assert retention.delete_leftovers() == retention.Leftovers(turns=0, seats=1)
+    assert retention.delete_leftovers() == retention.Leftovers(turns=0, slots=1)
 
 
 @pytest.mark.django_db(transaction=True)

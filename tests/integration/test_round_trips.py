@@ -26,7 +26,7 @@ def turn(user: Any) -> tuple[int, int]:
     with CaptureQueriesContext(connection) as beginning:
         begun = chat.open_turn(Question(text="Hi"), conf.load(), user=user)
     with CaptureQueriesContext(connection) as end:
-        assert finish.end(begun.id, TurnOutcome(status="finished", text="Hello", model="m", usage=USED))
+        assert finish.finish_turn(begun.id, TurnOutcome(status="finished", text="Hello", model="m", usage=USED))
     return len(beginning), len(end)
 
 
@@ -41,5 +41,5 @@ def test_a_question_that_opens_a_conversation_and_its_answer(settings: Any) -> N
     turn(user)  # Makes the user's rows.
     beginning, end = turn(user)
     # Each transaction has a beginning and an end; thread, question, turn and answer are rows that Django writes.
-    assert (beginning, end) == ((6, 5) if sql.takes_several(connection) else (6, 11))
-    assert not sql.takes_several(connection) or beginning - 1 + end <= BAR
+    assert (beginning, end) == ((6, 5) if sql.can_batch(connection) else (6, 11))
+    assert not sql.can_batch(connection) or beginning - 1 + end <= BAR

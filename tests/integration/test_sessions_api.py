@@ -110,4 +110,4 @@ def test_a_session_that_is_erased_while_it_is_made_is_made_anew(user: Any, monke
         return made(rows, **values)
 
     monkeypatch.setattr(QuerySet, "get_or_create", once_too_late)
-    assert sessions.current(user).user_id == user.pk
+    assert sessions.get_or_create(user).user_id == user.pk

@@ -73,7 +73,7 @@ def test_a_turn_waits_for_a_seat_of_the_site() -> None:
     async def main() -> None:
         turn = begin("a", turns_per_site=1)
         assert await turn.take(timeout=0.3) == []
-        await slots._worker.submit(stored.give_back, "another")
+        await slots._worker.submit(stored.release, "another")
         assert isinstance((await everything(turn))[-1], Finished)
 
     run(main())
@@ -85,7 +85,7 @@ def test_a_user_whose_seats_are_taken_while_he_waits_is_told_so(monkeypatch: pyt
     async def main() -> None:
         assert type(error_of(await everything(begin("a", turns_per_site=1, turns_per_user=1)))) is TooManyTurns
 
-    monkeypatch.setattr(stored, "take", lambda *args: next(found))
+    monkeypatch.setattr(stored, "acquire", lambda *args: next(found))
     run(main())
 
 
@@ -116,8 +116,8 @@ def test_a_database_that_fails_limits_nothing(
     async def main() -> None:
         assert isinstance((await everything(begin("a", turns_per_user=1)))[-1], Finished)
 
-    monkeypatch.setattr(stored, "take", _fails)
-    monkeypatch.setattr(stored, "give_back", _fails)
+    monkeypatch.setattr(stored, "acquire", _fails)
+    monkeypatch.setattr(stored, "release", _fails)
     run(main())
     assert [one.getMessage() for one in caplog.records if one.name == "waldur_chat.lifecycle"] == [
         "Turns are not counted over processes, since the database fails: InterfaceError",

@@ -86,10 +86,10 @@ def test_a_router_does_not_lead_new_rows_elsewhere(thread: Thread, settings: Any
 def read(model: type[Model], names: Sequence[str], key: int) -> Model:
     """The row that plain SQL reads."""
     statement = f"SELECT {sql.columns(model, tuple(names))} FROM {sql.table(model)} WHERE id = %s"
-    return sql.instance(model, names, sql.rows(statement, [key])[0])
+    return sql.build_instance(model, names, sql.fetch(statement, [key])[0])
 
 
-@pytest.mark.parametrize(("model", "names"), [(Turn, locks.TURN), (Thread, locks.THREAD)])
+@pytest.mark.parametrize(("model", "names"), [(Turn, locks.TURN_FIELDS), (Thread, locks.THREAD_FIELDS)])
 def test_what_is_read_is_as_the_orm_reads_it(thread: Thread, model: type[Model], names: Sequence[str]) -> None:
     turn = Turn.objects.create(user=thread.session.user, thread=thread, expires=timezone.now(), is_new_question=True)
     key = (turn if model is Turn else thread).pk
@@ -108,16 +108,16 @@ def test_who_listens_hears_of_rows_that_are_read(thread: Thread) -> None:
 
 
 def test_several_statements_tell_how_many_rows_each_has_changed(thread: Thread) -> None:
-    acts = [sql.updating(Thread, {"name": "Other"}, id=thread.pk, name=name) for name in ("One", "Other")]
-    assert sql.together(acts) == [1, 1]
-    assert sql.together(acts) == [0, 1]
-    assert sql.together([]) == []
+    acts = [sql.update_statement(Thread, {"name": "Other"}, id=thread.pk, name=name) for name in ("One", "Other")]
+    assert sql.execute_many(acts) == [1, 1]
+    assert sql.execute_many(acts) == [0, 1]
+    assert sql.execute_many([]) == []
 
 
 def test_rows_are_read_once_others_were_changed(thread: Thread) -> None:
     reading = f"SELECT name FROM {sql.table(Thread)} WHERE id = %s"
-    change = sql.updating(Thread, {"name": "Other"}, id=thread.pk)
-    assert sql.rows(reading, [thread.pk], after=[change]) == [("Other",)]
+    change = sql.update_statement(Thread, {"name": "Other"}, id=thread.pk)
+    assert sql.fetch(reading, [thread.pk], after=[change]) == [("Other",)]
 
 
 def test_rows_are_deleted_by_a_column(thread: Thread) -> None:
@@ -147,13 +147,13 @@ OTHERS = [
 
 def test_several_statements_are_sent_in_one_to_postgresql_by_psycopg_3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shortcuts, "is_on", lambda name: True)  # It need not be installed here.
-    assert sql.takes_several(connected())
-    assert sql.takes_several(connected(settings_dict={}))
+    assert sql.can_batch(connected())
+    assert sql.can_batch(connected(settings_dict={}))
 
 
 @pytest.mark.parametrize("words", OTHERS)
 def test_they_are_sent_one_by_one_to_all_else(words: dict[str, Any]) -> None:
-    assert not sql.takes_several(connected(**words))
+    assert not sql.can_batch(connected(**words))
 
 
 @pytest.fixture
@@ -163,10 +163,10 @@ def not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_they_are_sent_one_by_one_where_that_is_turned_off(thread: Thread, not_allowed: None) -> None:
-    assert not sql.takes_several(connected())
-    acts = [sql.updating(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
+    assert not sql.can_batch(connected())
+    acts = [sql.update_statement(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
     with CaptureQueriesContext(connection) as queries:
-        assert sql.together(acts) == [1, 1]
+        assert sql.execute_many(acts) == [1, 1]
     assert len(queries) == 2
 
 
@@ -178,7 +178,7 @@ def test_who_wraps_statements_is_given_each_by_itself(thread: Thread) -> None:
         wrapped.append(statement)
         return execute(statement, *rest)
 
-    acts = [sql.updating(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
+    acts = [sql.update_statement(Thread, {"name": name}, id=thread.pk) for name in ("a", "b")]
     with connection.execute_wrapper(note):
-        assert sql.together(acts) == [1, 1]
+        assert sql.execute_many(acts) == [1, 1]
     assert [statement.split()[0] for statement in wrapped] == ["UPDATE", "UPDATE"]

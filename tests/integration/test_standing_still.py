@@ -79,7 +79,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lost]:
 
 def test_an_answer_is_stored_by_another_thread(user: Any, lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "_worker", worker.Worker("waldur-chat-test"))
-    begun = lost(finish, "end_all")
+    begun = lost(finish, "finish_turns")
     with scripted("Hello"):
         answer = list(chat.stream("Hi", user=user))[-1]
     assert begun.is_set()
@@ -112,12 +112,12 @@ def test_readers_are_told_by_another_thread_and_only_once(
 ) -> None:
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
     follower.follower_of_process.reset()
-    view = TurnSubscription(replays.of_user(user, row.uuid))
-    begun = lost(replays, "of_rows", fails=fails)
+    view = TurnSubscription(replays.find_for_user(user, row.uuid))
+    begun = lost(replays, "find_ended", fails=fails)
     view.start(background_loop())
     view.take_blocking(0)
     assert begun.wait(10)
-    finish.end(row.uuid.hex, TurnOutcome(status="finished", text="Hello"))
+    finish.finish_turn(row.uuid.hex, TurnOutcome(status="finished", text="Hello"))
     events = list(view.take_blocking(10))
     while not chat.ended(events):
         events += view.take_blocking(10)
@@ -130,7 +130,7 @@ def test_readers_are_told_by_another_thread_and_only_once(
 def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
     turn_in(None)
     clearing = Reaper()
-    begun = lost(finish, "end_abandoned")
+    begun = lost(finish, "finish_expired")
     clearing.reap_expired()
     assert begun.wait(10)
     until(lambda: not Turn.objects.filter(status="running").exists())

@@ -64,7 +64,7 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
         events = chat.stream("Hi", user=user)
         started = next(events)
         assert isinstance(started, Started)
-        leases.ask_to_cancel_turn(started.turn)
+        leases.request_turn_cancel(started.turn)
         began = time.monotonic()
         assert isinstance(list(events)[-1], Cancelled)
         assert time.monotonic() < began + 10  # On a busy machine, too.
@@ -103,7 +103,7 @@ def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_aft
         raise OperationalError("gone")
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(finish, "end_abandoned", failing)
+    monkeypatch.setattr(finish, "finish_expired", failing)
     turn_in(None)
     until(lambda: "Turns whose process died could not be ended: OperationalError" in caplog.messages)
     until(lambda: lives(watching.row))
@@ -117,7 +117,7 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
         slowly.wait(10)
         return 0
 
-    monkeypatch.setattr(finish, "end_abandoned", slow)
+    monkeypatch.setattr(finish, "finish_expired", slow)
     turn_in(None)
     try:
         assert begun.wait(10)
@@ -140,7 +140,7 @@ def test_a_database_that_fails_is_asked_again(
     watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[None] = []
-    found = leases.cancelled
+    found = leases.cancelled_turns
 
     def failing() -> list[str]:
         calls.append(None)
@@ -149,7 +149,7 @@ def test_a_database_that_fails_is_asked_again(
         return found()
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(leases, "cancelled", failing)
+    monkeypatch.setattr(leases, "cancelled_turns", failing)
     until(lambda: len(calls) > 3)
     assert "Running turns could not be updated: OperationalError" in caplog.messages
 
@@ -170,7 +170,7 @@ def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
 
 def test_a_turn_that_has_ended_is_not_renewed(user: Any) -> None:
     row = turn_in(thread_of(user), user=user)
-    finish.end(row.uuid.hex, finish.TurnOutcome(status="finished"))
+    finish.finish_turn(row.uuid.hex, finish.TurnOutcome(status="finished"))
     leases.renew({row.uuid.hex: leases.LeaseUpdate(usage=USAGE)})
     assert Turn.objects.get().output_tokens == 0
 

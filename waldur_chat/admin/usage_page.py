@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from waldur_chat.admin.chart import Column, chart
 from waldur_chat.store.budgets import usage
 from waldur_chat.store.budgets.periods import first_days
-from waldur_chat.store.budgets.usage import Used
+from waldur_chat.store.budgets.usage import UsageSum
 
 RANGES = (7, 30, 90, 365)
 DEFAULT_RANGE = "30"
@@ -41,7 +41,7 @@ def context(asked: QueryDict) -> dict[str, Any]:
     number = next((one for one in RANGES if str(one) == asked.get("days", DEFAULT_RANGE)), int(DEFAULT_RANGE))
     today = first_days(timezone.now()).day
     only = {name: asked[name] for name in ("user", "model") if name in asked}
-    days = usage.Range(first=today - timedelta(days=number - 1), last=today, only=only)
+    days = usage.DateRange(first=today - timedelta(days=number - 1), last=today, only=only)
     by_day, by_user, by_model = usage.by_day(days), usage.by_user(days), usage.by_model(days)
     return {
         "ranges": [(one, _query(asked, days=one), one == number) for one in RANGES],
@@ -58,7 +58,7 @@ def context(asked: QueryDict) -> dict[str, Any]:
     }
 
 
-def _names(only: dict[str, Any], by_user: Sequence[Used]) -> list[str]:
+def _names(only: dict[str, Any], by_user: Sequence[UsageSum]) -> list[str]:
     """The active filters, for the heading."""
     user = next((one.name for one in by_user), only.get("user"))
     return [str(name) for name in (only.get("model"), "user" in only and user) if name]
@@ -74,7 +74,7 @@ def _query(asked: QueryDict, **changes: Any) -> str:
     return f"?{query.urlencode()}"
 
 
-def _row(used: Used, query: str, name: str = "") -> Row:
+def _row(used: UsageSum, query: str, name: str = "") -> Row:
     numbers = {
         one: number_format(getattr(used, one), use_l10n=True, force_grouping=True)
         for one in ("turns", "input_tokens", "output_tokens", "total_tokens")
@@ -82,15 +82,15 @@ def _row(used: Used, query: str, name: str = "") -> Row:
     return Row(name=name or used.name or "-", query="" if used.key is None else query, **numbers)
 
 
-def _column(used: Used, values: Sequence[int], words: str) -> Column:
+def _column(used: UsageSum, values: Sequence[int], words: str) -> Column:
     day: date = used.key
     return Column(label=date_format(day, "j M"), title=f"{date_format(day)}: {words}", values=values)
 
 
-def _tokens(used: Used) -> str:
+def _tokens(used: UsageSum) -> str:
     row = _row(used, "")
     return _("%(input)s tokens in, %(output)s out") % {"input": row.input_tokens, "output": row.output_tokens}
 
 
-def _turns(used: Used) -> str:
+def _turns(used: UsageSum) -> str:
     return _("%(number)s turns") % {"number": _row(used, "").turns}

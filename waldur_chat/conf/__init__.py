@@ -1,4 +1,4 @@
-"""The settings of the chat: `conf.load()` returns them, typed, as they are at that moment."""
+"""The settings of the chat. `conf.load()` returns their current values, typed and validated."""
 
 from waldur_chat.conf.provider_specs import OFFLINE, OPENAI, ProviderSpec, fallback_chain, provider_specs
 from waldur_chat.conf.settings import (

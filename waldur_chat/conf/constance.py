@@ -1,8 +1,7 @@
-"""What a Waldur host keeps in django-constance about its chat, translated into our settings.
+"""Read the chat settings of a Waldur host from django-constance, and translate them into the names of `WALDUR_CHAT`.
 
-Two generations of names exist: `AI_ASSISTANT_*`, and before it `LLM_CHAT_ENABLED` with `LLM_INFERENCES_*`
-(contract section 4). A host has the names that stand in its `CONSTANCE_CONFIG`; a host without constance has none.
-Tried with django-constance 2.9 to 4.4.
+Two generations of names exist: `AI_ASSISTANT_*`, and before them `LLM_CHAT_ENABLED` with `LLM_INFERENCES_*` (contract
+section 4). Only names in the host's `CONSTANCE_CONFIG` are read. Tested with django-constance 2.9 to 4.4.
 """
 
 from __future__ import annotations
@@ -52,47 +51,48 @@ _TEXTS = {"AI_ASSISTANT_NAME": "ASSISTANT_NAME", "SITE_NAME": "ORGANIZATION"}
 
 
 def read() -> dict[str, Any]:
-    """The host's values in the shape of `WALDUR_CHAT`, with one read; empty where the host has none of the names.
+    """The host's values in the shape of `WALDUR_CHAT`, in one read; empty if the host has none of the names.
 
-    `PROVIDERS` is empty where the host has a name for an address, but no address. Blocks: call it in a thread, not on
-    an event loop. Raises `ImproperlyConfigured` where constance cannot be read.
+    `PROVIDERS` is empty if the host has a setting for an address, but no value. Blocks: call it in a thread, not on an
+    event loop. Raises `ImproperlyConfigured` if constance cannot be read.
     """
     configured = getattr(settings, "CONSTANCE_CONFIG", {})
     names = [name for name in NAMES if name in configured]
+    # Many hosts have SITE_NAME without a chat; it alone is not worth a query for each request.
     if not set(names) - {"SITE_NAME"} or not apps.is_installed("constance"):
         return {}
     try:
         defaults = {name: configured[name][0] for name in names}
         stored = _stored(names)
-    except Exception as error:  # Redis, a codec, or a pickle of an earlier release may raise whatever they like.
+    except Exception as error:  # Redis, codecs and pickles of earlier releases raise any exception.
         raise ImproperlyConfigured(f"constance cannot be read: {type(error).__name__}: {error}") from error
-    # To `config.NAME` a stored None is missing too.
+    # `config.NAME` also returns the default for a stored None.
     return _translate({**defaults, **{name: value for name, value in stored.items() if value is not None}})
 
 
 def _stored(names: Sequence[str]) -> Mapping[str, Any]:
-    """What was stored under these names, without a write.
+    """The stored values of these names, without writing.
 
-    `config.NAME` would write down the default of each name that is missing
+    `config.NAME` would store the default of each missing name
     (https://github.com/jazzband/django-constance/issues/348), and on an event loop 4.3 and newer return an awaitable.
     """
     from constance import settings as constance_settings
     from constance import utils
 
     try:
-        # Public since 4.2 (https://github.com/jazzband/django-constance/pull/607). Before, all backends have mget(),
-        # but nothing public leads to it; this branch may go with the support of releases before 4.2.
+        # Public since 4.2 (https://github.com/jazzband/django-constance/pull/607). Before 4.2, all backends have
+        # mget(), but no public function calls it; that branch can go with the support of releases before 4.2.
         if hasattr(utils, "get_values_for_keys"):
             return dict(utils.get_values_for_keys(names))
         return dict(backend_at(constance_settings.BACKEND).mget(names))
-    except NotImplementedError:  # A backend of the host's own may have nothing but get() and set().
+    except NotImplementedError:  # A custom backend may only have get() and set().
         backend = backend_at(constance_settings.BACKEND)
         return {name: backend.get(name) for name in names}
 
 
 @cache
 def backend_at(path: str) -> Any:
-    """The host's backend, one in a process like constance's own: it may hold a connection to Redis."""
+    """The host's backend; one per process, like constance's own, since it may hold a connection to Redis."""
     return import_string(path)()
 
 
@@ -103,9 +103,11 @@ def _translate(values: Mapping[str, Any]) -> dict[str, Any]:
         translated["ENABLED"] = switch
     if roles := values.get("AI_ASSISTANT_ENABLED_ROLES"):
         translated["ENABLED_ROLES"] = roles
-    translated.update({ours: values[theirs] for theirs, ours in _NUMBERS.items() if values.get(theirs) is not None})
-    translated.update({ours: values[theirs] for theirs, ours in _TEXTS.items() if values.get(theirs)})
-    if not translated.get("RETENTION_DAYS", 1):  # Waldur's 0 keeps everything.
+    translated.update(
+        {name: values[host_name] for host_name, name in _NUMBERS.items() if values.get(host_name) is not None}
+    )
+    translated.update({name: values[host_name] for host_name, name in _TEXTS.items() if values.get(host_name)})
+    if not translated.get("RETENTION_DAYS", 1):  # In Waldur, 0 means that nothing is deleted.
         translated["RETENTION_DAYS"] = None
     if seconds := values.get("AI_ASSISTANT_STREAM_TIMEOUT_SECONDS"):
         translated["TURN_SECONDS"] = seconds
@@ -131,17 +133,17 @@ def _providers(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _completion(value: object) -> dict[str, Any]:
-    """The host keeps completion options as an object or as its JSON.
+    """Options from an object or its JSON, as hosts store them.
 
-    What is neither counts as none, and options that are not allowed are left out: staff change them while the site
-    runs, and a chat without one of them is better than none.
+    Invalid values count as empty, and options that are not allowed are ignored: staff change them while the site runs,
+    and a chat without an option is better than no chat.
     """
     if isinstance(value, str):
         try:
             value = json.loads(value or "{}")
         except ValueError:
             value = None
-    given = value if isinstance(value, Mapping) else {}
-    allowed = {name: given[name] for name in given if name in COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS}
-    limit = given.get("max_completion_tokens") or given.get("max_tokens")
+    options = value if isinstance(value, Mapping) else {}
+    allowed = {name: options[name] for name in options if name in COMPLETION_OPTIONS | FURTHER_COMPLETION_OPTIONS}
+    limit = options.get("max_completion_tokens") or options.get("max_tokens")
     return {"completion": allowed, **({"max_output_tokens": limit} if limit else {})}

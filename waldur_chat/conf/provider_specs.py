@@ -1,4 +1,4 @@
-"""Which providers the settings name, and in which order they are asked."""
+"""The providers that the settings configure, and the order of their fallbacks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """One provider as the settings name it, and which provider is asked when it fails.
+    """The configuration of one provider, and the name of its fallback.
 
-    `backend` is the dotted path of its class, `options` are its keyword arguments and hold secrets. `place` says for
-    error messages where it is configured.
+    `backend` is the dotted path of its class; `options` are its keyword arguments and contain secrets. `place` is where
+    it is configured, for error messages.
     """
 
     name: str
@@ -32,7 +32,7 @@ def provider_specs(site: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str
     """The providers by name, from the first source that has any: the site, the host, the environment, the default.
 
     `site` is `settings.WALDUR_CHAT`, `host` what `constance.read()` returns. Raises `ImproperlyConfigured`, which names
-    the place, for an entry of the wrong shape and for fallbacks that are missing or go in a circle.
+    the place, for an entry of the wrong shape, and for missing or circular fallbacks.
     """
     if "PROVIDERS" in site:
         return _specs(site["PROVIDERS"], "WALDUR_CHAT['PROVIDERS']")
@@ -40,27 +40,28 @@ def provider_specs(site: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str
         return _specs(host["PROVIDERS"], "constance")
     if options := _environment_options():
         return _specs({"default": {"BACKEND": OPENAI, "OPTIONS": options}}, "the environment")
-    if "PROVIDERS" in host:  # A host that has a name for the address, but left it empty, wants no offline answers.
+    # A host that has a setting for the address, but left it empty, must not get answers of the offline provider.
+    if "PROVIDERS" in host:
         return {}
     return _specs({"default": {"BACKEND": OFFLINE}}, "the default")
 
 
 def fallback_chain(specs: Mapping[str, ProviderSpec], name: str = "default") -> tuple[ProviderSpec, ...]:
-    """A provider and its fallbacks; empty where there is none of that name.
+    """A provider and its fallbacks, in order; empty if there is no provider of that name.
 
-    Raises `ImproperlyConfigured` for a fallback that does not exist or that comes again.
+    Raises `ImproperlyConfigured` for a missing or circular fallback.
     """
     if name not in specs:
         return ()
-    found = [specs[name]]
-    while following := found[-1].fallback:
-        place = f"{found[-1].place}['FALLBACK']"
-        if following not in specs:
-            raise ImproperlyConfigured(f"{place}: there is no provider {following!r}.")
-        if specs[following] in found:
-            raise ImproperlyConfigured(f"{place}: {following!r} comes before it; fallbacks must not go in a circle.")
-        found.append(specs[following])
-    return tuple(found)
+    chain = [specs[name]]
+    while fallback := chain[-1].fallback:
+        place = f"{chain[-1].place}['FALLBACK']"
+        if fallback not in specs:
+            raise ImproperlyConfigured(f"{place}: there is no provider {fallback!r}.")
+        if specs[fallback] in chain:
+            raise ImproperlyConfigured(f"{place}: {fallback!r} comes before it; fallbacks must not go in a circle.")
+        chain.append(specs[fallback])
+    return tuple(chain)
 
 
 def _environment_options() -> dict[str, str]:
@@ -73,7 +74,7 @@ def _specs(providers: object, place: str) -> dict[str, ProviderSpec]:
     if not isinstance(providers, Mapping):
         raise ImproperlyConfigured(f"{place}: must be a dict of providers by name.")
     specs = {name: _spec(name, entry, f"{place}[{name!r}]") for name, entry in providers.items()}
-    for name in specs:
+    for name in specs:  # Also providers that nothing uses yet must have valid fallbacks.
         fallback_chain(specs, name)
     return specs
 

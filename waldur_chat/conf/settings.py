@@ -1,7 +1,7 @@
-"""The typed view of `settings.WALDUR_CHAT`, built anew at each access so that `override_settings` works.
+"""The typed view of `settings.WALDUR_CHAT`, built at each access so that `override_settings` works.
 
-A key that the dict lacks is taken from the host's django-constance (see `constance`), then, for providers, from the
-environment (see `provider_specs`), then from the defaults in `Settings`.
+A missing key is taken from the host's django-constance (see `constance`), then, for providers, from the environment
+(see `provider_specs`), then from the defaults in `Settings`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ IN_CONSTANCE = "as the host keeps it in constance"
 
 
 def _rule(is_valid: Callable[[Any], bool], requirement: str) -> dict[str, Any]:
-    """Metadata of a setting. Of a value that is not valid `manage.py check` says "It must be `requirement`."."""
+    """Metadata of a setting. For an invalid value, `manage.py check` reports "It must be `requirement`."."""
     return {"is_valid": is_valid, "requirement": requirement}
 
 
 _FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
 _TEXT = _rule(lambda value: isinstance(value, str), "a string")
 _NOT_EMPTY = _rule(lambda value: isinstance(value, str) and bool(value.strip()), "a string that is not empty")
+# `type() is int`, since a bool is an int too, and True would be 1.
 _COUNT = _rule(lambda value: type(value) is int and value > 0, "a whole number above 0")
 _LIMIT = _rule(
     lambda value: value is None or (type(value) is int and value > 0), "a whole number above 0, or None for no limit"
@@ -47,7 +48,7 @@ _PREFIX = _rule(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, each with its default and, in its metadata, the rule that `manage.py check` holds it to."""
+    """All settings, each with its default and, in its metadata, its validation rule."""
 
     enabled: bool = field(default=True, metadata=_FLAG)
     enabled_roles: Literal["disabled", "staff", "staff_and_support", "all", "anonymous"] = field(
@@ -113,7 +114,7 @@ class Settings:
 
     @property
     def chain(self) -> tuple[ProviderSpec, ...]:
-        """The default provider and its fallbacks, in the order they are asked; empty where none is configured."""
+        """The default provider and its fallbacks, in the order in which they are called; empty if there is none."""
         return fallback_chain(self.providers)
 
 
@@ -122,14 +123,15 @@ NAMES = tuple(_FIELDS)
 
 
 def load() -> Settings:
-    """The settings as they are now. Reads the database or Redis where the host has django-constance.
+    """The current settings. Reads the database or Redis if the host has django-constance.
 
-    Raises `ImproperlyConfigured`, which names the place, for a value that is not valid and where constance cannot be
-    read. Unknown names are ignored here; `manage.py check` reports them.
+    Raises `ImproperlyConfigured`, which names the place, for an invalid value, and if constance cannot be read. Unknown
+    names are ignored here; `manage.py check` reports them.
     """
     site = site_settings()
     for place, message in problems({name: value for name, value in site.items() if name in NAMES}):
         raise ImproperlyConfigured(f"{place}: {message}")
+    # Validated before they are merged, so that the message names the source of the value.
     host = host_settings()
     for place, message in problems(host):
         raise ImproperlyConfigured(f"{place} {IN_CONSTANCE}: {message}")
@@ -139,29 +141,32 @@ def load() -> Settings:
 
 
 def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong with names and values in the shape of `WALDUR_CHAT`: pairs of the place and a message."""
+    """Validate names and values in the shape of `WALDUR_CHAT`; yield pairs of a place and a message."""
     for name, value in values.items():
         if name not in _FIELDS:
-            meant = get_close_matches(str(name), NAMES, n=1)
-            yield f"WALDUR_CHAT[{name!r}]", f"There is no such setting.{f' Did you mean {meant[0]}?' if meant else ''}"
+            similar = get_close_matches(str(name), NAMES, n=1)
+            yield (
+                f"WALDUR_CHAT[{name!r}]",
+                f"There is no such setting.{f' Did you mean {similar[0]}?' if similar else ''}",
+            )
         elif (rule := _FIELDS[name].metadata) and not rule["is_valid"](value):
             yield f"WALDUR_CHAT[{name!r}]", f"It must be {rule['requirement']}."
 
 
 def site_value(name: str) -> Any:
-    """One setting from `settings.WALDUR_CHAT`, or its default; for settings that constance never holds. No query.
+    """One setting from `settings.WALDUR_CHAT`, or its default, without a query. Only for settings that constance lacks.
 
-    Raises `ImproperlyConfigured` for a value that is not valid.
+    Raises `ImproperlyConfigured` for an invalid value.
     """
-    default = _FIELDS[name]
-    value = site_settings().get(name, default.default)
-    if not default.metadata["is_valid"](value):
-        raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {default.metadata['requirement']}.")
+    setting = _FIELDS[name]
+    value = site_settings().get(name, setting.default)
+    if not setting.metadata["is_valid"](value):
+        raise ImproperlyConfigured(f"WALDUR_CHAT[{name!r}]: It must be {setting.metadata['requirement']}.")
     return value
 
 
 def site_settings() -> Mapping[str, Any]:
-    """`settings.WALDUR_CHAT`, unchecked. Raises `ImproperlyConfigured` where it is no dict."""
+    """`settings.WALDUR_CHAT`, not validated. Raises `ImproperlyConfigured` if it is not a dict."""
     site = getattr(settings, "WALDUR_CHAT", {})
     if not isinstance(site, Mapping):
         raise ImproperlyConfigured("WALDUR_CHAT: must be a dict.")
@@ -169,8 +174,8 @@ def site_settings() -> Mapping[str, Any]:
 
 
 def host_settings() -> Mapping[str, Any]:
-    """What the host keeps in django-constance, unchecked, in the shape of `WALDUR_CHAT`; read once.
+    """The host's values in django-constance, in the shape of `WALDUR_CHAT`, not validated; in one read.
 
-    Raises `ImproperlyConfigured` where constance cannot be read.
+    Raises `ImproperlyConfigured` if constance cannot be read.
     """
     return constance.read()

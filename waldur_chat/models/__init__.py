@@ -1,4 +1,4 @@
-"""What is stored. Models hold fields, constraints and their names; what is done with them is in `store`."""
+"""Tables. Models hold fields, constraints and their names; operations on them are in `store`."""
 
 from waldur_chat.models.budgets import Budget, DayOfUsage
 from waldur_chat.models.conversations import Message, Session, Thread

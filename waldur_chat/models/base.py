@@ -1,4 +1,4 @@
-"""What all models have: they are read where they are written."""
+"""The base of all models: they are read from the database to which they are written."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ M = TypeVar("M", bound=models.Model)
 
 
 class DefaultDatabaseManager(models.Manager[M]):
-    """Reads the default database, whatever the site's routers say: a replica would lag behind what a turn decides.
+    """Queries the default database regardless of the site's routers: a replica lags behind what turns rely on.
 
-    What belongs to a row of ours is read where that was read.
+    Rows related to an instance are queried in the database from which the instance was read.
     """
 
     _hints: dict[str, Any]
 
     def get_queryset(self) -> models.QuerySet[M]:
-        """See Manager.get_queryset()."""
-        row = self._hints.get("instance", getattr(self, "instance", None))  # That of a reverse manager.
+        # Forward relations pass the instance as a hint; managers of reverse relations have it as an attribute.
+        row = self._hints.get("instance", getattr(self, "instance", None))
         using = self._db or (row._state.db if isinstance(row, DefaultDatabaseModel) else None) or DEFAULT_DB_ALIAS
-        found: models.QuerySet[M] = super().get_queryset().using(using)
-        return found
+        queryset: models.QuerySet[M] = super().get_queryset().using(using)
+        return queryset
 
 
 class DefaultDatabaseModel(models.Model):

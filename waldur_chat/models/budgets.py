@@ -1,4 +1,4 @@
-"""Tokens: how many a user and the site may use, and how many they used."""
+"""Token budgets of users and of the site, and the usage ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNLIMITED = -1
 
 
 def limit() -> models.BigIntegerField[int | None, int | None]:
-    """Tokens that may be used in a period: None for the site's default, -1 for no limit."""
+    """A field for the tokens of a period: None for the default of the settings, -1 for no limit."""
     return models.BigIntegerField(
         null=True,
         blank=True,
@@ -23,15 +23,15 @@ def limit() -> models.BigIntegerField[int | None, int | None]:
 
 
 class Budget(DefaultDatabaseModel):
-    """The account of one user, or of the site (which has none), with limits of its own where it has any.
+    """The account of one user, or of the site, which has no user. Its limits override those of the settings.
 
-    The tokens of a period are those since its first day; a new period begins at 0. `reserved` is held for turns that
-    run: used and reserved together never pass a limit.
+    The tokens of a period count from its first day; a new period begins at 0. `reserved` are tokens held for running
+    turns: a turn begins only if used and reserved tokens together do not exceed a limit.
     """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     is_site = models.BooleanField(null=True, unique=True, editable=False)
-    """True in the site's row, else empty; so there is one."""
+    """True in the site's row, otherwise NULL, so that the unique constraint allows only one such row."""
     daily_limit = limit()
     weekly_limit = limit()
     monthly_limit = limit()
@@ -48,7 +48,7 @@ class Budget(DefaultDatabaseModel):
 
 
 class DayOfUsage(DefaultDatabaseModel):
-    """What one user used of one model on one day, titles included: the ledger. It stays when conversations go."""
+    """The usage ledger: tokens of one user, model and day, titles included. It outlives conversations."""
 
     day = models.DateField()
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

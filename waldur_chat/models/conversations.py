@@ -16,7 +16,7 @@ NEW_CHAT = "New chat"
 
 
 class Severity(models.TextChoices):
-    """How bad what a guard found is."""
+    """The severity of what a guard found."""
 
     NONE = "none"
     LOW = "low"
@@ -40,15 +40,15 @@ class Session(DefaultDatabaseModel):
 class Thread(DefaultDatabaseModel):
     """One conversation. `modified` is its last use.
 
-    What lists show, filter and order by is kept here and changes with the messages, so that no list has to add them
-    up. Tokens are those of all its turns, replaced answers and the title included; 0 means that nothing was recorded.
+    Columns that lists show, filter and order by are denormalized here and updated with the messages, so that no list
+    aggregates them. Tokens are those of all its turns, replaced answers and the title included; 0 means none recorded.
     """
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="threads")
     name = models.CharField(max_length=NAME_MAX_LENGTH, default=NEW_CHAT)
     is_named = models.BooleanField(default=False)
-    """Whether somebody gave it its name; what a model suggests never replaces that."""
+    """Whether a user has set the name; the title of a model never replaces it then."""
     flags: models.JSONField[Any] = models.JSONField(default=dict, blank=True)
     is_archived = models.BooleanField(default=False)
     message_count = models.PositiveIntegerField(default=0)
@@ -82,13 +82,13 @@ class Thread(DefaultDatabaseModel):
 
 
 class Message(DefaultDatabaseModel):
-    """What one side said. A version that was replaced stays, and has the `sequence_index` of those that replace it.
+    """A message of the user or the assistant. Replaced versions stay, with the `sequence_index` of their replacement.
 
-    A guard's judgement is in the last five fields; they are empty until there are guards.
+    The last five fields are for the results of guards; they keep their defaults until guards exist.
     """
 
     class Role(models.TextChoices):
-        """Who speaks."""
+        """The author of a message."""
 
         USER = "user"
         ASSISTANT = "assistant"
@@ -119,7 +119,7 @@ class Message(DefaultDatabaseModel):
     sequence_index = models.PositiveIntegerField()
     replaces = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     is_current = models.BooleanField(default=True)
-    """Whether no later version replaces it."""
+    """Whether no other version has replaced it."""
     created = models.DateTimeField(default=timezone.now, editable=False)
     model = models.CharField(max_length=200, default="", blank=True)
     input_tokens = models.PositiveIntegerField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""System prompts: what staff tell the model before every conversation."""
+"""System prompts: instructions of staff to the model, which every prompt starts with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waldur_chat.models.base import DefaultDatabaseModel
 
 
 class SystemPrompt(DefaultDatabaseModel):
-    """Instructions by name, as they are now; at most one is active."""
+    """Named instructions in their current version; at most one is active."""
 
     uuid = models.UUIDField(default=uuid4, unique=True, editable=False)
     name = models.CharField(max_length=150)
@@ -34,7 +34,7 @@ class SystemPrompt(DefaultDatabaseModel):
 
 
 class SystemPromptVersion(DefaultDatabaseModel):
-    """The instructions as they were from `created` on, and who wrote them. Turns name the version they were told."""
+    """The instructions from `created` on, and their author. Turns refer to the version that they used."""
 
     prompt = models.ForeignKey(SystemPrompt, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()

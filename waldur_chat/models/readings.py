@@ -1,4 +1,4 @@
-"""The audit trail: who read a conversation that is not his own."""
+"""The audit trail: which staff and support users read conversations of others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waldur_chat.models.base import DefaultDatabaseModel
 
 
 class Reading(DefaultDatabaseModel):
-    """Somebody of staff or support has read a conversation of somebody else. It holds no words."""
+    """An audit entry: a user of staff or support read a conversation of another user. It contains no text of it."""
 
     reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -1,4 +1,4 @@
-"""Places among the turns that run at once."""
+"""Concurrency slots, which limit running turns across processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from waldur_chat.models.base import DefaultDatabaseModel
 
 
 class Seat(DefaultDatabaseModel):
-    """A running turn's place among those that all processes share: the `number`th of its scope, a user or the site.
+    """A concurrency slot that a running turn holds: slot `number` of its scope, which is a user or the site.
 
-    A process that dies leaves its seats behind; they count until they expire, when their turns would be over.
+    The slots of a process that died count until they expire, which is when their turns would have reached their limit.
     """
 
     scope = models.CharField(max_length=150)

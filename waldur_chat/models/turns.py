@@ -1,4 +1,4 @@
-"""Turns that leave something behind: an answer in a thread, or tokens that count."""
+"""Stored turns: those with an answer in a thread, or with tokens that count. And their partial output."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from waldur_chat.models.prompts import SystemPromptVersion
 
 
 class Turn(DefaultDatabaseModel):
-    """One request to a model: for an answer, or beside it for the title of its thread. It holds no words.
+    """One request to a model, for an answer or for the title of its thread. It contains no text of either.
 
-    While it runs, its process moves `expires` on, and its budget holds `reserved` tokens for it. One that has expired
-    is of a process that died; whoever finds it ends it. A thread has one running answer at most.
+    While it runs, its process renews the lease `expires`, and the accounts hold `reserved` tokens for it. If the lease
+    expires, the process has died, and the reaper ends the turn. A thread has at most one running answer.
     """
 
     class Purpose(models.TextChoices):
-        """What was asked for."""
+        """What the model is asked for."""
 
         ANSWER = "answer"
         TITLE = "title"
 
     class Status(models.TextChoices):
-        """How far it is. Interrupted means that its process died."""
+        """The state of a turn. Interrupted means that its process died."""
 
         RUNNING = "running"
         FINISHED = "finished"
@@ -41,7 +41,7 @@ class Turn(DefaultDatabaseModel):
     purpose = models.CharField(max_length=6, choices=Purpose.choices, default=Purpose.ANSWER)
     question = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="+")
     is_new_question = models.BooleanField(default=False)
-    """Whether the question was written for it; not where one is asked again."""
+    """Whether the question was written with this turn; False if an existing question is answered again."""
     answer = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="+")
     answer_index = models.PositiveIntegerField(default=0)
     """The `sequence_index` of its answer."""
@@ -50,12 +50,13 @@ class Turn(DefaultDatabaseModel):
     code = models.CharField(max_length=50, default="", blank=True)
     """The code of the error that ended it."""
     reason = models.CharField(max_length=50, default="", blank=True)
-    """Why the model stopped writing."""
+    """Why the model stopped: `finish_reason`."""
     key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  # Keys are unique, none is not.
-    """The Idempotency-Key of its request, and what that asked, so that the same request again joins this turn."""
+    """The Idempotency-Key of its request. A repeated request with the same key and fingerprint resumes this turn."""
     fingerprint = models.CharField(max_length=64, default="", blank=True)
+    """A hash of the question."""
     is_cancelled = models.BooleanField(default=False)
-    """Whether somebody asked to stop it."""
+    """Whether its cancellation was requested."""
     started = models.DateTimeField(default=timezone.now, editable=False)
     expires = models.DateTimeField()
     ended = models.DateTimeField(null=True)
@@ -83,9 +84,9 @@ class Turn(DefaultDatabaseModel):
 
 
 class Piece(DefaultDatabaseModel):
-    """What a running turn has written from `position` on, for readers in other processes, and should its own die.
+    """Partial output of a running turn, from `position` on: for readers in other processes, and if its process dies.
 
-    The pieces of a turn go when its answer is stored.
+    The rows are deleted when the answer is stored.
     """
 
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="pieces", db_index=False)

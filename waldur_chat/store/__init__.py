@@ -1,1 +1,1 @@
-"""What the database must do: one synchronous function per act, one transaction each."""
+"""Database operations: one synchronous function per operation, one transaction each. No engine, no HTTP."""

@@ -1,6 +1,6 @@
-"""Locks of rows. Threads are locked before all else, in the order of their keys, so that there is no deadlock.
+"""Row locks. Threads are locked before all other rows, in the order of their keys, which prevents deadlocks.
 
-SQLite has none for rows; there a write, whatever it changes, keeps all others out.
+SQLite has no row locks; there any write locks the whole database, so a write that changes nothing takes their place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from waldur_chat.models import Message, SystemPrompt, Thread, Turn
 from waldur_chat.store import sql
 
-TURN = (
+TURN_FIELDS = (
     "id",
     "uuid",
     "user_id",
@@ -29,7 +29,7 @@ TURN = (
     "input_tokens",
     "output_tokens",
 )
-THREAD = (
+THREAD_FIELDS = (
     "id",
     "uuid",
     "name",
@@ -42,63 +42,70 @@ THREAD = (
     "title_output_tokens",
     "models_used",
 )
-"""What the end of a turn needs of both, in the order of the model's fields."""
+"""The fields that finishing a turn reads, in the order in which the models define them."""
 
 
-def rows(wanted: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
-    """Lock these rows until the transaction ends. Gives how many there are."""
-    if connections[wanted.db].features.has_select_for_update:
-        return len(wanted.order_by("pk").select_for_update().values_list("pk"))
-    return wanted.update(modified=F("modified"))
+def lock(queryset: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
+    """Lock these rows until the transaction ends; return their number."""
+    if connections[queryset.db].features.has_select_for_update:
+        # All transactions lock in the order of keys, so no two wait for each other.
+        return len(queryset.order_by("pk").select_for_update().values_list("pk"))
+    return queryset.update(modified=F("modified"))
 
 
-def free(wanted: QuerySet[Thread]) -> list[int]:
-    """Lock those of these rows that no other transaction has locked, until this one ends. Gives their keys."""
-    keys = wanted.order_by("pk").values_list("pk", flat=True)
-    if connections[wanted.db].features.has_select_for_update_skip_locked:
+def lock_available(queryset: QuerySet[Thread]) -> list[int]:
+    """Lock the rows that no other transaction has locked, until this transaction ends; return their keys."""
+    keys = queryset.order_by("pk").values_list("pk", flat=True)
+    if connections[queryset.db].features.has_select_for_update_skip_locked:
+        # `of`: PostgreSQL then locks the threads alone, whatever the queryset joins.
         return list(keys.select_for_update(skip_locked=True, of=("self",)))
-    wanted.update(modified=F("modified"))  # SQLite refuses a write after a read where another process has written.
+    # The write comes before the read: if another process writes after this transaction has read, SQLite refuses its
+    # write at once, without waiting (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/rescode.html#busy_snapshot).
+    queryset.update(modified=F("modified"))
     return list(keys)
 
 
-def turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
-    """Lock the threads of these turns, then read the turns, each with whether its question is in force.
+def lock_turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
+    """Lock the threads of these turns, then read the turns, each with whether its question is current.
 
-    Turns of one thread share the instance of it. Only what the end of a turn needs is read. The two statements are
-    plain SQL so that they are sent together.
+    Turns of the same thread share one `Thread` instance, so that their sums add up in it. Only the fields that
+    finishing needs are read. Both statements are plain SQL so that they can be sent in one exchange.
     """
-    keys = [sql.prepared(Turn, {"uuid": uuid})[0] for uuid in uuids]
-    shared: dict[int, Thread] = {}
-    found = []
-    for is_asked, *values in sql.rows(_reading(len(keys)), keys, after=[(_locking(len(keys)), keys)]):
-        turn = sql.instance(Turn, TURN, values[: len(TURN)])
-        if turn.thread_id and turn.thread_id not in shared:
-            shared[turn.thread_id] = sql.instance(Thread, THREAD, values[len(TURN) :])
+    keys = [sql.db_values(Turn, {"uuid": uuid})[0] for uuid in uuids]
+    threads: dict[int, Thread] = {}
+    turns = []
+    lock_threads = (_lock_threads_sql(len(keys)), keys)
+    for is_question_current, *values in sql.fetch(_select_turns_sql(len(keys)), keys, after=[lock_threads]):
+        turn = sql.build_instance(Turn, TURN_FIELDS, values[: len(TURN_FIELDS)])
+        if turn.thread_id and turn.thread_id not in threads:
+            threads[turn.thread_id] = sql.build_instance(Thread, THREAD_FIELDS, values[len(TURN_FIELDS) :])
         if turn.thread_id:
-            turn.thread = shared[turn.thread_id]
-        found.append((turn, bool(is_asked)))
-    return found
+            turn.thread = threads[turn.thread_id]
+        turns.append((turn, bool(is_question_current)))
+    return turns
 
 
-@sql.composed
-def _locking(count: int) -> str:
-    """Lock the threads of so many turns. Other transactions may still insert rows that point to them.
+@sql.cached_statement
+def _lock_threads_sql(count: int) -> str:
+    """Lock the threads of this many turns. Other transactions can still insert rows that refer to the threads.
 
-    This is a statement of its own: one that waits for a lock still reads all other rows as they were before it waited.
-    Of two turns that end in one thread, the second would write sums in which the first is missing.
+    The lock is a statement of its own because a single locking SELECT with joins sees the joined rows as of its own
+    start, before it waited (READ COMMITTED, https://www.postgresql.org/docs/current/transaction-iso.html). If two turns
+    of one thread ended at once, the second would write sums that lack the first.
     """
-    where = f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.places(count)}))"  # noqa: S608  # No values in it.
+    where = f"id IN (SELECT thread_id FROM {sql.table(Turn)} WHERE uuid IN ({sql.placeholders(count)}))"  # noqa: S608  # No values in it.
     if sql.database().vendor == "postgresql":
         return f"SELECT id FROM {sql.table(Thread)} WHERE {where} ORDER BY id FOR NO KEY UPDATE"  # noqa: S608  # See above.
     return f"UPDATE {sql.table(Thread)} SET modified = modified WHERE {where}"  # noqa: S608  # See above.
 
 
-@sql.composed
-def _reading(count: int) -> str:
+@sql.cached_statement
+def _select_turns_sql(count: int) -> str:
     turn, thread, question = map(sql.table, (Turn, Thread, Message))
+    columns = f"{sql.columns(Turn, TURN_FIELDS)}, {sql.columns(Thread, THREAD_FIELDS)}"
     return (
-        f"SELECT {question}.is_current, {sql.columns(Turn, TURN)}, {sql.columns(Thread, THREAD)} FROM {turn} "  # noqa: S608  # See above.
+        f"SELECT {question}.is_current, {columns} FROM {turn} "  # noqa: S608  # See above.
         f"LEFT JOIN {question} ON {question}.id = question_id "
         f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
-        f"WHERE {turn}.uuid IN ({sql.places(count)}) ORDER BY {turn}.id"
+        f"WHERE {turn}.uuid IN ({sql.placeholders(count)}) ORDER BY {turn}.id"
     )

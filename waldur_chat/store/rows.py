@@ -1,4 +1,4 @@
-"""New rows: inserted through Django with its signals, into the default database whatever the site's routers say."""
+"""Insert rows through the ORM, with its signals, into the default database regardless of the site's routers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ M = TypeVar("M", bound=Model)
 
 
 def insert(row: M) -> M:
-    """Insert one, which then has its primary key."""
+    """Insert a row and return it; it then has its primary key."""
     row.save(force_insert=True, using=sql.database().alias)
     return row
 
 
 def insert_all(rows: Sequence[Model]) -> None:
-    """Insert rows of one model; one by one where a receiver listens to it, since `bulk_create()` sends no signals."""
-    if len(rows) > 1 and _may_go_together(type(rows[0])):
+    """Insert rows of one model; one by one if it has signal receivers, since `bulk_create()` sends no signals."""
+    if len(rows) > 1 and _can_bulk_create(type(rows[0])):
         type(rows[0])._default_manager.using(sql.database().alias).bulk_create(rows)
         return
     for row in rows:
         insert(row)
 
 
-def _may_go_together(model: type[Model]) -> bool:
-    gives_keys = sql.database().features.can_return_rows_from_bulk_insert  # Not SQLite before 3.35.
-    return gives_keys and not any(signal.has_listeners(model) for signal in (pre_save, post_save))
+def _can_bulk_create(model: type[Model]) -> bool:
+    # Without RETURNING (SQLite before 3.35), bulk_create() leaves the rows without primary keys, which callers need.
+    returns_keys = sql.database().features.can_return_rows_from_bulk_insert
+    return returns_keys and not any(signal.has_listeners(model) for signal in (pre_save, post_save))

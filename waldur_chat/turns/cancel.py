@@ -25,9 +25,9 @@ def cancel_turn(turn_id: str) -> bool:
 
 def cancel_thread(thread: Thread) -> None:
     """Cancel the turns of a conversation: in this process at once, in others within a second."""
-    for turn_id in leases.ask_to_cancel(thread):
+    for turn_id in leases.request_cancel(thread):
         running_turns.cancel(turn_id)
-    finish.end_abandoned(running_turns.find, thread=thread)
+    finish.finish_expired(running_turns.find, thread=thread)
 
 
 def remove_obstacle(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: Settings) -> bool:
@@ -35,14 +35,14 @@ def remove_obstacle(refusal: BudgetExhausted | ThreadBusy, user: Any, settings: 
     if isinstance(refusal, BudgetExhausted):
         # Dead turns hold reservations until they are ended.
         return bool(
-            finish.end_abandoned(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
+            finish.finish_expired(running_turns.find, **({"user_id": user.pk} if refusal.scope == "user" else {}))
         )
     # Either the process of that turn died, or the turn has just ended.
-    if not refusal.turn or finish.end_abandoned(running_turns.find, uuid=refusal.turn):
+    if not refusal.turn or finish.finish_expired(running_turns.find, uuid=refusal.turn):
         return True
     if settings.busy_thread == "refuse":
         return False
-    leases.ask_to_cancel_turn(refusal.turn)
+    leases.request_turn_cancel(refusal.turn)
     running_turns.cancel(refusal.turn)
     time.sleep(PAUSE_SECONDS)
     return True

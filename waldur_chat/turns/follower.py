@@ -124,12 +124,12 @@ class RemoteTurnFollower:
     def _poll(self, followed: list[RemoteTurn], run: Run) -> bool:
         """Append new output. Ended turns are queried first: their stored answer contains all their output."""
         rows = [turn.replay.row for turn in followed]
-        ended = {replay.row: replay for replay in replays.of_rows(rows)}
+        ended = {replay.row: replay for replay in replays.find_ended(rows)}
         positions: dict[int, int] = {}
         for turn in followed:
             if (row := turn.replay.row) not in ended:
                 positions[row] = min(turn.position, positions.get(row, turn.position))
-        outputs = partials.after(positions)
+        outputs = partials.read_after(positions)
         # A replaced thread must not append: its replacement may have appended the same text already.
         with run.if_current() as is_current:
             if not is_current:
@@ -146,7 +146,7 @@ class RemoteTurnFollower:
         if time.monotonic() > self._reaped_at + REAP_SECONDS:
             self._reaped_at = time.monotonic()
             reaper_of_process().reap_expired()
-            lost = replays.gone([turn.replay.row for turn in followed])
+            lost = replays.without_thread([turn.replay.row for turn in followed])
             for turn in followed:
                 if turn.replay.row in lost and not turn.has_ended:
                     turn.append("", Failed(error=TurnInterrupted(), usage=None))

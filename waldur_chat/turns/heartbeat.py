@@ -146,7 +146,7 @@ class Heartbeat:
         with self._lock:
             turns = dict(self._turns)
         if turns and self._is_due("poll", POLL_SECONDS):
-            for turn_id in leases.cancelled():
+            for turn_id in leases.cancelled_turns():
                 running_turns.cancel(turn_id)
         if self._is_due("renew", RENEW_SECONDS):
             self._renew(turns)

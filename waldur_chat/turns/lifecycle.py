@@ -16,7 +16,7 @@ from waldur_chat.events import StoredMessages, Terminal, Usage
 from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.store.turns.finish import TurnOutcome
-from waldur_chat.store.turns.slots import limits
+from waldur_chat.store.turns.slots import slot_limits
 from waldur_chat.turns import recorder, slots, titles
 from waldur_chat.turns.heartbeat import TrackedTurn, heartbeat_of_process
 from waldur_chat.turns.titles import TitleSearch
@@ -62,7 +62,7 @@ class TurnLifecycle:
         """Wait for room in this process, then for slots among all processes if these are limited."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(limiter_of_process().enter(self.record.user_id, self._settings))
-            if limits(self._settings, self.record.user_id):
+            if slot_limits(self._settings, self.record.user_id):
                 await stack.enter_async_context(slots.acquire_slots(self.record, self._settings, self._began_at))
             yield
 

@@ -25,14 +25,14 @@ class Reaper:
 
     def reap_expired(self) -> None:
         """Start to end expired turns if there are any, unless that is running."""
-        if not self._thread.runs and finish.are_abandoned():
+        if not self._thread.runs and finish.has_expired():
             self._thread.start()
 
 
 def _reap(run: Run) -> None:
     try:
         with run.operation():
-            finish.end_abandoned(running_turns.find)
+            finish.finish_expired(running_turns.find)
     except Exception as error:  # Any error: the next call tries again.
         logger.error("Turns whose process died could not be ended: %s", type(error).__name__)
     finally:

@@ -16,7 +16,7 @@ from waldur_chat.errors import TurnCancelled
 from waldur_chat.events import Cancelled, Failed, Finished, StoredMessages, Terminal
 from waldur_chat.runtime.worker import Worker
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.finish import NOTHING, TurnOutcome
+from waldur_chat.store.turns.finish import NO_USAGE, TurnOutcome
 from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn, heartbeat_of_process
 
 logger = logging.getLogger("waldur_chat.lifecycle")
@@ -43,7 +43,7 @@ _background: set[asyncio.Task[Any]] = set()
 
 def outcome_of(terminal: Terminal, text: str, model: str) -> TurnOutcome:
     """The outcome of a turn with this terminal event, and this text as its answer or title."""
-    usage = terminal.usage or NOTHING
+    usage = terminal.usage or NO_USAGE
     match terminal:
         case Finished(reason=reason):
             return TurnOutcome(status="finished", reason=reason, text=text, model=model, usage=usage)
@@ -122,4 +122,4 @@ async def _attempt(turn_id: str, outcome: TurnOutcome) -> StoredMessages | None:
 
 def _end_all(outcomes: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
     heartbeat_of_process().finish_flush()  # The outcome replaces the partial output, so none may be written after it.
-    return finish.end_all(outcomes)
+    return finish.finish_turns(outcomes)

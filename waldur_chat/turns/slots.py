@@ -34,7 +34,7 @@ async def acquire_slots(record: TurnRecord, settings: Settings, began_at: float)
 
     Raises `TooManyTurns` and, after waiting in the queue, `ChatBusy`.
     """
-    scopes = slots.limits(settings, record.user_id)
+    scopes = slots.slot_limits(settings, record.user_id)
     try:
         full = await _try_to_acquire(record, settings, scopes)
         if full == SITE:
@@ -60,7 +60,7 @@ async def _wait(record: TurnRecord, settings: Settings, scopes: Mapping[str, int
 async def _try_to_acquire(record: TurnRecord, settings: Settings, scopes: Mapping[str, int]) -> str:
     try:
         seconds = settings.turn_seconds + settings.shutdown_seconds
-        return await _worker.submit(slots.take, scopes, record.turn, seconds)
+        return await _worker.submit(slots.acquire, scopes, record.turn, seconds)
     # Fail open: a chat without a site-wide limit is better than none.
     except Error as error:
         logger.error("Turns are not counted over processes, since the database fails: %s", type(error).__name__)
@@ -69,6 +69,6 @@ async def _try_to_acquire(record: TurnRecord, settings: Settings, scopes: Mappin
 
 async def _release(record: TurnRecord) -> None:
     try:
-        await _worker.submit(slots.give_back, record.turn)
+        await _worker.submit(slots.release, record.turn)
     except Error as error:
         logger.error("A slot is kept until it expires, since the database fails: %s", type(error).__name__)

@@ -103,9 +103,9 @@ def admit(request: TurnRequest) -> Replay | None:
 def make_plan(request: TurnRequest) -> _Plan:
     """Load everything that the turn depends on with one query, and derive the plan."""
     settings, user = request.settings, request.user
-    known = preflight.load(user) if user else preflight.NOTHING
-    is_limited = bool(user) and (known.has_limits or accounts.limit_all(settings))
-    limited = accounts.accounts(user, settings) if is_limited else []
+    known = preflight.load(user) if user else preflight.EMPTY
+    is_limited = bool(user) and (known.has_limits or accounts.has_default_limits(settings))
+    limited = accounts.limited_accounts(user, settings) if is_limited else []
     return _Plan(
         system=_system_prompt(settings, system_prompts.active() if known.has_prompt else None),
         limited=limited,
@@ -123,7 +123,7 @@ def reserve_and_write(request: TurnRequest, plan: _Plan) -> StartedTurn:
     if user is None or not (settings.storage or plan.limited):
         messages = _standalone_messages(question, settings, plan.system)
         return StartedTurn(turn="", opens=question.text is None, messages=messages)
-    accounts.check(plan.reservation.output_tokens, plan.limited, settings)
+    accounts.check_available(plan.reservation.output_tokens, plan.limited, settings)
     if not settings.storage or question.names or request.is_anonymous:
         messages = _standalone_messages(question, settings, plan.system)
         started = begin.begin_unstored(user, messages, settings, plan.reservation, plan.limited, question.names)
@@ -152,7 +152,7 @@ def find_by_idempotency_key(request: TurnRequest) -> Replay | None:
     """
     if not request.key or request.user is None or request.is_anonymous:
         return None
-    replay = replays.of_key(request.user, request.key)
+    replay = replays.find_by_key(request.user, request.key)
     if replay and replay.fingerprint != fingerprint(request.question):
         raise IdempotencyKeyReused
     return replay
@@ -180,7 +180,9 @@ def _standalone_messages(question: Question, settings: Settings, system: SystemP
 def _system_prompt(settings: Settings, version: SystemPromptVersion | None) -> SystemPromptText:
     """The system prompt of the settings, followed by the active one of staff."""
     parts = [settings.system_prompt, version.custom_instructions if version else ""]
-    texts = [system_prompts.filled(part, settings.assistant_name, settings.organization) for part in parts if part]
+    texts = [
+        system_prompts.fill_placeholders(part, settings.assistant_name, settings.organization) for part in parts if part
+    ]
     return SystemPromptText(text="\n\n".join(texts), version=version)
 
 
@@ -200,4 +202,4 @@ def _limits(settings: Settings) -> Reservation:
         with suppress(ImproperlyConfigured):
             limits.append(registry.build(spec).max_output_tokens)
     output_tokens = max((limit or USUAL_OUTPUT_TOKENS for limit in limits), default=0)
-    return Reservation(output_tokens=output_tokens, is_kept=None not in limits)
+    return Reservation(output_tokens=output_tokens, is_enforced=None not in limits)

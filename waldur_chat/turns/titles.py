@@ -20,7 +20,7 @@ from waldur_chat.messages import Message, Prompt, size_of
 from waldur_chat.models.conversations import NAME_MAX_LENGTH
 from waldur_chat.record import TurnRecord
 from waldur_chat.store.turns.begin import StartedTurn
-from waldur_chat.store.turns.finish import NOTHING, TurnOutcome
+from waldur_chat.store.turns.finish import NO_USAGE, TurnOutcome
 from waldur_chat.turns.heartbeat import TrackedTurn, heartbeat_of_process
 from waldur_chat.turns.recorder import record, run_in_background
 
@@ -128,7 +128,7 @@ class TitleSearch:
 
     async def _record(self, title: Title) -> None:
         heartbeat_of_process().discard(self._started.title_turn)
-        outcome = TurnOutcome(status="finished", text=title.text, model=title.model, usage=title.usage or NOTHING)
+        outcome = TurnOutcome(status="finished", text=title.text, model=title.model, usage=title.usage or NO_USAGE)
         await record(self._started.title_turn, outcome, TrackedTurn())
 
 

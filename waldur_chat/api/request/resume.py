@@ -33,7 +33,7 @@ def subscription(user: Any, uuid: str, position: int | None) -> TurnSubscription
     turn = uuid_from(uuid)
     if turn is None:
         raise TurnNotFound
-    return TurnSubscription(replays.of_user(user, turn), position or 0)
+    return TurnSubscription(replays.find_for_user(user, turn), position or 0)
 
 
 def has_everything(position: int | None) -> bool:

@@ -47,10 +47,12 @@ class MessageViewSet(ResourceViewSet):
         """Write a message of the user, or with `replaces` a new version of the last one. The model does not answer."""
         check_storage()
         data = self.validated()
-        thread = threads.own(request.user).filter(uuid=data["thread_uuid"]).first()
+        thread = threads.owned_by(request.user).filter(uuid=data["thread_uuid"]).first()
         if thread is None:
             raise ThreadNotFound
-        message = messages.write(thread.pk, data["text"], self._replaced(thread, data.get("replaces_uuid")))
+        message = messages.write_user_message(
+            thread.pk, data["text"], self._replaced(thread, data.get("replaces_uuid"))
+        )
         return self.one(message, 201)
 
     @operation("chat_messages_retrieve", "Show a message", MessageSerializer, 404, parameters=[UUID_IN_PATH])
@@ -73,16 +75,16 @@ class MessageViewSet(ResourceViewSet):
     def edit(self, request: Request, **kwargs: Any) -> Response:
         """Write a new version of the user's last message, and return it. The model does not answer."""
         check_storage()
-        message = self.find(messages.own(request.user))
+        message = self.find(messages.owned_by(request.user))
         text = self.validated(MessageEditSerializer)["content"]
-        return self.one(messages.write(message.thread_id, text, message))
+        return self.one(messages.write_user_message(message.thread_id, text, message))
 
     @operation("chat_messages_feedback", "Rate an answer", MessageSerializer, 404, request=MessageFeedbackSerializer,
                parameters=[UUID_IN_PATH])  # fmt: skip
     @action(detail=True, methods=["post"])
     def feedback(self, request: Request, **kwargs: Any) -> Response:
         """Rate an answer. A new rating replaces the earlier one."""
-        message = self.find(messages.own(request.user))
+        message = self.find(messages.owned_by(request.user))
         data = self.validated(MessageFeedbackSerializer)
         texts = {name: data.get(name) or "" for name in ("comment", "category")}
         return self.one(messages.rate(message, score=data["score"], **texts))
@@ -95,7 +97,7 @@ class MessageViewSet(ResourceViewSet):
         if not users.sees_all(self.request.user) and conditions.pop("is_flagged", False):
             matching = matching.none()
         matching = matching.filter(**conditions)
-        return matching if query.get("include_history") else messages.current(matching)
+        return matching if query.get("include_history") else messages.only_current(matching)
 
     def _list_response(self, matching: QuerySet[Message]) -> Response:
         """All of these messages as a bare array, with their number in a header. Writes the audit entries."""
@@ -108,7 +110,7 @@ class MessageViewSet(ResourceViewSet):
         """The message of this thread that is to be replaced; None without a UUID. Raises `QuestionRefused`."""
         if uuid is None:
             return None
-        message: Message | None = messages.own(self.request.user).filter(thread=thread.pk, uuid=uuid).first()
+        message: Message | None = messages.owned_by(self.request.user).filter(thread=thread.pk, uuid=uuid).first()
         if message is None:
             raise QuestionRefused("replaces", NOT_THE_LAST)
         return message

@@ -39,7 +39,7 @@ class QuotaViewSet(ChatAPIViewSet):
     def usage(self, request: Request, **kwargs: Any) -> Response:
         """Limits and use of a user by day, week and month."""
         user = self._user(_requested_uuid(request))
-        return Response(TokenQuotaUsageResponseSerializer(quotas.of(user, chat.load())).data)
+        return Response(TokenQuotaUsageResponseSerializer(quotas.load_quota(user, chat.load())).data)
 
     @operation("chat_quota_set_quota", "Set limits", None, 404, request=SetTokenQuotaSerializer)
     @action(detail=False, methods=["post"])

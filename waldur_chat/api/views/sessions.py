@@ -53,7 +53,7 @@ class SessionViewSet(ResourceViewSet):
     def current(self, request: Request, **kwargs: Any) -> Response:
         """The user's own session, which is created if there is none."""
         check_is_known(request.user)
-        response = self.one(sessions.current(request.user))
+        response = self.one(sessions.get_or_create(request.user))
         response[COUNT_HEADER] = "1"
         return response
 
@@ -62,7 +62,7 @@ class SessionViewSet(ResourceViewSet):
     def erase(self, request: Request, **kwargs: Any) -> Response:
         """Delete the session with all conversations. Running answers are stopped; used tokens stay counted."""
         check_is_known(request.user)
-        for thread in threads.answering(request.user):
+        for thread in threads.with_running_turns(request.user):
             chat.cancel_thread(thread)
         deletion.erase(request.user)
         return Response(status=204)

@@ -78,7 +78,7 @@ class ThreadViewSet(ResourceViewSet):
     @operation("chat_threads_destroy", "Delete a conversation", None, 404, status=204, parameters=[UUID_IN_PATH])
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Delete a conversation with its messages. A running answer is stopped."""
-        thread = self.find(threads.own(request.user))
+        thread = self.find(threads.owned_by(request.user))
         chat.cancel_thread(thread)
         deletion.delete(thread)
         return Response(status=204)
@@ -101,15 +101,15 @@ class ThreadViewSet(ResourceViewSet):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         """Stop the running answer; without one, do nothing. A body is not read."""
-        chat.cancel_thread(self.find(threads.own(request.user)))
+        chat.cancel_thread(self.find(threads.owned_by(request.user)))
         return Response()
 
     def _filtered(self, query: dict[str, Any]) -> QuerySet[Thread]:
-        readable = threads.own if query.get("scope") == "own" else threads.visible_to
+        readable = threads.owned_by if query.get("scope") == "own" else threads.visible_to
         return filtered(readable(self.request.user), thread_filter(query))
 
     def _change(self, request: Request) -> Response:
-        thread = self.find(threads.own(request.user))
+        thread = self.find(threads.owned_by(request.user))
         changes = self.validated()
         if "name" in changes:
             threads.rename(thread, changes["name"])

@@ -1,1 +1,1 @@
-"""One module, one command."""
+"""Commands of `manage.py`, one per module."""

@@ -1,4 +1,4 @@
-"""`manage.py chat_cleanup`: delete conversations that nobody used for long, and what turns leave behind."""
+"""`manage.py chat_cleanup`: delete conversations that were not used for long, and leftovers of turns."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from waldur_chat.store.conversations import retention
 
 
 class Command(BaseCommand):
-    """`manage.py chat_cleanup`. It may run at any time, as often as one likes, and beside itself."""
+    """`manage.py chat_cleanup`. It can run at any time, and several can run at once."""
 
     help = "Delete conversations that nobody used for RETENTION_DAYS, in small steps. The ledger of usage stays."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """See BaseCommand.add_arguments()."""
         parser.add_argument("--days", type=_days, metavar="N", help="instead of WALDUR_CHAT['RETENTION_DAYS']")
         parser.add_argument("--dry-run", action="store_true", help="delete nothing; say how much it would be")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """See BaseCommand.handle()."""
         days = options["days"] or _retention_days()
         clean = self._count if options["dry_run"] else self._delete
         clean(timezone.now() - timedelta(days=days) if days else None)
@@ -48,7 +46,9 @@ class Command(BaseCommand):
             self.stdout.write("Conversations stay: WALDUR_CHAT['RETENTION_DAYS'] is not set, and there is no --days.")
         else:
             self.stdout.write(f"{verb} {threads} conversations that nobody used since {before:%Y-%m-%d %H:%M}.")
-        self.stdout.write(f"{verb} {left.turns} ended turns without a conversation and {left.seats} expired seats.")
+        self.stdout.write(
+            f"{verb} {left.turns} ended turns without a conversation and {left.slots} expired concurrency slots."
+        )
 
 
 def _retention_days() -> int | None:
@@ -59,7 +59,7 @@ def _retention_days() -> int | None:
 
 
 def _days(value: str) -> int:
-    """A whole number of days, 1 or more, that the calendar has."""
+    """A whole number of days; its upper bound keeps date arithmetic within the calendar."""
     if not value.isdecimal() or not 1 <= int(value) <= 36_500:
         raise ArgumentTypeError("must be a whole number of days from 1 to 36500")
     return int(value)

@@ -1,4 +1,4 @@
-"""`manage.py chat_doctor`: finds what breaks streams between this site and its clients, and how to fix it."""
+"""`manage.py chat_doctor`: find what breaks streams between this site and its clients, and how to fix it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _ask_model() -> ExperimentResult:
 
 
 def _direct(url: str, client: ProbeClient) -> ProbeClient:
-    """A client of the server behind the proxy, with the headers that a proxy would set."""
+    """A client of the server behind the proxy; it sends the headers that the proxy would set."""
     public = urlsplit(client.address.url)
     headers = {"Host": public.netloc, "X-Forwarded-Proto": public.scheme}
     return ProbeClient(
@@ -140,6 +140,7 @@ def _token_of(name: str | None) -> str:
         raise CommandError(
             "Give --token KEY, or --user NAME where rest_framework.authtoken is installed.", returncode=2
         )
+    # Importing the model fails if its app is not installed, so it cannot be imported at the top.
     from rest_framework.authtoken.models import Token
 
     token = Token.objects.filter(**{f"user__{get_user_model().USERNAME_FIELD}": name}).first()

@@ -1,1 +1,1 @@
-"""Rows of budgets: accounts, quotas, usage."""
+"""Token budgets: accounts, quotas, the usage ledger."""

@@ -1,7 +1,7 @@
-"""The tokens of users and of the site: reserved before a model is asked, charged when its turn has ended.
+"""Token accounts of users and of the site: reserved before a model is called, charged when the turn has ended.
 
-An account's row is locked from its reservation or charge to the end of the transaction, those of users in the order of
-their keys, then that of the site: so no limit is overshot, no update lost, and there is no deadlock.
+A reservation or charge locks the account's row until its transaction ends, so no limit is exceeded and no update lost.
+Users' accounts are locked in the order of their keys, then the site's, which prevents deadlocks.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from waldur_chat.store import sql
 from waldur_chat.store.budgets.periods import Periods, first_days, resets
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
-COME_AGAIN_SECONDS = 5
-"""When there may be room again where running turns hold what is left."""
+RETRY_SECONDS = 5
+"""Suggested retry delay if only the reservations of running turns exceed a limit: those are released soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The row of a user or of the site as it was read, and its limits by period; what has no limit is left out."""
+    """The row of a user or of the site as it was read, and its limits by period; unlimited periods are left out."""
 
     row: Budget
     scope: str
@@ -40,81 +40,80 @@ class Account:
 
 
 def limits_of(budget: Budget | None, settings: Settings, scope: str) -> dict[str, int]:
-    """The limits by period: an account's own where it has one, else those of the settings."""
+    """The limits by period: those of the account, or else those of the settings."""
     limits = {}
     for period in PERIODS:
-        own = getattr(budget, f"{period}_limit", None)
-        limits[period] = getattr(settings, f"{scope}_tokens_{period}") if own is None else own
+        account_limit = getattr(budget, f"{period}_limit", None)
+        limits[period] = getattr(settings, f"{scope}_tokens_{period}") if account_limit is None else account_limit
     return {period: limit for period, limit in limits.items() if limit != UNLIMITED}
 
 
-def limit_all(settings: Settings) -> bool:
-    """Whether the settings limit those that have no limits of their own, or the site."""
+def has_default_limits(settings: Settings) -> bool:
+    """Whether the settings limit the site, or users without limits of their own."""
     return any(limits_of(None, settings, scope) for scope in ("user", "site"))
 
 
-def accounts(user: Any, settings: Settings) -> list[Account]:
-    """The accounts that limit turns of a user: the user's own, then the site's. One query, where the accounts exist.
+def limited_accounts(user: Any, settings: Settings) -> list[Account]:
+    """The accounts that limit turns of a user: the user's, then the site's. One query if their rows exist.
 
-    An anonymous user, who has no key, has no account.
+    An anonymous user has no primary key and therefore no account; the site's limits apply.
     """
     rows = {"site" if row.is_site else "user": row for row in Budget.objects.filter(Q(user=user.pk) | Q(is_site=True))}
-    found = []
+    limited = []
     owners: dict[str, dict[str, Any]] = {"user": {"user_id": user.pk}, "site": {"is_site": True}}
     if user.pk is None:
         del owners["user"]
     for scope, owner in owners.items():
         if limits := limits_of(rows.get(scope), settings, scope):
             row = rows.get(scope) or Budget.objects.get_or_create(**owner)[0]
-            found.append(Account(row=row, scope=scope, limits=limits))
-    return found
+            limited.append(Account(row=row, scope=scope, limits=limits))
+    return limited
 
 
-def check(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
-    """Raise what `reserve` would raise if all was still as it was read: a crowd is refused without a write.
+def check_available(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
+    """Raise `BudgetExhausted` if `reserve()` would raise it for the accounts as they were read.
 
-    Raises `BudgetExhausted`.
+    This refuses a burst of requests beyond the limit without a write, which would lock the accounts for all others.
     """
     for account in limited:
-        _check(account, account.row.reserved + tokens, tokens, settings)
+        _check_limits(account, account.row.reserved + tokens, tokens, settings)
 
 
 def reserve(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
-    """Hold so many tokens in all these accounts; within a transaction that ends without any where one does not fit.
-
-    Raises `BudgetExhausted`.
-    """
+    """Reserve tokens in all these accounts. Raises `BudgetExhausted`, which must roll back the transaction."""
     for account in limited:
+        # The update locks the row, so the limits are checked against what concurrent turns have reserved or charged.
         Budget.objects.filter(pk=account.row.pk).update(reserved=F("reserved") + tokens)
         locked = replace(account, row=Budget.objects.get(pk=account.row.pk))
-        _check(locked, locked.row.reserved, tokens, settings)
+        _check_limits(locked, locked.row.reserved, tokens, settings)
 
 
-def _check(account: Account, reserved: int, tokens: int, settings: Settings) -> None:
-    """Raise `BudgetExhausted` where this would be too much to hold; `tokens` are those of the new turn among it."""
+def _check_limits(account: Account, reserved: int, tokens: int, settings: Settings) -> None:
+    """Raise `BudgetExhausted` if `reserved`, which includes the `tokens` of the new turn, exceeds a limit."""
     used = used_in(account.row, timezone.now())
     for period, limit in account.limits.items():
         if used[period] + reserved > limit:
             error = BudgetExhausted if settings.budget_status == BudgetExhausted.status else BudgetConflict
-            wait = _seconds_to_reset(period) if used[period] + tokens > limit else COME_AGAIN_SECONDS
+            # If the turn would fit without the reservations of others, room may appear before the period ends.
+            wait = _seconds_to_reset(period) if used[period] + tokens > limit else RETRY_SECONDS
             raise error(scope=account.scope, period=period, limit=limit, retry_after=wait)
 
 
 def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
-    """What was used in each period that this moment is in; by a clock that is behind, in the newer one."""
-    begun = first_days(moment).by_name()
+    """Tokens used in each current period. If the row is of a newer period, as with a slow clock, that one counts."""
+    first_day = first_days(moment).by_name()
     return {
-        period: getattr(budget, f"{period}_tokens") if (getattr(budget, begin) or date.min) >= begun[begin] else 0
-        for period, begin in PERIODS.items()
+        period: getattr(budget, f"{period}_tokens") if (getattr(budget, name) or date.min) >= first_day[name] else 0
+        for period, name in PERIODS.items()
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a turn has used, if anything, and what was held for it and is let go."""
+    """What an ended turn has used, and its reservation, which is released."""
 
     user_id: Any
-    """None where the user was deleted while the turn ran, and of an anonymous one."""
+    """None for an anonymous user, and if the user was deleted while the turn ran."""
     model: str
     usage: Usage
     turns: int
@@ -122,48 +121,51 @@ class Charge:
 
     @property
     def tokens(self) -> int:
-        """All together."""
+        """Input and output tokens."""
         return self.usage.input_tokens + self.usage.output_tokens
 
 
-def entering(charges: Sequence[Charge]) -> list[sql.Act]:
-    """The statements that enter charges in the ledger and in the accounts, within one transaction.
+def charge_statements(charges: Sequence[Charge]) -> list[sql.Statement]:
+    """Statements that add charges to the ledger and the accounts; to be executed in one transaction.
 
-    Transactions that lock the same rows lock them in this order, so that there is no deadlock: users by their keys, of
-    each the ledger and then the account; then the site's account, which all turns need: it is locked last and shortest.
+    All transactions lock rows in this order, which prevents deadlocks: ledger rows without a user; by user key, each
+    user's ledger rows and account; last the site's account, which every turn needs and which so is locked shortest.
     """
     today = first_days(timezone.now())
-    entered = [charge for charge in charges if charge.tokens or charge.reserved]
-    known = sorted((one for one in entered if one.user_id is not None), key=attrgetter("user_id", "model"))
-    nobodys = sorted((one for one in entered if one.user_id is None and one.tokens), key=attrgetter("model"))
-    acts = [
-        act for _, of_model in groupby(nobodys, attrgetter("model")) for act in _line_of_nobody(today, list(of_model))
+    effective = [charge for charge in charges if charge.tokens or charge.reserved]
+    of_users = sorted((one for one in effective if one.user_id is not None), key=attrgetter("user_id", "model"))
+    anonymous = sorted((one for one in effective if one.user_id is None and one.tokens), key=attrgetter("model"))
+    statements = [
+        statement
+        for _, of_model in groupby(anonymous, attrgetter("model"))
+        for statement in _anonymous_ledger_statements(today, list(of_model))
     ]
-    for user_id, of_user in groupby(known, attrgetter("user_id")):
-        theirs = list(of_user)
-        used = [charge for charge in theirs if charge.tokens]
-        acts += [_line(today, list(of_model)) for _, of_model in groupby(used, attrgetter("model"))]
-        acts.append(_account(today, theirs, "user_id", user_id))
-    return [*acts, _account(today, entered, "is_site", True)] if entered else []
+    for user_id, group in groupby(of_users, attrgetter("user_id")):
+        of_user = list(group)
+        used = [charge for charge in of_user if charge.tokens]
+        statements += [_ledger_statement(today, list(of_model)) for _, of_model in groupby(used, attrgetter("model"))]
+        statements.append(_account_statement(today, of_user, "user_id", user_id))
+    return [*statements, _account_statement(today, effective, "is_site", True)] if effective else []
 
 
-def _line(today: Periods, charges: Sequence[Charge]) -> sql.Act:
-    """Add these of one user and one model to the ledger."""
-    values = {"day": today.day, "user_id": charges[0].user_id, "model": charges[0].model[:200], **_sums(charges)}
-    return _adding(tuple(values)), sql.prepared(DayOfUsage, values)
+def _ledger_statement(today: Periods, charges: Sequence[Charge]) -> sql.Statement:
+    """Add charges of one user and one model to the ledger."""
+    values = {"day": today.day, "user_id": charges[0].user_id, "model": charges[0].model[:200], **_totals(charges)}
+    return _upsert_ledger_sql(tuple(values)), sql.db_values(DayOfUsage, values)
 
 
-def _line_of_nobody(today: Periods, charges: Sequence[Charge]) -> list[sql.Act]:
-    """Add these of one model and no user to one line of the day.
+def _anonymous_ledger_statements(today: Periods, charges: Sequence[Charge]) -> list[sql.Statement]:
+    """Add charges of one model without a user to one ledger row of the day.
 
-    No constraint keeps the line from being two, since no null is another's equal: the first one counts then.
+    Two statements, since ON CONFLICT needs a unique constraint, and NULL is never equal to NULL in one. Concurrent
+    transactions can therefore insert the row twice; all of them then add to the first.
     """
-    line = {"day": today.day, "model": charges[0].model[:200]}
-    where, sums = sql.prepared(DayOfUsage, line), list(_sums(charges).values())
-    return [(_making_line_of_nobody(), [*where, *where]), (_adding_to_line_of_nobody(), [*sums, *where])]
+    row = {"day": today.day, "model": charges[0].model[:200]}
+    where, sums = sql.db_values(DayOfUsage, row), list(_totals(charges).values())
+    return [(_insert_anonymous_sql(), [*where, *where]), (_add_anonymous_sql(), [*sums, *where])]
 
 
-def _sums(charges: Sequence[Charge]) -> dict[str, int]:
+def _totals(charges: Sequence[Charge]) -> dict[str, int]:
     return {
         "turns": sum(one.turns for one in charges),
         "input_tokens": sum(one.usage.input_tokens for one in charges),
@@ -171,60 +173,63 @@ def _sums(charges: Sequence[Charge]) -> dict[str, int]:
     }
 
 
-@sql.composed
-def _making_line_of_nobody() -> str:
-    line = sql.table(DayOfUsage)
+@sql.cached_statement
+def _insert_anonymous_sql() -> str:
+    ledger = sql.table(DayOfUsage)
     return (
-        f"INSERT INTO {line} (day, model, turns, input_tokens, output_tokens) SELECT %s, %s, 0, 0, 0 "  # noqa: S608  # No values in it.
-        f"WHERE NOT EXISTS (SELECT 1 FROM {line} WHERE day = %s AND model = %s AND user_id IS NULL)"
+        f"INSERT INTO {ledger} (day, model, turns, input_tokens, output_tokens) SELECT %s, %s, 0, 0, 0 "  # noqa: S608  # No values in it.
+        f"WHERE NOT EXISTS (SELECT 1 FROM {ledger} WHERE day = %s AND model = %s AND user_id IS NULL)"
     )
 
 
-@sql.composed
-def _adding_to_line_of_nobody() -> str:
-    line = sql.table(DayOfUsage)
+@sql.cached_statement
+def _add_anonymous_sql() -> str:
+    ledger = sql.table(DayOfUsage)
     changes = ", ".join(f"{name} = {name} + %s" for name in ("turns", "input_tokens", "output_tokens"))
-    first = f"SELECT MIN(id) FROM {line} WHERE day = %s AND model = %s AND user_id IS NULL"  # noqa: S608  # No values.
-    return f"UPDATE {line} SET {changes} WHERE id = ({first})"  # noqa: S608  # No values in it.
+    first = f"SELECT MIN(id) FROM {ledger} WHERE day = %s AND model = %s AND user_id IS NULL"  # noqa: S608  # No values.
+    return f"UPDATE {ledger} SET {changes} WHERE id = ({first})"  # noqa: S608  # No values in it.
 
 
-@sql.composed
-def _adding(names: Sequence[str]) -> str:
-    """Insert the line of the day or add to it. In one statement: of two turns that find no line, none fails or is lost.
+@sql.cached_statement
+def _upsert_ledger_sql(names: Sequence[str]) -> str:
+    """Insert the day's ledger row or add to it, in one statement: no concurrent first turn fails or is lost.
 
-    The ORM has no such statement: `bulk_create()` can replace values of a row that is there, but not add to them.
+    The ORM cannot express it: `bulk_create(update_conflicts=True)` replaces values of a row, but cannot add to them.
     """
-    line = sql.table(DayOfUsage)
-    sums = ", ".join(f"{name} = {line}.{name} + EXCLUDED.{name}" for name in ("turns", "input_tokens", "output_tokens"))
+    ledger = sql.table(DayOfUsage)
+    sums = ", ".join(
+        f"{name} = {ledger}.{name} + EXCLUDED.{name}" for name in ("turns", "input_tokens", "output_tokens")
+    )
     return (
-        f"INSERT INTO {line} ({', '.join(names)}) VALUES ({sql.places(len(names))}) "  # noqa: S608  # No values in it.
+        f"INSERT INTO {ledger} ({', '.join(names)}) VALUES ({sql.placeholders(len(names))}) "  # noqa: S608  # No values in it.
         f"ON CONFLICT (day, user_id, model) DO UPDATE SET {sums}"
     )
 
 
-def _account(today: Periods, charges: Sequence[Charge], owner: str, key: object) -> sql.Act:
-    """Charge an account, and let go of what these have reserved."""
+def _account_statement(today: Periods, charges: Sequence[Charge], owner: str, key: object) -> sql.Statement:
+    """Charge an account, and release what these turns have reserved."""
     tokens, reserved = (sum(getattr(one, name) for one in charges) for name in ("tokens", "reserved"))
     periods = today.by_name()
     values = {owner: key, "reserved": 0, **periods, **{f"{name}_tokens": tokens for name in PERIODS}}
-    return _charging(owner, tuple(values)), [*sql.prepared(Budget, values), reserved, reserved]
+    return _upsert_account_sql(owner, tuple(values)), [*sql.db_values(Budget, values), reserved, reserved]
 
 
-@sql.composed
-def _charging(owner: str, names: Sequence[str]) -> str:
-    """Charge the account as it is when its row is locked, or insert it: what others charge meanwhile is not lost.
+@sql.cached_statement
+def _upsert_account_sql(owner: str, names: Sequence[str]) -> str:
+    """Insert the account or add to its locked row, so that concurrent charges are not lost.
 
-    The first charge of a period starts it at 0; a process whose clock is behind charges the newer period. Where more is
-    let go than is reserved, as after a row was edited by hand, 0 is left.
+    The first charge of a period resets its tokens; a process whose clock is slow charges the newer period. If more is
+    released than is reserved, for example after a manual edit of the row, the reservation becomes 0.
     """
     account = sql.table(Budget)
     changes = [f"reserved = CASE WHEN {account}.reserved > %s THEN {account}.reserved - %s ELSE 0 END"]
     for period, begin in PERIODS.items():
+        # Tokens add up within a period; a row of an older period starts again.
         is_newer, tokens = f"CASE WHEN {account}.{begin} >= EXCLUDED.{begin}", f"{period}_tokens"
         changes.append(f"{tokens} = EXCLUDED.{tokens} + {is_newer} THEN {account}.{tokens} ELSE 0 END")
         changes.append(f"{begin} = {is_newer} THEN {account}.{begin} ELSE EXCLUDED.{begin} END")
     return (
-        f"INSERT INTO {account} ({', '.join(names)}) VALUES ({sql.places(len(names))}) "  # noqa: S608  # No values in it.
+        f"INSERT INTO {account} ({', '.join(names)}) VALUES ({sql.placeholders(len(names))}) "  # noqa: S608  # No values in it.
         f"ON CONFLICT ({owner}) DO UPDATE SET {', '.join(changes)}"
     )
 

@@ -1,7 +1,7 @@
 """Days, weeks and months of budgets: when each began and when the next one begins (contract section 2, quota usage).
 
-They are those of the site's time zone. A host may activate other time zones for its users, but no account could be kept
-in two of them: the turn that a request begins is settled where that request is no more.
+Periods are in the site's time zone. A host may activate another time zone for each request, but a turn is charged
+after its request, in another thread, where that time zone is not known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Periods:
     month: date
 
     def by_name(self) -> dict[str, date]:
-        """They by their names; `asdict` copies each."""
+        """The first days by name, without the deep copies of `dataclasses.asdict()`."""
         return {"day": self.day, "week": self.week, "month": self.month}
 
 
@@ -36,13 +36,13 @@ class Resets:
 
 
 def first_days(moment: datetime) -> Periods:
-    """The periods that this moment is in. A naive time is one of the site."""
+    """The first days of the periods that contain this moment. A naive time is in the site's time zone."""
     day = (moment.astimezone(timezone.get_default_timezone()) if timezone.is_aware(moment) else moment).date()
     return Periods(day=day, week=day - timedelta(days=day.weekday()), month=day.replace(day=1))
 
 
 def resets(moment: datetime) -> Resets:
-    """When the periods that this moment is in are over."""
+    """When the periods that contain this moment end."""
     now = first_days(moment)
     return Resets(
         daily=_midnight(now.day + timedelta(days=1)),
@@ -52,6 +52,6 @@ def resets(moment: datetime) -> Resets:
 
 
 def _midnight(day: date) -> datetime:
-    """Its first moment, also where clocks skip midnight or strike it twice."""
+    """The first moment of the day, also if a clock change skips or repeats midnight."""
     begin = datetime.combine(day, time.min)
     return timezone.make_aware(begin, timezone.get_default_timezone()) if settings.USE_TZ else begin

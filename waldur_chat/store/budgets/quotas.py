@@ -1,4 +1,4 @@
-"""What a user may use and has used, as the API shows it. How turns take from that is in `budgets`."""
+"""Quotas as the API shows them: what a user may use and has used. Reserving and charging is in `accounts`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waldur_chat.store.budgets import accounts, periods
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodQuota:
-    """Tokens of one period. `limit` is the user's own, None for the `default`; -1 is no limit in both."""
+    """Tokens of one period. `limit` overrides `default`, unless it is None; -1 means no limit in both."""
 
     limit: int | None
     default: int
@@ -26,7 +26,7 @@ class PeriodQuota:
 
     @property
     def remaining(self) -> int | None:
-        """What may still be used, without what running turns hold; None for no limit."""
+        """What may still be used, less the reservations of running turns; None for no limit."""
         limit = self.default if self.limit is None else self.limit
         return None if limit == UNLIMITED else max(0, limit - self.used - self.reserved)
 
@@ -40,8 +40,8 @@ class Quota:
     monthly: PeriodQuota
 
 
-def of(user: Any, settings: Settings) -> Quota:
-    """The quota of a user as it is now. One query."""
+def load_quota(user: Any, settings: Settings) -> Quota:
+    """The current quota of a user. One query."""
     budget = Budget.objects.filter(user_id=user.pk).first() or Budget()
     now = timezone.now()
     used, ends = accounts.used_in(budget, now), periods.resets(now)
@@ -60,9 +60,9 @@ def of(user: Any, settings: Settings) -> Quota:
 
 
 def set_limits(user: Any, **limits: int | None) -> None:
-    """Give a user limits of their own, by the names of `Budget`'s fields; None takes one away. What is not named stays.
+    """Set limits of a user, by field names of `Budget`; None removes one. Other limits stay.
 
-    One statement, so that it may meet a turn that makes the same row.
+    It is one upsert, since a turn may create the user's row at the same time.
     """
     if limits:
         Budget.objects.bulk_create(

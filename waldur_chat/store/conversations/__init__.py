@@ -1,1 +1,1 @@
-"""Rows of conversations: threads, messages, sessions, system prompts."""
+"""Conversations: threads, messages, sessions, system prompts, export, deletion and the audit trail."""

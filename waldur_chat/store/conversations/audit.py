@@ -1,4 +1,4 @@
-"""The audit trail: that staff or support read a conversation which is not theirs."""
+"""The audit trail: staff or support read a conversation of another user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from waldur_chat.models import Reading, Thread
 
 
 def record(reader: Any, thread: Thread, place: Literal["api", "admin"]) -> None:
-    """Write down that this user reads this conversation, unless it is the user's own."""
+    """Record that this user reads this conversation, unless they own it."""
     owner = thread.session.user_id
     if owner != reader.pk:
         Reading.objects.create(reader_id=reader.pk, owner_id=owner, thread=thread.uuid, place=place)

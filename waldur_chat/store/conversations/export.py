@@ -1,6 +1,6 @@
-"""All conversations of one user, for taking them away: as JSON with every version, as Markdown with what stands now.
+"""Export all conversations of one user: as JSON with every message version, as Markdown with the current ones.
 
-A document is written piece by piece, one conversation at a time.
+Documents are generated one conversation at a time, so that a long export does not need to fit into memory.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from waldur_chat.models import Message, Thread
 
 
 def as_json(user: Any) -> Iterator[str]:
-    """One object: when it was exported, the user, and the threads with all versions of their messages."""
+    """One object: time of export, the user, and the threads with all versions of their messages."""
     head = {"exported": timezone.now().isoformat(), "user": _user(user)}
-    yield _dumped(head)[:-1] + ', "threads": ['
+    # The object stays open, without its closing brace, until all threads are written.
+    yield _to_json(head)[:-1] + ', "threads": ['
     for number, thread in enumerate(_threads(user)):
-        yield (", " if number else "") + _dumped(_thread(thread))
+        yield (", " if number else "") + _to_json(_thread(thread))
     yield "]}\n"
 
 
 def as_markdown(user: Any) -> Iterator[str]:
-    """A page to read: each conversation under its name, and who said what."""
+    """A readable document: each conversation under its name, each message with its role and time."""
     yield "# {}\n".format(_("Conversations of {user}").format(user=users.full_name_of(user) or user.get_username()))
     for thread in _threads(user):
-        yield f"\n## {_in_one_line(thread.name)}\n\n{_when(thread.created)}\n"
+        yield f"\n## {_in_one_line(thread.name)}\n\n{_format_time(thread.created)}\n"
         for message in _messages(thread).filter(is_current=True).iterator():
-            yield f"\n**{message.get_role_display()}**, {_when(message.created)}:\n\n{message.text.strip()}\n"
+            yield f"\n**{message.get_role_display()}**, {_format_time(message.created)}:\n\n{message.text.strip()}\n"
 
 
 FORMATS: dict[str, tuple[Callable[[Any], Iterator[str]], str, str]] = {
     "json": (as_json, "application/json", "conversations.json"),
     "markdown": (as_markdown, "text/markdown; charset=utf-8", "conversations.md"),
 }
-"""How a format is written, its media type, and the name of the file."""
+"""For each format: the generator, the media type, and the file name."""
 
 
 def _threads(user: Any) -> Iterator[Thread]:
-    """Oldest first. Only their keys are held."""
+    """The user's threads, oldest first. Only their keys are held in memory; a thread may be deleted meanwhile."""
     keys = Thread.objects.filter(session__user=user.pk).order_by("created", "id").values_list("pk", flat=True)
     for key in list(keys):
         if thread := Thread.objects.filter(pk=key).first():
@@ -98,7 +99,7 @@ def _message(message: Message) -> dict[str, Any]:
     }
 
 
-def _dumped(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -106,5 +107,5 @@ def _in_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _when(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return date_format(timezone.localtime(moment) if timezone.is_aware(moment) else moment, "Y-m-d H:i")

@@ -1,4 +1,4 @@
-"""Messages as their readers see them, and what users do with them beside asking. How turns write them is in `turns`."""
+"""Messages as the API lists them; rating and writing by users. `store.turns` writes the messages of turns."""
 
 from __future__ import annotations
 
@@ -17,52 +17,50 @@ from waldur_chat.store import locks
 from waldur_chat.store.turns.position import NOT_THE_LAST
 
 NEWEST = 1000
-"""How many messages are listed where no conversation is named."""
+"""The most messages that are listed if no conversation is named."""
 
 NOT_AN_ANSWER = gettext_noop("Only answers of the assistant can be rated.")
 
 
-def own(user: Any) -> QuerySet[Message]:
+def owned_by(user: Any) -> QuerySet[Message]:
     """The messages of the user's own conversations."""
+    # A scalar subquery instead of a join, see `threads.owned_by()`.
     session = Session.objects.filter(user=user.pk).values("pk")[:1]
-    mine: QuerySet[Message] = _all().filter(thread__session=session)
-    return mine
+    messages: QuerySet[Message] = _annotated().filter(thread__session=session)
+    return messages
 
 
 def visible_to(user: Any) -> QuerySet[Message]:
     """The messages that a user may read: all for staff and support, else the user's own."""
-    return _all() if users.sees_all(user) else own(user)
+    return _annotated() if users.sees_all(user) else owned_by(user)
 
 
-def current(messages: QuerySet[Message]) -> QuerySet[Message]:
-    """Without the versions that were replaced."""
-    standing: QuerySet[Message] = messages.filter(is_current=True)
-    return standing
+def only_current(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """Exclude replaced versions."""
+    remaining: QuerySet[Message] = messages.filter(is_current=True)
+    return remaining
 
 
 def in_order(messages: QuerySet[Message]) -> QuerySet[Message]:
-    """As they were said; versions of one message, oldest first."""
-    told: QuerySet[Message] = messages.order_by("thread_id", "sequence_index", "is_current", "id")
-    return told
+    """In the order of the conversation; versions of one message, oldest first."""
+    ordered: QuerySet[Message] = messages.order_by("thread_id", "sequence_index", "is_current", "id")
+    return ordered
 
 
 def newest(messages: QuerySet[Message]) -> QuerySet[Message]:
-    """The newest ones, as they were said."""
+    """The newest messages, in the order of their conversations."""
     keys = messages.order_by("-id").values("pk")[:NEWEST]
-    return in_order(_all().filter(pk__in=list(keys.values_list("pk", flat=True))))
+    return in_order(_annotated().filter(pk__in=list(keys.values_list("pk", flat=True))))
 
 
 def versions(message: Message) -> QuerySet[Message]:
     """All versions of a message, oldest first."""
-    same_place = _all().filter(thread=message.thread_id, sequence_index=message.sequence_index)
+    same_place = _annotated().filter(thread=message.thread_id, sequence_index=message.sequence_index)
     return in_order(same_place)
 
 
 def rate(message: Message, *, score: bool, comment: str, category: str) -> Message:
-    """Say whether an answer was good; that takes the place of what was said before.
-
-    Raises `QuestionRefused` and `ThreadNotFound`.
-    """
+    """Rate an answer; this replaces an earlier rating. Raises `QuestionRefused` and `ThreadNotFound`."""
     if message.role != Message.Role.ASSISTANT:
         raise QuestionRefused("score", NOT_AN_ANSWER)
     with transaction.atomic():
@@ -78,24 +76,24 @@ def rate(message: Message, *, score: bool, comment: str, category: str) -> Messa
 
 
 @transaction.atomic
-def write(thread: int, text: str, replaces: Message | None = None) -> Message:
-    """Write what the user says, as the next message or as a new version of the user's last one; nobody is asked.
+def write_user_message(thread: int, text: str, replaces: Message | None = None) -> Message:
+    """Write a message of the user, as the next one or as a new version of their last one, without calling a model.
 
     `thread` is the key of its row. Raises `QuestionRefused`, `ThreadBusy` and `ThreadNotFound`.
     """
     _lock(thread)
     _check_idle(thread)
-    spoken = Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")
+    current = Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")
     if replaces is None:
-        last = spoken.first()
+        last = current.first()
         index = last.sequence_index + 1 if last else 0
     else:
-        last = spoken.filter(role=Message.Role.USER).first()
+        last = current.filter(role=Message.Role.USER).first()
         if last is None or last.pk != replaces.pk:
             raise QuestionRefused("replaces", NOT_THE_LAST)
         index = last.sequence_index
-        spoken.filter(pk=last.pk).update(is_current=False)
-    count = F("message_count") + int(replaces is None)
+        current.filter(pk=last.pk).update(is_current=False)
+    count = F("message_count") + int(replaces is None)  # A new version does not count.
     Thread.objects.filter(pk=thread).update(modified=timezone.now(), message_count=count)
     written = Message.objects.create(
         thread_id=thread, role=Message.Role.USER, text=text, sequence_index=index, replaces=replaces
@@ -104,7 +102,7 @@ def write(thread: int, text: str, replaces: Message | None = None) -> Message:
 
 
 def record_reading(messages: Iterable[Message], reader: Any) -> None:
-    """Write down which conversations of others this user reads in these messages, which were listed by this module."""
+    """Write audit entries for the conversations of others in these messages, which were listed by this module."""
     read = {(message.thread_uuid, message.owner_id) for message in messages}  # type: ignore[attr-defined]
     Reading.objects.bulk_create(
         Reading(reader_id=reader.pk, owner_id=owner, thread=thread, place="api")
@@ -113,8 +111,8 @@ def record_reading(messages: Iterable[Message], reader: Any) -> None:
     )
 
 
-def _all() -> QuerySet[Message]:
-    """With the UUIDs that are shown and the key of the owner, and without the rows that they are from."""
+def _annotated() -> QuerySet[Message]:
+    """All messages, with the UUIDs that the API shows and the owner's key, annotated instead of joined as rows."""
     messages: QuerySet[Message] = Message.objects.annotate(
         thread_uuid=F("thread__uuid"), replaces_uuid=F("replaces__uuid"), owner_id=F("thread__session__user_id")
     )
@@ -122,12 +120,12 @@ def _all() -> QuerySet[Message]:
 
 
 def _get(pk: int) -> Message:
-    """One as readers see it; its thread is locked, so that it is there."""
-    return _all().get(pk=pk)
+    """A message as the API shows it. Its thread is locked, so the message exists."""
+    return _annotated().get(pk=pk)
 
 
 def _lock(thread: int) -> None:
-    if not locks.rows(Thread.objects.filter(pk=thread)):
+    if not locks.lock(Thread.objects.filter(pk=thread)):
         raise ThreadNotFound
 
 

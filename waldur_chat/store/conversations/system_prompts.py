@@ -1,4 +1,4 @@
-"""System prompts: which one is active, and how they change. Each change of the instructions is a version."""
+"""System prompts: which one is active, and how they change. Each change of the instructions creates a version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"\{(assistant_name|organization)\}")
 
 
 def active() -> SystemPromptVersion | None:
-    """What the model is told now: the newest version of the active prompt. One query."""
+    """The newest version of the active prompt, which new turns use. One query."""
     newest: SystemPromptVersion | None
     newest = SystemPromptVersion.objects.filter(prompt__is_active=True).order_by("-number").first()
     return newest
@@ -29,20 +29,20 @@ def all_prompts() -> QuerySet[SystemPrompt]:
 
 
 def versions_of(prompt: SystemPrompt) -> QuerySet[SystemPromptVersion]:
-    """What a prompt was, the newest version first, with their authors."""
+    """The versions of a prompt with their authors, newest first."""
     rows: QuerySet[SystemPromptVersion] = prompt.versions.select_related("author").order_by("-number")
     return rows
 
 
-def filled(text: str, assistant_name: str, organization: str) -> str:
-    """The text with values for `{assistant_name}` and `{organization}`; every other brace stays as it is."""
+def fill_placeholders(text: str, assistant_name: str, organization: str) -> str:
+    """Replace `{assistant_name}` and `{organization}`. Other braces stay, which `str.format()` would not accept."""
     values = {"assistant_name": assistant_name, "organization": organization}
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
 
 
 @transaction.atomic
 def create(author: Any, **values: str) -> SystemPrompt:
-    """A new prompt, not active, with its first version. `values` are its name, description and instructions."""
+    """Create an inactive prompt with its first version. `values` are name, description and instructions."""
     prompt: SystemPrompt = SystemPrompt.objects.create(**values)
     _write_version(prompt, author)
     return prompt
@@ -50,7 +50,8 @@ def create(author: Any, **values: str) -> SystemPrompt:
 
 @transaction.atomic
 def change(prompt: SystemPrompt, author: Any, **values: str) -> SystemPrompt:
-    """Change some of name, description and instructions; other instructions than before make a version."""
+    """Change name, description or instructions; changed instructions create a version."""
+    # Only these columns are written, unlike by save(), which would undo a concurrent activation.
     SystemPrompt.objects.filter(pk=prompt.pk).update(**values, modified=timezone.now())
     prompt.refresh_from_db()
     _write_version(prompt, author)
@@ -59,8 +60,8 @@ def change(prompt: SystemPrompt, author: Any, **values: str) -> SystemPrompt:
 
 @transaction.atomic
 def activate(prompt: SystemPrompt) -> SystemPrompt:
-    """Make it the active one, and no other. Of several that are activated at once the last one is."""
-    _wait_for_others()
+    """Make this prompt the only active one. Of concurrent activations, the last one wins."""
+    _lock_activation()
     SystemPrompt.objects.filter(is_active=True).exclude(pk=prompt.pk).update(is_active=False, modified=timezone.now())
     SystemPrompt.objects.filter(pk=prompt.pk).update(is_active=True, modified=timezone.now())
     prompt.refresh_from_db()
@@ -68,7 +69,7 @@ def activate(prompt: SystemPrompt) -> SystemPrompt:
 
 
 def deactivate(prompt: SystemPrompt) -> SystemPrompt:
-    """Make it inactive."""
+    """Make the prompt inactive."""
     SystemPrompt.objects.filter(pk=prompt.pk).update(is_active=False, modified=timezone.now())
     prompt.refresh_from_db()
     return prompt
@@ -76,20 +77,20 @@ def deactivate(prompt: SystemPrompt) -> SystemPrompt:
 
 @transaction.atomic
 def delete(prompt: SystemPrompt) -> None:
-    """Delete it and its versions, which are locked first: no turn begins with one of them, and none is added."""
-    if locks.rows(SystemPrompt.objects.filter(pk=prompt.pk)):
+    """Delete a prompt and its versions. They are locked first: no turn can refer to them, and no version is added."""
+    if locks.lock(SystemPrompt.objects.filter(pk=prompt.pk)):
         list(prompt.versions.select_for_update().values_list("pk"))
         prompt.delete()
 
 
-def _wait_for_others() -> None:
-    """Lock one row that is the same for all, so that nobody activates beside us."""
+def _lock_activation() -> None:
+    """Lock the first prompt, the same row for all, so that activations run one after the other."""
     first = SystemPrompt.objects.order_by("pk").values("pk")[:1]
-    locks.rows(SystemPrompt.objects.filter(pk__in=first))
+    locks.lock(SystemPrompt.objects.filter(pk__in=first))
 
 
 def _write_version(prompt: SystemPrompt, author: Any) -> None:
-    """Keep the instructions and who wrote them, unless they are what they were. The prompt's row is locked."""
+    """Add a version if the instructions have changed. The prompt's row is locked."""
     newest = prompt.versions.order_by("-number").first()
     if newest is None or newest.custom_instructions != prompt.custom_instructions:
         prompt.versions.create(

@@ -1,4 +1,4 @@
-"""Which conversations a list shows, and in which order (contract section 2)."""
+"""Filters, search and order of conversation lists (contract section 2)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from waldur_chat import users
 from waldur_chat.models import Message, Thread
 
 EARLIEST, LATEST = date(1900, 1, 1), date(9000, 1, 1)
-"""Days before and after which there are no conversations, and times zones no room to calculate."""
+"""Dates are clamped to these: no conversation is outside, and time zone arithmetic cannot overflow within."""
 
 _NAMES = ("full_name", "native_name", "email")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadFilter:
-    """What is looked for; None and empty mean anything. Days are those of the current time zone, both included.
+    """The conditions; None and empty match everything. Days are in the current time zone, both ends included.
 
-    `minima` and `maxima` are of the columns of tokens. `user` is a UUID as `users.uuid_of` gives it.
+    `minima` and `maxima` are limits by token column. `user` is a UUID as `users.uuid_of` gives it.
     """
 
     created_after: date | None = None
@@ -46,8 +46,8 @@ class ThreadFilter:
 
 
 def filtered(threads: QuerySet[Thread], wanted: ThreadFilter) -> QuerySet[Thread]:
-    """Those of the threads that are looked for."""
-    conditions = Q(**_plain(wanted), **_days(wanted), **_tokens(wanted))
+    """The threads that match the filter."""
+    conditions = Q(**_equalities(wanted), **_days(wanted), **_tokens(wanted))
     if wanted.has_feedback is not None:
         rated = Q(positive_feedback__gt=0) | Q(negative_feedback__gt=0)
         conditions &= rated if wanted.has_feedback else ~rated
@@ -55,13 +55,13 @@ def filtered(threads: QuerySet[Thread], wanted: ThreadFilter) -> QuerySet[Thread
         owner = users.find(wanted.user)
         conditions &= Q(session__user=owner.pk) if owner else Q(pk__in=[])
     threads = threads.filter(conditions)
-    return _mentioning(threads, wanted.query) if wanted.query else threads
+    return _containing(threads, wanted.query) if wanted.query else threads
 
 
 def ordered(threads: QuerySet[Thread], keys: Sequence[str]) -> QuerySet[Thread]:
-    """The threads by columns, those that begin with `-` downwards; the newest first where no column is given.
+    """Order threads by columns, descending with a leading `-`; newest first if none is given.
 
-    The last key is the id, so that no two threads are equal, and in the direction that an index has.
+    The id is the last key and makes the order unique. It has the direction of the last column, as indexes have it.
     """
     columns = {key.lstrip("-"): key for key in reversed(keys)}
     chosen = list(reversed(columns.values())) or ["-created"]
@@ -69,7 +69,7 @@ def ordered(threads: QuerySet[Thread], keys: Sequence[str]) -> QuerySet[Thread]:
     return in_order
 
 
-def _plain(wanted: ThreadFilter) -> dict[str, Any]:
+def _equalities(wanted: ThreadFilter) -> dict[str, Any]:
     values = {
         "is_archived": wanted.is_archived,
         "is_flagged": wanted.is_flagged,
@@ -85,7 +85,7 @@ def _tokens(wanted: ThreadFilter) -> dict[str, int]:
 
 
 def _days(wanted: ThreadFilter) -> dict[str, datetime]:
-    """Ranges of times, which an index can serve."""
+    """Conditions on days as ranges of times, which an index can serve, unlike the `__date` lookup."""
     conditions = {}
     for column in ("created", "modified"):
         if (after := getattr(wanted, f"{column}_after")) is not None:
@@ -100,14 +100,17 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(begin) if settings.USE_TZ else begin
 
 
-def _mentioning(threads: QuerySet[Thread], words: str) -> QuerySet[Thread]:
-    """Threads whose name, owner or current messages have these words in them, whatever the case."""
-    said = Message.objects.filter(thread=OuterRef("pk"), is_current=True, text__icontains=words)
-    conditions: Q = Q(Exists(said)) | Q(name__icontains=words)
+def _containing(threads: QuerySet[Thread], words: str) -> QuerySet[Thread]:
+    """Threads whose name, owner or current messages contain these words, ignoring case."""
+    messages = Message.objects.filter(thread=OuterRef("pk"), is_current=True, text__icontains=words)
+    conditions: Q = Q(Exists(messages)) | Q(name__icontains=words)
+    # The host chooses the user model, so only the fields that it has are searched.
     columns = {field.name for field in get_user_model()._meta.get_fields()}
     for name in {get_user_model().USERNAME_FIELD, *_NAMES} & columns:
         conditions |= Q(**{f"session__user__{name}__icontains": words})
     parts = [(F(f"session__user__{name}"), Value(" ")) for name in ("first_name", "last_name") if name in columns]
+    # Concat() takes at least two expressions, and the user model may have neither name.
     whole_name = Concat(Value(""), Value(""), *chain(*parts))
-    found: QuerySet[Thread] = threads.alias(owner_name=whole_name).filter(conditions | Q(owner_name__icontains=words))
-    return found
+    conditions |= Q(owner_name__icontains=words)
+    matching: QuerySet[Thread] = threads.alias(owner_name=whole_name).filter(conditions)
+    return matching

@@ -1,4 +1,4 @@
-"""Conversations: whose they are, and what their owner and staff do with them."""
+"""Conversations: access, creation, changes by their owner, and totals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waldur_chat.store.conversations import sessions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """Totals of conversations. `satisfaction_rate` is the part of good ratings among all, None where there are none."""
+    """Totals of conversations. `satisfaction_rate` is the share of positive ratings; None without ratings."""
 
     threads_total: int
     sessions_total: int
@@ -36,56 +36,57 @@ class Stats:
         return self.feedback_positive / rated if rated else None
 
 
-def own(user: Any) -> QuerySet[Thread]:
-    """The user's own conversations, with session, owner and `running_turn`, the UUID of an answer that is written now.
+def owned_by(user: Any) -> QuerySet[Thread]:
+    """The user's own conversations, with session, owner and `running_turn`, the UUID of the turn that is running.
 
-    The session is a subquery, not a join, so that an index gives them in their order.
+    The session is a subquery instead of a join, so that an index serves the order.
     """
     session = Session.objects.filter(user=user.pk).values("pk")[:1]
-    mine: QuerySet[Thread] = _all().filter(session=session)
-    return mine
+    threads: QuerySet[Thread] = _annotated().filter(session=session)
+    return threads
 
 
 def visible_to(user: Any) -> QuerySet[Thread]:
     """The conversations that a user may read: all for staff and support, else the user's own."""
-    return _all() if users.sees_all(user) else own(user)
+    return _annotated() if users.sees_all(user) else owned_by(user)
 
 
-def answering(user: Any) -> QuerySet[Thread]:
-    """The user's own conversations in which something runs."""
+def with_running_turns(user: Any) -> QuerySet[Thread]:
+    """The user's own conversations that have a running turn, also one for a title."""
     running = Turn.objects.filter(thread=OuterRef("pk"), status=Turn.Status.RUNNING)
-    found: QuerySet[Thread] = own(user).filter(Exists(running))
-    return found
+    threads: QuerySet[Thread] = owned_by(user).filter(Exists(running))
+    return threads
 
 
 def create(user: Any, *, name: str = "", is_archived: bool = False) -> Thread:
-    """A new conversation; a name that is given is kept."""
-    session = sessions.current(user)
+    """Create a conversation. A given name is not replaced by a title of a model."""
+    session = sessions.get_or_create(user)
     thread = Thread(session=session, name=name or NEW_CHAT, is_named=bool(name), is_archived=is_archived)
     try:
-        with transaction.atomic():
+        with transaction.atomic():  # A savepoint: the caller may be in a transaction, which must survive the error.
             thread.save(force_insert=True)
     except IntegrityError:
         if Session.objects.filter(pk=session.pk).exists():
             raise
-        return create(user, name=name, is_archived=is_archived)  # The user has erased all of them meanwhile.
+        # The user has deleted all conversations meanwhile, and the session with them.
+        return create(user, name=name, is_archived=is_archived)
     return thread
 
 
 def rename(thread: Thread, name: str) -> None:
-    """Give it a name, which no title of a model's replaces."""
+    """Set the name, which no title of a model replaces from now on."""
     thread.name, thread.is_named = name, True
     Thread.objects.filter(pk=thread.pk).update(name=name, is_named=True)
 
 
 def set_archived(thread: Thread, is_archived: bool) -> None:
-    """Archive it, or bring it back. That is no use of it, so `modified` stays."""
+    """Archive or restore the thread. This does not count as use, so `modified` stays."""
     thread.is_archived = is_archived
     Thread.objects.filter(pk=thread.pk).update(is_archived=is_archived)
 
 
 def stats(threads: QuerySet[Thread]) -> Stats:
-    """What these threads add up to. One query."""
+    """Totals of these threads. One query."""
     sums = threads.order_by().aggregate(
         threads_total=Count("pk"),
         sessions_total=Count("session", distinct=True),
@@ -102,10 +103,10 @@ def stats(threads: QuerySet[Thread]) -> Stats:
             }.items()
         },
     )
-    return Stats(users_total=sums["sessions_total"], **sums)  # Each has one.
+    return Stats(users_total=sums["sessions_total"], **sums)  # Each user has one session.
 
 
-def _all() -> QuerySet[Thread]:
+def _annotated() -> QuerySet[Thread]:
     running = Turn.objects.filter(thread=OuterRef("pk"), status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER)
     threads: QuerySet[Thread] = Thread.objects.select_related("session__user").annotate(
         running_turn=Subquery(running.values("uuid"))

@@ -1,1 +1,1 @@
-"""Rows of turns: begin, lease, finish, replay."""
+"""Turns in the database: begin, leases, partial output, finish, replay."""

@@ -1,6 +1,6 @@
-"""Where the answer of a turn goes in its conversation when the turn ends, and which message it replaces.
+"""Add the answer of an ended turn to its conversation, and replace the version that it supersedes.
 
-All of it happens in the transaction that ends the turn, which has locked the thread.
+Everything here runs in the transaction that finishes the turn, which has locked the thread.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from waldur_chat.models import Message, Turn
 from waldur_chat.store import rows
 
 
-def of(turn: Turn, text: str, model: str, usage: Usage, *, is_asked: bool) -> Message | None:
-    """The answer, in the place of an earlier version; one without any text leaves that standing.
+def add_answer(turn: Turn, text: str, model: str, usage: Usage, *, is_question_current: bool) -> Message | None:
+    """Add the answer to the turn's thread, in place of an earlier version; an empty text replaces nothing.
 
-    `is_asked` says that the question is current. A turn for a title has no answer. The usual one, to a new question, is
-    not written yet: the answers of turns that end together go in one statement.
+    Turns for titles have no answer. The first answer to a new question is returned without being inserted, so that the
+    caller inserts the answers of several turns in one statement.
     """
     if not turn.thread or turn.purpose != Turn.Purpose.ANSWER or not text:
         return None
-    if turn.answer:  # What was known of it when it was taken for dead.
+    if turn.answer:  # Partial output that was stored when the lease had expired, though the process was alive.
         return _complete(turn.answer, text, usage)
-    is_first = is_asked and _is_first(turn)
-    is_current, earlier = (True, None) if is_first else _take_place(turn)
+    is_first = is_question_current and _is_first_answer(turn)
+    is_current, earlier = (True, None) if is_first else _replace_current(turn)
     answer = Message(
         thread=turn.thread,
         role=Message.Role.ASSISTANT,
@@ -39,11 +39,12 @@ def of(turn: Turn, text: str, model: str, usage: Usage, *, is_asked: bool) -> Me
     return answer if is_first else rows.insert(answer)
 
 
-def _take_place(turn: Turn) -> tuple[bool, Message | None]:
-    """Make the answer's place free. Gives whether the answer is current from now on, and which version it replaces."""
+def _replace_current(turn: Turn) -> tuple[bool, Message | None]:
+    """Mark the version at the answer's position as replaced. Returns whether the answer is current, and the version."""
     current = Message.objects.filter(thread=turn.thread, is_current=True)
     is_current = turn.status == Turn.Status.RUNNING or not _is_superseded(turn, current)
-    if is_current and turn.question and not turn.question.is_current:  # It was edited, and is in force from now on.
+    if is_current and turn.question and not turn.question.is_current:
+        # An edited question becomes current together with its answer.
         current.filter(sequence_index=turn.question.sequence_index).update(is_current=False)
         Message.objects.filter(pk=turn.question.pk).update(is_current=True)
     earlier = current.filter(sequence_index=turn.answer_index).first()
@@ -52,8 +53,8 @@ def _take_place(turn: Turn) -> tuple[bool, Message | None]:
     return is_current, earlier
 
 
-def _is_first(turn: Turn) -> bool:
-    """Whether there can be no earlier answer: a question that was new and is in force is followed by nothing."""
+def _is_first_answer(turn: Turn) -> bool:
+    """Whether no earlier answer can exist: a new question that is current is the last message of its thread."""
     return turn.status == Turn.Status.RUNNING and turn.is_new_question
 
 
@@ -65,7 +66,7 @@ def _complete(answer: Message, text: str, usage: Usage) -> Message:
 
 
 def _is_superseded(turn: Turn, current: QuerySet[Message]) -> bool:
-    """Whether the conversation went on without the answer, while its turn was taken for dead."""
+    """Whether the conversation continued without the answer after its turn was marked as interrupted."""
     first = turn.question.sequence_index if turn.question else turn.answer_index
     newer = current.filter(sequence_index__gte=first, created__gt=turn.started)
     return bool(newer.exclude(pk=turn.question.pk if turn.question else None).exists())

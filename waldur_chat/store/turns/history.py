@@ -1,35 +1,36 @@
-"""What a model is told of a conversation: from the store alone, the newest messages that fit."""
+"""The history of a conversation for a prompt: the newest stored messages that fit into the limits."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
 from waldur_chat.conf import Settings
-from waldur_chat.messages import Message as Said
+from waldur_chat.messages import Message as PromptMessage
 from waldur_chat.messages import Role, estimated_tokens
 from waldur_chat.models import Message, Thread
 
 
-def said_before(thread: Thread, index: int, settings: Settings) -> list[Said]:
-    """The messages in front of this index, oldest first, as many as the settings allow. One query.
+def load_history(thread: Thread, index: int, settings: Settings) -> list[PromptMessage]:
+    """The current messages before this index, oldest first, as many as the settings allow. One query.
 
-    Versions that were replaced are not among them. A model's template may ask for a user to begin and for the sides to
-    take turns; so what one side said in a row is joined, and an answer whose question does not fit is left out, but for
-    the greeting that opened the conversation.
+    Some chat templates require that a user message comes first. An answer whose question does not fit is therefore left
+    out; a greeting that opened the conversation gets the opening prompt in front of it.
     """
     current = Message.objects.filter(thread=thread, is_current=True, sequence_index__lt=index)
     newest = current.order_by("-sequence_index").values_list("sequence_index", "role", "text")
     fitting = _fitting(list(newest[: settings.history_messages]), settings.history_tokens)
+    # An answer at index 0 has no question: the assistant opened the conversation with it.
     while fitting and fitting[-1][1] == "assistant" and fitting[-1][0] > 0:
         fitting.pop()
-    opened = [Said(role="user", text=settings.opening_prompt)] if fitting and fitting[-1][1] == "assistant" else []
-    return opened + [Said(role=_role(role), text=text) for _, role, text in reversed(fitting)]
+    starts_with_greeting = bool(fitting) and fitting[-1][1] == "assistant"
+    opening = [PromptMessage(role="user", text=settings.opening_prompt)] if starts_with_greeting else []
+    return opening + [PromptMessage(role=_role(role), text=text) for _, role, text in reversed(fitting)]
 
 
-def taking_turns(messages: list[Said]) -> tuple[Said, ...]:
-    """The messages, those that one side said in a row joined."""
+def merge_consecutive(messages: list[PromptMessage]) -> tuple[PromptMessage, ...]:
+    """Join consecutive messages of the same role: some chat templates require that the roles alternate."""
     return tuple(
-        Said(role=role, text="\n\n".join(message.text for message in run))
+        PromptMessage(role=role, text="\n\n".join(message.text for message in run))
         for role, run in groupby(messages, lambda message: message.role)
     )
 

@@ -1,4 +1,4 @@
-"""Partial output of running turns: for readers in other processes, and should the turn's own process die."""
+"""Partial output of running turns, for readers in other processes, and for the case that the turn's process dies."""
 
 from __future__ import annotations
 
@@ -13,79 +13,80 @@ from waldur_chat.models import Piece, Turn
 from waldur_chat.store import sql
 
 CHANNEL = "waldur_chat_pieces"
-"""Of PostgreSQL's LISTEN and NOTIFY."""
+"""The channel of PostgreSQL's LISTEN and NOTIFY."""
 
 
 ROWS_PER_QUERY = 200
-"""SQLite has a limit to how deep a condition may be."""
+"""SQLite limits the depth of an expression to 1000 (https://www.sqlite.org/limits.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialOutput:
-    """What a turn, known by its row, has written from a position on."""
+    """Text that a turn, by its primary key, has produced from a position on."""
 
     row: int
     position: int
     text: str
 
 
-def write(written: Sequence[PartialOutput]) -> None:
-    """Write what all turns of a process have said since, and wake the readers in other processes.
+def write(outputs: Sequence[PartialOutput]) -> None:
+    """Insert the new text of all turns of a process, and notify readers in other processes.
 
     Plain SQL: on PostgreSQL the insertion and the notification are one statement, so that a process with a thousand
     streams needs one exchange four times a second, and no transaction.
     """
-    most = (sql.database().features.max_query_params or len(written) * 3) // 3
-    for start in range(0, len(written), most):
-        _insert(written[start : start + most])
+    # SQLite limits the number of parameters; each row has three.
+    batch = (sql.database().features.max_query_params or len(outputs) * 3) // 3
+    for start in range(0, len(outputs), batch):
+        _insert(outputs[start : start + batch])
 
 
-def _insert(written: Sequence[PartialOutput]) -> None:
-    places = ", ".join(["(%s, %s, %s)"] * len(written))
-    values = [value for one in written for value in (one.row, one.position, storable(one.text))]
-    statement = f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {places}"  # noqa: S608  # No values in it.
-    sql.execute(_waking(statement), values)
+def _insert(outputs: Sequence[PartialOutput]) -> None:
+    rows = ", ".join(["(%s, %s, %s)"] * len(outputs))
+    values = [value for one in outputs for value in (one.row, one.position, replace_nul(one.text))]
+    statement = f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {rows}"  # noqa: S608  # No values in it.
+    sql.execute(_with_notification(statement), values)
 
 
-def removing(turns: Sequence[int]) -> sql.Act:
-    """Remove what turns, by row, have written; the readers in other processes are woken when the transaction ends."""
-    statement = f"DELETE FROM {sql.table(Piece)} WHERE turn_id IN ({sql.places(len(turns))})"  # noqa: S608  # No values in it.
-    return _waking(statement), turns
+def delete_statement(turns: Sequence[int]) -> sql.Statement:
+    """Delete the partial output of turns, by primary key. Readers are notified when the transaction ends."""
+    statement = f"DELETE FROM {sql.table(Piece)} WHERE turn_id IN ({sql.placeholders(len(turns))})"  # noqa: S608  # No values in it.
+    return _with_notification(statement), turns
 
 
-def _waking(statement: str) -> str:
-    """The same and a notification, on PostgreSQL."""
+def _with_notification(statement: str) -> str:
+    """Add a notification to the statement, on PostgreSQL; elsewhere the follower polls."""
     if sql.database().vendor != "postgresql":
         return statement
     return f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
 
 
-def after(positions: Mapping[int, int]) -> dict[int, PartialOutput]:
-    """What turns, by row, have written after these positions; those without news are left out."""
+def read_after(positions: Mapping[int, int]) -> dict[int, PartialOutput]:
+    """The text of turns, by primary key, after these positions; turns without new text are left out."""
     rows = list(positions)
     news: dict[int, PartialOutput] = {}
     for start in range(0, len(rows), ROWS_PER_QUERY):
         wanted = [Q(turn=row, position__gte=positions[row]) for row in rows[start : start + ROWS_PER_QUERY]]
         found = Piece.objects.filter(reduce(or_, wanted)).order_by("turn", "position")
         for row, position, text in found.values_list("turn", "position", "text"):
-            before = news.get(row, PartialOutput(row=row, position=positions[row], text=""))
-            news[row] = replace(before, text=_joined(before.text, position - before.position, text))
+            previous = news.get(row, PartialOutput(row=row, position=positions[row], text=""))
+            news[row] = replace(previous, text=_append(previous.text, position - previous.position, text))
     return {row: one for row, one in news.items() if one.text}
 
 
 def text_of(turn: Turn) -> str:
-    """All that a turn has written, as far as it is known here."""
+    """The whole partial output of a turn that was flushed."""
     text = ""
-    for position, piece in turn.pieces.order_by("position").values_list("position", "text"):
-        text = _joined(text, position, piece)
+    for position, addition in turn.pieces.order_by("position").values_list("position", "text"):
+        text = _append(text, position, addition)
     return text
 
 
-def storable(text: str) -> str:
-    """The text as every database takes it: PostgreSQL holds no NUL."""
+def replace_nul(text: str) -> str:
+    """Replace NUL, which PostgreSQL cannot store (https://www.postgresql.org/docs/current/datatype-character.html)."""
     return text.replace("\0", "\ufffd")
 
 
-def _joined(text: str, position: int, piece: str) -> str:
-    """A piece is left out where one before it is missing, or has it already."""
-    return text + piece[len(text) - position :] if position <= len(text) else text
+def _append(text: str, position: int, addition: str) -> str:
+    """Append what is new in the addition; nothing if there is a gap before it. Rows overlap if a write was repeated."""
+    return text + addition[len(text) - position :] if position <= len(text) else text

@@ -1,6 +1,6 @@
-"""Where a question and its answer stand in their conversation.
+"""The positions of a question and its answer in their conversation.
 
-A question that is edited stays in its place until its new version is answered: then both new ones replace the old ones.
+An edited question does not replace its earlier version at once: both new versions become current with the answer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ NOT_THE_LAST = gettext_noop("This is not the last message of the user in this co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePosition:
-    """The message that is asked (None where the assistant opens), and the index of its answer.
+    """The message to be answered (None if the assistant opens the conversation), and the index of its answer.
 
-    A question that is new is not written yet.
+    A new question is not saved yet.
     """
 
     question: Message | None
@@ -29,46 +29,47 @@ class MessagePosition:
     answer_index: int
 
 
-def place(question: Question, thread: Thread, *, is_empty: bool = False) -> MessagePosition:
-    """Find it, within a transaction that has locked the thread. Raises `QuestionRefused`.
+def find_position(question: Question, thread: Thread, *, is_empty: bool = False) -> MessagePosition:
+    """Find the position of a question, within a transaction that has locked the thread. Raises `QuestionRefused`.
 
-    `is_empty` says that nothing was said in it yet.
+    `is_empty` means that the thread has no messages, which saves a query.
     """
-    newest = [] if is_empty else _newest(thread)
+    newest = [] if is_empty else _last_two(thread)
     match question.mode:
         case "reload":
-            return _again(newest)
+            return _reload_position(newest)
         case "edit":
-            return _edited(question, thread, newest)
+            return _edit_position(question, thread, newest)
     index = newest[0].sequence_index + 1 if newest else 0
     if question.text is None:
         return MessagePosition(question=None, answer_index=index)
-    asked = Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
-    return MessagePosition(question=asked, is_new=True, answer_index=index + 1)
+    message = Message(thread=thread, role=Message.Role.USER, text=question.text, sequence_index=index)
+    return MessagePosition(question=message, is_new=True, answer_index=index + 1)
 
 
-def _newest(thread: Thread) -> list[Message]:
-    """The last two messages in force, the later first."""
+def _last_two(thread: Thread) -> list[Message]:
+    """The last two current messages, the later first."""
     return list(Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")[:2])
 
 
-def _again(newest: list[Message]) -> MessagePosition:
-    """Ask the last question again; one that has no answer yet gets its first."""
+def _reload_position(newest: list[Message]) -> MessagePosition:
+    """Answer the last question again, or for the first time if it has no answer."""
     if not newest:
         raise QuestionRefused("mode", NOTHING_TO_RELOAD)
     last = newest[0]
     if last.role == Message.Role.USER:
         return MessagePosition(question=last, answer_index=last.sequence_index + 1)
-    asked = newest[1] if len(newest) > 1 and newest[1].role == Message.Role.USER else None
-    return MessagePosition(question=asked, answer_index=last.sequence_index)
+    # If the assistant opened the conversation, its first answer has no question.
+    message = newest[1] if len(newest) > 1 and newest[1].role == Message.Role.USER else None
+    return MessagePosition(question=message, answer_index=last.sequence_index)
 
 
-def _edited(question: Question, thread: Thread, newest: list[Message]) -> MessagePosition:
-    """Write a new version of the last question, which is not in force yet."""
+def _edit_position(question: Question, thread: Thread, newest: list[Message]) -> MessagePosition:
+    """A new version of the last question, which is not current yet."""
     last = next((message for message in newest if message.role == Message.Role.USER), None)
     if last is None or last.uuid != question.edited:
         raise QuestionRefused("edit_message_uuid", NOT_THE_LAST)
-    asked = Message(
+    message = Message(
         thread=thread,
         role=Message.Role.USER,
         text=question.text or "",
@@ -76,4 +77,4 @@ def _edited(question: Question, thread: Thread, newest: list[Message]) -> Messag
         replaces=last,
         is_current=False,
     )
-    return MessagePosition(question=asked, is_new=True, answer_index=last.sequence_index + 1)
+    return MessagePosition(question=message, is_new=True, answer_index=last.sequence_index + 1)

@@ -1,4 +1,4 @@
-"""One query for everything that a new turn may depend on. On most sites that is nothing, and no other follows."""
+"""One query for everything that a new turn may depend on. On most sites it finds nothing; no other query follows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from waldur_chat.store.budgets.accounts import PERIODS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """Whether staff have made a system prompt active, and whether this user or the site has limits of its own.
+    """Whether a system prompt of staff is active, and whether the account of this user or of the site has limits.
 
-    `session` is the row of the user's conversations; None where there is none yet.
+    `session` is the primary key of the user's session; None if it does not exist.
     """
 
     has_prompt: bool = False
@@ -22,21 +22,21 @@ class Preflight:
     session: int | None = None
 
 
-NOTHING = Preflight()
+EMPTY = Preflight()
 
 
 def load(user: Any) -> Preflight:
-    """What there is for a question of this user.
+    """Query what a turn of this user may depend on.
 
-    Plain SQL: the ORM selects from a table, and these are three answers about different ones, of which each may be no.
+    Plain SQL, since these are three scalar subqueries on different tables, and the ORM needs a row to select from.
     """
-    (key,) = sql.prepared(Session, {"user": user.pk})
-    ((has_prompt, has_limits, session),) = sql.rows(_looking(), [key, key])
+    (key,) = sql.db_values(Session, {"user": user.pk})
+    ((has_prompt, has_limits, session),) = sql.fetch(_preflight_sql(), [key, key])
     return Preflight(has_prompt=bool(has_prompt), has_limits=bool(has_limits), session=session)
 
 
-@sql.composed
-def _looking() -> str:
+@sql.cached_statement
+def _preflight_sql() -> str:
     limits = " OR ".join(f"{period}_limit IS NOT NULL" for period in PERIODS)
     prompt = f"SELECT 1 FROM {sql.table(SystemPrompt)} WHERE is_active = TRUE"  # noqa: S608  # No values in it.
     budget = f"SELECT 1 FROM {sql.table(Budget)} WHERE (user_id = %s OR is_site = TRUE) AND ({limits})"  # noqa: S608

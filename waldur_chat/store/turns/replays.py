@@ -1,4 +1,4 @@
-"""Turns for those who come back to them: whether one is theirs, how far it is, and how it ended."""
+"""Stored turns for readers who resume them: access, progress, and outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waldur_chat.models import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A stored turn: its id and row, how it began, and once it has ended its whole text and its end."""
+    """A stored turn: id, primary key, first event; and once it has ended, its whole text and terminal event."""
 
     turn: str
     row: int
@@ -24,40 +24,42 @@ class Replay:
     terminal: Terminal | None = None
 
 
-def of_user(user: Any, uuid: UUID) -> Replay:
-    """A turn of this user that answers in one of their threads. Raises `TurnNotFound`."""
-    if user.pk is None:  # The turns of users who were deleted have none either.
+def find_for_user(user: Any, uuid: UUID) -> Replay:
+    """The user's turn with this id, if it is for an answer in one of their threads. Raises `TurnNotFound`."""
+    if user.pk is None:  # An anonymous user; turns of deleted users have no user either.
         raise TurnNotFound
-    return _one(Turn.objects.filter(uuid=uuid, user=user.pk))
+    return _get(Turn.objects.filter(uuid=uuid, user=user.pk))
 
 
-def of_key(user: Any, key: str) -> Replay | None:
-    """The turn that this user's request with this Idempotency-Key has begun."""
-    found = _answers(Turn.objects.filter(key=key, user=user.pk)).first()
-    return _replay(found) if found else None
+def find_by_key(user: Any, key: str) -> Replay | None:
+    """The turn that an earlier request of this user with this Idempotency-Key started."""
+    turn = _with_messages(Turn.objects.filter(key=key, user=user.pk)).first()
+    return _replay(turn) if turn else None
 
 
-def of_rows(rows: Iterable[int]) -> list[Replay]:
-    """Of these turns, those that have ended. One query."""
-    return [_replay(turn) for turn in _answers(Turn.objects.filter(pk__in=rows).exclude(status=Turn.Status.RUNNING))]
+def find_ended(rows: Iterable[int]) -> list[Replay]:
+    """The turns among these primary keys that have ended. One query."""
+    return [
+        _replay(turn) for turn in _with_messages(Turn.objects.filter(pk__in=rows).exclude(status=Turn.Status.RUNNING))
+    ]
 
 
-def gone(rows: Iterable[int]) -> set[int]:
-    """Of these turns, those whose conversation was deleted."""
-    left = Turn.objects.filter(pk__in=rows, thread__isnull=False).values_list("pk", flat=True)
-    return set(rows) - set(left)
+def without_thread(rows: Iterable[int]) -> set[int]:
+    """The primary keys among these whose turn lost its thread, because the conversation was deleted."""
+    with_thread = Turn.objects.filter(pk__in=rows, thread__isnull=False).values_list("pk", flat=True)
+    return set(rows) - set(with_thread)
 
 
-def _one(found: Any) -> Replay:
-    turn = _answers(found).first()
+def _get(turns: Any) -> Replay:
+    turn = _with_messages(turns).first()
     if turn is None:
         raise TurnNotFound
     return _replay(turn)
 
 
-def _answers(found: Any) -> Any:
-    own = found.filter(purpose=Turn.Purpose.ANSWER, thread__isnull=False)
-    return own.select_related("thread", "answer", "question")
+def _with_messages(turns: Any) -> Any:
+    answers = turns.filter(purpose=Turn.Purpose.ANSWER, thread__isnull=False)
+    return answers.select_related("thread", "answer", "question")
 
 
 def _replay(turn: Turn) -> Replay:
@@ -73,7 +75,7 @@ def _replay(turn: Turn) -> Replay:
 
 
 def _terminal(turn: Turn) -> Terminal | None:
-    """How it ended; None while it runs."""
+    """The terminal event; None while the turn runs."""
     usage = None
     if turn.input_tokens or turn.output_tokens:
         usage = Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, estimated=turn.is_estimated)

@@ -1,7 +1,7 @@
-"""How many turns of a user, and of the site, run at once in all processes together.
+"""Concurrency slots: limit the running turns of a user, and of the site, across all processes.
 
-Seats are numbered, and no two turns can have the same: so a limit cannot be overshot, however many processes take at
-once, and nobody holds a lock. How turns wait for one is in `turns.slots`.
+Slots are numbered rows, and a unique constraint allows one turn per number. So no limit is exceeded, however many
+processes acquire slots at once, and no lock is held. `waldur_chat.turns.slots` waits for free slots.
 """
 
 from __future__ import annotations
@@ -20,45 +20,46 @@ from waldur_chat.store import rows
 SITE = "site"
 
 
-class _Full(Exception):
-    """The scope has no free seat."""
+class _ScopeFull(Exception):
+    """The scope has no free slot."""
 
 
-def limits(settings: Settings, user_id: str) -> dict[str, int]:
-    """How many seats each scope of a turn has; empty where nothing is limited beyond the process."""
+def slot_limits(settings: Settings, user_id: str) -> dict[str, int]:
+    """The number of slots by scope of a turn; empty if only the process limits it."""
     of_user = settings.turns_per_user if user_id else None
-    found = {f"user:{user_id}": of_user, SITE: settings.turns_per_site}
-    return {scope: limit for scope, limit in found.items() if limit is not None}
+    limits = {f"user:{user_id}": of_user, SITE: settings.turns_per_site}
+    return {scope: limit for scope, limit in limits.items() if limit is not None}
 
 
-def take(scopes: Mapping[str, int], turn: str, seconds: float) -> str:
-    """Take a seat in each scope, or none and tell the scope that is full (empty: none is). Seats expire in time."""
+def acquire(scopes: Mapping[str, int], turn: str, seconds: float) -> str:
+    """Acquire a slot in every scope, or none. Returns the scope that is full; empty if none is. Slots expire."""
     now = timezone.now()
     try:
         with transaction.atomic():
-            # A write comes first: SQLite refuses a write after a read where another process has written.
+            # The write comes before reads: if another process writes after this transaction has read, SQLite refuses
+            # its write at once (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/rescode.html#busy_snapshot).
             Seat.objects.filter(expires__lte=now).delete()
             for scope, limit in scopes.items():
-                _take(Seat(scope=scope, turn=turn, expires=now + timedelta(seconds=seconds)), limit)
-    except _Full as full:
+                _acquire_one(Seat(scope=scope, turn=turn, expires=now + timedelta(seconds=seconds)), limit)
+    except _ScopeFull as full:
         return str(full)
     return ""
 
 
-def give_back(turn: str) -> None:
-    """Give back the seats of a turn."""
+def release(turn: str) -> None:
+    """Release the slots of a turn."""
     Seat.objects.filter(turn=turn).delete()
 
 
-def _take(seat: Seat, limit: int) -> None:
-    taken = set(Seat.objects.filter(scope=seat.scope).values_list("number", flat=True))
+def _acquire_one(slot: Seat, limit: int) -> None:
+    taken = set(Seat.objects.filter(scope=slot.scope).values_list("number", flat=True))
     free = [] if len(taken) >= limit else sorted(set(range(1, limit + 1)) - taken)
-    random.shuffle(free)  # Others take at the same time; they had better not try the same one.
-    for seat.number in free:
+    random.shuffle(free)  # Concurrent processes rarely try the same number then.
+    for slot.number in free:
         try:
-            with transaction.atomic():
-                rows.insert(seat)
+            with transaction.atomic():  # A savepoint, since PostgreSQL aborts a transaction at its first error.
+                rows.insert(slot)
                 return
         except IntegrityError:
             continue
-    raise _Full(seat.scope)
+    raise _ScopeFull(slot.scope)
