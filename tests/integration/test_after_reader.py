@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.utils.translation import get_language
 from rest_framework.authtoken.models import Token
 
@@ -52,7 +53,15 @@ async def leave_early(token: str) -> None:
     served.leave()
     await serving
     Counting.go_on.set()
-    await asyncio.to_thread(settled)
+    await asyncio.to_thread(settled_apart)
+
+
+def settled_apart() -> None:
+    """Wait in a thread that ends with its event loop, and whose connection nobody else closes."""
+    try:
+        settled()
+    finally:
+        connections.close_all()
 
 
 def test_a_provider_does(user: Any) -> None:

@@ -167,6 +167,7 @@ def test_load_shedding_counts_subclasses(settings: Any, rf: Any) -> None:
     assert told == ["200", "503", "200", "200"]
 
 
+@pytest.mark.django_db  # Django's own checks ask the database what it can do, once in a process.
 def test_the_check_finds_subclasses(settings: Any) -> None:
     settings.ROOT_URLCONF = urls({"chat": Reporting})
     assert "waldur_chat.W004" not in {message.id for message in run_checks()}
