@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.utils.translation import get_language
@@ -33,6 +33,7 @@ class Counting(Provider):
         yield Delta(text=f"{await get_user_model().objects.acount()} ")
         await self.go_on.wait()
         yield Delta(text=f"{await get_user_model().objects.acount()} {get_language()}")
+        await sync_to_async(connections.close_all)()  # Of asgiref's one thread for what belongs to no request.
 
 
 @pytest.fixture(autouse=True)
