@@ -21,6 +21,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from waldur_chat.providers.transport.choice import CERTIFICATE_VARIABLES
+
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -168,11 +170,16 @@ def stats(service: Running) -> dict[str, Any]:
         return dict(json.load(response))
 
 
+def _machine() -> dict[str, str]:
+    """The environment without what chooses the transport: certificates of the machine would let the SDK be imported."""
+    return {name: value for name, value in os.environ.items() if name not in CERTIFICATE_VARIABLES}
+
+
 @contextmanager
 def process(command: list[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Running]:
     """A process, from the time it serves on the port to the end of the context."""
     with log.open("wb") as output:
-        started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
+        started = subprocess.Popen(command, cwd=ROOT, env={**_machine(), **environment}, stdout=output, stderr=output)
     try:
         _wait_for(port, started, log)
         yield Running(process=started, port=port, log=log)

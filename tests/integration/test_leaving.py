@@ -76,7 +76,9 @@ def test_where_there_is_no_socket_nobody_is_known_to_have_gone() -> None:
 
 
 @pytest.mark.parametrize("steps", [(60,), ("Hello", 60)])
-def test_a_wsgi_client_that_has_gone_ends_the_turn(authorization: dict[str, str], steps: tuple[Any, ...]) -> None:
+def test_a_wsgi_client_that_has_gone_ends_the_turn(
+    authorization: dict[str, str], steps: tuple[Any, ...], with_shortcuts: None
+) -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours, scripted(*steps) as provider:

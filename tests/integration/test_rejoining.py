@@ -215,6 +215,7 @@ class TestElsewhere:
     def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
         partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
         view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
+        assert not view.ends_with_reader
         view.start(background_loop())
         assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
         partials.write(

@@ -71,6 +71,11 @@ def test_a_turn_that_another_process_wants_stopped_stops_within_a_second(user: A
     assert Turn.objects.get().status == "cancelled"
 
 
+def test_of_a_turn_that_has_not_begun_no_usage_is_known() -> None:
+    record = TurnRecord(turn="1", model="m", request_id="", user_id="")
+    assert TrackedTurn(record=record).lease_update() == leases.LeaseUpdate(model="m", usage=None)
+
+
 def test_the_lease_of_a_running_turn_is_renewed(watching: Any) -> None:
     until(lambda: lives(watching.row))
     assert Turn.objects.get().expires > timezone.now() + timedelta(seconds=leases.LEASE_SECONDS - 5)

@@ -16,8 +16,9 @@ from tests.unit.conftest import use_transport
 from waldur_chat.errors import ProviderBusy, ProviderError, ProviderFailed, ProviderRefused
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.openai import OpenAIProvider
-from waldur_chat.providers.transport import sdk, streaming
+from waldur_chat.providers.transport import httpcore_leaks, sdk, streaming
 from waldur_chat.providers.transport.sdk import HttpxResponse, open_http_client, to_chat_error
+from waldur_chat.runtime import shortcuts
 
 TEXT = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
 END = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
@@ -116,6 +117,17 @@ def test_the_http_client_follows_no_redirect_and_has_no_time_limits_of_its_own()
         assert not client.follow_redirects
         assert client.timeout.as_dict() == {"connect": None, "read": None, "write": None, "pool": None}
         await client.aclose()
+
+    run(main())
+
+
+def test_without_shortcuts_the_http_client_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        installed: list[object] = []
+        monkeypatch.setattr(httpcore_leaks, "install", installed.append)
+        monkeypatch.setattr(shortcuts, "is_on", lambda name: False)
+        await open_http_client().aclose()
+        assert installed == []
 
     run(main())
 

@@ -66,7 +66,7 @@ class Turn(EventSource):
         self.settings = settings
         self.record = lifecycle.record
         self.log = EventLog(capacity=None if lifecycle.is_recorded else CAPACITY)
-        self._reader = LogReader(self.log)  # From the start: a turn without a reader counts as left.
+        self._reader = self._open_reader()  # From the start: a turn without a reader counts as left.
         self._lifecycle = lifecycle
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._counter)
@@ -136,8 +136,8 @@ class Turn(EventSource):
         return LogReader(self.log)
 
     def _first_reader_left(self) -> None:
-        if self._reader:
-            self._reader.close()
+        assert self._reader
+        self._reader.close()
         self.reader_left()
 
     def _delay_shutdown_if_unread(self) -> None:
