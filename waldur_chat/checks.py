@@ -132,7 +132,7 @@ def check_shortcuts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     hint = 'Requests go the ordinary way. WALDUR_CHAT["SHORTCUTS"] = False turns all shortcuts off.'
     return [
         Warning(
-            f"The shortcut {one.name} is off: this release of {one.library} has no {path} as it was.",
+            f"The shortcut {one.name} is off: this release of {one.package} has no {path} as it was.",
             hint=hint,
             id="waldur_chat.W014",
         )

@@ -78,14 +78,14 @@ def of_shortcut(one: Shortcut) -> str:
         f"`{one.name}`",
         one.what,
         one.without,
-        f"{one.library}: {one.tried}",
+        f"{one.package}: {one.tried}",
         "; ".join([*names, *since, *one.attributes]),
     )
 
 
 def of_need(one: Need) -> str:
     """Its line."""
-    return line(f"`{one.path}`", one.what, f"{one.library}: {one.tried}")
+    return line(f"`{one.path}`", one.what, f"{one.package}: {one.tried}")
 
 
 def test_the_page_has_both_tables_and_no_other_lines() -> None:

@@ -22,7 +22,7 @@ ROOT = Path(waldur_chat.__file__).parent
 
 def row(*needs: Name, since: Name | None = None) -> Shortcut:
     return Shortcut(
-        name="own", what="it is short", without="it is long", library="Python", tried="3", needs=needs, since=since
+        name="own", what="it is short", without="it is long", package="Python", tried="3", needs=needs, since=since
     )
 
 

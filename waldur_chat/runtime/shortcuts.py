@@ -48,7 +48,7 @@ class Shortcut:
     name: str
     what: str
     without: str
-    library: str
+    package: str
     tried: str
     needs: tuple[Name, ...] = ()
     attributes: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Need:
 
     path: str
     what: str
-    library: str
+    package: str
     tried: str
 
 
@@ -70,7 +70,7 @@ SHORTCUTS = (
         name="inline_middleware",
         what="Django's own middleware that only looks at a chat request runs on the event loop, without a thread",
         without="asgiref takes each of its methods to a thread and back: 0.6 to 1.8 ms more for a request",
-        library="django",
+        package="django",
         tried="4.2 to 6.1",
         needs=(
             Name(path="django.core.handlers.base.BaseHandler._middleware_chain"),
@@ -86,7 +86,7 @@ SHORTCUTS = (
         name="request_executor",
         what="what is synchronous of a chat request runs in a thread that is kept for the next one",
         without="asgiref makes a thread for each request, and another that waits for its end",
-        library="asgiref",
+        package="asgiref",
         tried="3.13 (older ones take no executor)",
         needs=(Name(path="asgiref.sync.ThreadSensitiveContext"),),
         since=Name(path="asgiref.sync.ThreadSensitiveContext", parameters=("executor",)),
@@ -95,7 +95,7 @@ SHORTCUTS = (
         name="release_thread",
         what="a request with a thread of asgiref's releases it while it waits for a model",
         without="each stream keeps a thread to its end",
-        library="asgiref",
+        package="asgiref",
         tried="3.8 to 3.13",
         needs=(
             Name(path="asgiref.sync.SyncToAsync.thread_sensitive_context"),
@@ -107,7 +107,7 @@ SHORTCUTS = (
         name="statement_batches",
         what="statements of a turn that need nothing of each other are executed in one round trip",
         without="each statement is a round trip to PostgreSQL",
-        library="psycopg",
+        package="psycopg",
         tried="psycopg 3.1 to 3.3, Django 4.2 to 6.1",
         needs=(Name(path="psycopg.ClientCursor.nextset"),),
     ),
@@ -115,7 +115,7 @@ SHORTCUTS = (
         name="httpcore_leaks",
         what="connections that httpcore 1 forgets when a request is cancelled are closed",
         without="each stays open for as long as the process",
-        library="httpcore",
+        package="httpcore",
         tried="1.0",
         needs=(
             Name(path="httpcore.AsyncConnectionPool.connections"),
@@ -131,7 +131,7 @@ SHORTCUTS = (
         name="server_socket",
         what="under WSGI the socket of the request shows at once that its client has left",
         without="a heartbeat that cannot be written shows it",
-        library="gunicorn, uWSGI",
+        package="gunicorn, uWSGI",
         tried="gunicorn 20 to 26, uWSGI 2.0",
         attributes=('environ["gunicorn.socket"].fileno()', "uwsgi.connection_fd()"),
     ),
@@ -139,7 +139,7 @@ SHORTCUTS = (
         name="server_shutdown",
         what="turns end in time when the server is stopping, and uvicorn waits for those without a reader",
         without="the server cuts what still runs when its own time of grace is over",
-        library="uvicorn, gunicorn",
+        package="uvicorn, gunicorn",
         tried="uvicorn 0.23 to 0.51, gunicorn 20 to 26",
         attributes=("should_exit, server_state.tasks of a uvicorn.Server", "alive of a gunicorn worker"),
     ),
@@ -149,7 +149,7 @@ NEEDS = (
     Need(
         path="rest_framework.request.Request._request",
         what="Django's request within DRF's: its length before it is read, and which kind of server carries it",
-        library="djangorestframework",
+        package="djangorestframework",
         tried="3.15 to 3.17",
     ),
 )
@@ -178,7 +178,7 @@ def is_on(name: str) -> bool:
         return False
     if path := _missing(shortcut):
         message = "The shortcut %s is off, since this release of %s has no %s as it was; without it, %s."
-        logger.warning(message, name, shortcut.library, path, shortcut.without)
+        logger.warning(message, name, shortcut.package, path, shortcut.without)
     return not path and (shortcut.since is None or _is_unchanged(shortcut.since))
 
 
