@@ -105,12 +105,6 @@ def test_it_is_available_with_httpcore_1() -> None:
     assert httpcore_leaks.is_available()
 
 
-@pytest.mark.parametrize(("openai", "needed"), [("1.109.1", True), ("2.54.0", True), ("3.0.0", False)])
-def test_it_is_needed_below_openai_3(openai: str, needed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpcore_leaks, "version", lambda _: openai)
-    assert httpcore_leaks.is_needed() is needed
-
-
 @pytest.mark.parametrize("versions", [{"openai": "3.0.0", "httpcore": "2.0.0"}, {}])
 def test_it_is_off_with_another_httpcore_and_without_any(
     versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -121,7 +115,6 @@ def test_it_is_off_with_another_httpcore_and_without_any(
         return versions[name]
 
     monkeypatch.setattr(httpcore_leaks, "version", version)
-    assert not httpcore_leaks.is_needed()
     assert not httpcore_leaks.is_available()
 
 

@@ -18,17 +18,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 from weakref import ref
-
-
-def is_needed() -> bool:
-    """Whether the installed openai SDK uses httpcore 1."""
-    try:
-        return int(version("openai").partition(".")[0]) < 3
-    except (PackageNotFoundError, ValueError):
-        return False
 
 
 def is_available() -> bool:
