@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connections, transaction
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 
 from waldur_chat.engine import running_turns
 from waldur_chat.runtime import shortcuts
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import heartbeat_of_process
+from waldur_chat.turns.held_tokens import reports_of_process
+from waldur_chat.turns.reaper import reaper_of_process
 
 os.environ["WALDUR_CHAT_DB_SYNC"] = "0"  # Here, and in all processes that tests start. See tests/host/settings.py.
 
@@ -54,6 +56,13 @@ def host_urls() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """A password takes no half second to be hashed, here and for each superuser of pytest-django."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_lingering() -> None:
     """The watch of this process ends with its last turn, so that no test sees queries of an earlier one's."""
     heartbeat.LINGER_SECONDS = 0.0
@@ -61,9 +70,15 @@ def no_lingering() -> None:
 
 @pytest.fixture(autouse=True)
 def nobody_is_watched() -> Iterator[None]:
-    """A turn that a test has left running is not looked after during the next one."""
+    """A turn that a test has left running is not looked after, or seen to be dead, during the next one.
+
+    That has a heartbeat of its own: one that ended while a test's database was away would say that it is back.
+    """
     yield
+    reaper_of_process.reset()
     heartbeat_of_process()._turns.clear()
+    heartbeat_of_process.reset()
+    reports_of_process.reset()
 
 
 @pytest.fixture(autouse=True)

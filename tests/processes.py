@@ -37,12 +37,15 @@ SERVERS: dict[str, list[str]] = {
 }  # fmt: skip
 
 FURTHER_SERVERS = {
+    "gunicorn-asgi": [
+        "-m", "gunicorn", "tests.host.asgi:application", "--worker-class", "asgi", "--bind", "127.0.0.1:{port}",
+    ],
     "uwsgi": ["-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", "127.0.0.1:{port}"],
     "daphne": ["-m", "daphne", "--port", "{port}", "tests.host.asgi:application"],
     "granian": ["-m", "granian", "--interface", "asgi", "--port", "{port}", "tests.host.asgi:application"],
     "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "tests.host.asgi:application"],
-}
-"""Those that only the requirements of the acceptance tests bring."""
+}  # fmt: skip
+"""Those that only the requirements of the acceptance tests bring, or the newest releases."""
 
 
 @dataclass(kw_only=True)
@@ -139,7 +142,7 @@ def hosts(servers: Sequence[str], directory: Path, *, database: str, **options: 
 def set_up(environment: Mapping[str, str]) -> None:
     """Migrate the database, and make the demo's user with his token; a new file is a copy of one that was set up."""
     file, settings = Path(environment["WALDUR_CHAT_DB"]), environment["DJANGO_SETTINGS_MODULE"]
-    if environment["WALDUR_CHAT_DB"].startswith("postgres://") or file.exists():
+    if "//" in environment["WALDUR_CHAT_DB"] or file.exists():
         _set_up(environment)
         return
     if settings not in _templates:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
 
 
@@ -17,5 +19,13 @@ class WaldurChatConfig(AppConfig):
     """Why the Waldur plugin could not register the API; reported by `checks`."""
 
     def ready(self) -> None:
-        """Register the checks."""
-        from waldur_chat import checks  # noqa: F401
+        """Register the checks, what the first request begins, and the admin pages on a site that came after them."""
+        from waldur_chat import checks, import_ahead  # noqa: F401
+
+        import_ahead.begin_with_first_request()
+        if "waldur_chat.admin" in sys.modules:
+            from django.contrib import admin
+
+            from waldur_chat.admin import register
+
+            register(admin.site)

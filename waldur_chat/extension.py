@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -36,8 +37,17 @@ class WaldurChatExtension(WaldurExtension):  # type: ignore[misc]  # Waldur has 
 
     @staticmethod
     def celery_tasks() -> dict[str, Any]:
-        """Return the schedule for the host's Celery beat; the task is in `waldur_chat.tasks`."""
-        return {"waldur-chat-cleanup": {"task": "waldur_chat.cleanup", "schedule": timedelta(days=1), "args": ()}}
+        """Return the schedule for the host's Celery beat; the task is in `waldur_chat.tasks`.
+
+        At a time of day: beat counts an interval from its own start if its schedule file does not outlive a container,
+        so that one of a day may never pass.
+        """
+        schedule: Any = timedelta(days=1)
+        with suppress(ImportError):  # Without Celery nobody reads the schedule.
+            from celery.schedules import crontab
+
+            schedule = crontab(hour="3", minute="30")
+        return {"waldur-chat-cleanup": {"task": "waldur_chat.cleanup", "schedule": schedule, "args": ()}}
 
 
 def _register(router: Any) -> None:

@@ -45,3 +45,12 @@ def _check_options(spec: ProviderSpec, backend: type[Provider]) -> None:
             matches = get_close_matches(str(option), known, n=1)
             advice = f"Did you mean {matches[0]!r}?" if matches else f"It knows {', '.join(known) or 'none'}."
             raise ImproperlyConfigured(f"{spec.place}['OPTIONS']: unknown option {option!r}. {advice}")
+
+
+def slow_import(spec: ProviderSpec) -> str:
+    """The package that the provider's first request imports, which takes up to seconds; empty for a provider without.
+
+    Raises `ImproperlyConfigured` if the settings are wrong.
+    """
+    choice = build(spec).transport_choice()
+    return {"sdk": "openai", "aiohttp": "aiohttp"}[choice.name] if choice else ""

@@ -17,7 +17,11 @@ from functools import lru_cache
 from typing import Any
 
 import django
+from django.conf import settings
+from django.urls import Resolver404, resolve
+from django.utils.translation import get_language_from_path, override
 
+from waldur_chat.api.request import chat_paths
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
 from waldur_chat.asgi import middleware
 from waldur_chat.asgi.disconnect_listener import ASGI, cancel_on_disconnect
@@ -25,6 +29,7 @@ from waldur_chat.asgi.executor import request_executor
 from waldur_chat.conf import site_value
 from waldur_chat.engine.limiter import RETRY_AFTER_SECONDS
 from waldur_chat.errors import ChatBusy
+from waldur_chat.metrics import observer
 
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
@@ -44,6 +49,8 @@ class LoadShedder:
         with self._lock:
             has_room = running is None or self._admitted < running + site_value("QUEUE_LENGTH")
             self._admitted += has_room
+        if not has_room:
+            observer().request_refused(ChatBusy.code)
         return has_room
 
     def leave(self) -> None:
@@ -80,7 +87,7 @@ def asgi(application: ASGI) -> ASGI:
     serve = application if django.VERSION >= (5, 0) else cancel_on_disconnect(application)
 
     async def with_shedder(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not _is_chat(scope["method"], scope["path"], scope.get("root_path", "")):
+        if scope["type"] != "http" or not _is_chat_scope(scope):
             await application(scope, receive, send)
         elif shedder.enter():
             try:
@@ -103,7 +110,7 @@ def wsgi(application: WSGI) -> WSGI:
     shedder = LoadShedder()
 
     def with_shedder(environ: Any, start_response: Any) -> Iterable[bytes]:
-        if not _is_chat(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), ""):
+        if not _is_chat(environ["REQUEST_METHOD"], environ.get("HTTP_HOST", ""), environ.get("PATH_INFO", "")):
             return application(environ, start_response)
         if not shedder.enter():
             start_response(f"{ChatBusy.status} Service Unavailable", _head(environ.get("HTTP_X_REQUEST_ID", "")))
@@ -126,15 +133,28 @@ def _head(request_id: str) -> list[tuple[str, str]]:
     ]
 
 
-@lru_cache(maxsize=1024)
-def _is_chat(method: str, path: str, root: str) -> bool:
-    """Whether this is a request to the chat API. The imports need settings, which this module must not."""
-    from django.urls import Resolver404, resolve
+def _is_chat_scope(scope: Any) -> bool:
+    """Whether this is a request to the chat API. The path of a scope begins with what is not Django's to resolve."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    root = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
+    return _is_chat(scope["method"], host, scope["path"].removeprefix(root))
 
+
+def _is_chat(method: str, host: str, path: str) -> bool:
+    if method != "POST":
+        return False
+    return _resolves_to_chat(path, settings.ROOT_URLCONF) or chat_paths.is_known(host, path)
+
+
+@lru_cache(maxsize=1024)
+def _resolves_to_chat(path: str, urlconf: Any) -> bool:
+    """Whether the site's URLs lead from here to the chat API. The imports need settings, which this module must not."""
     from waldur_chat.api.views.chat import ChatViewSet
 
-    try:
-        viewset = getattr(resolve(path.removeprefix(root)).func, "cls", None)
-    except Resolver404:
-        return False
-    return method == "POST" and isinstance(viewset, type) and issubclass(viewset, ChatViewSet)
+    # Within i18n_patterns the language of the path, which middleware would activate, decides what it leads to.
+    with override(get_language_from_path(path) or settings.LANGUAGE_CODE):
+        try:
+            viewset = getattr(resolve(path, urlconf).func, "cls", None)
+        except Resolver404:
+            return False
+    return isinstance(viewset, type) and issubclass(viewset, ChatViewSet)

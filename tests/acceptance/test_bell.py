@@ -80,6 +80,15 @@ def test_a_connection_that_is_given_back_listens_no_more(waiting: Any) -> None:
         assert cursor.fetchone() == (0,)
 
 
+def test_a_broken_connection_is_given_back_in_silence(waiting: Any, elsewhere: Any) -> None:
+    one = ChangeNotifier()
+    one.wait(10)
+    elsewhere.execute("SELECT pg_terminate_backend(%s)", [waiting.connection.info.backend_pid])
+    with mock.patch.object(notifier, "connections") as released:
+        one.close()
+    released.close_all.assert_called_once_with()
+
+
 def test_a_new_connection_is_listened_on_anew(waiting: Any) -> None:
     one = ChangeNotifier()
     one.wait(10)
@@ -98,9 +107,15 @@ def test_what_is_written_rings(waiting: Any, elsewhere: Any) -> None:
     turn = Turn.objects.using(HOST).create(user=user, expires=timezone.now())
     elsewhere.execute(f"LISTEN {partials.CHANNEL}")
     partials.write(
-        [PartialOutput(row=turn.pk, position=0, text="a\0b"), PartialOutput(row=turn.pk, position=3, text="c")]
+        [
+            PartialOutput(turn=turn.uuid.hex, position=0, text="a\0b"),
+            PartialOutput(turn=turn.uuid.hex, position=3, text="c"),
+        ]
     )
-    assert list(Piece.objects.using(HOST).values_list("position", "text")) == [(0, "a\ufffdb"), (3, "c")]
+    assert list(Piece.objects.using(HOST).order_by("position").values_list("position", "text")) == [
+        (0, "a\ufffdb"),
+        (3, "c"),
+    ]
     assert len(list(elsewhere.notifies(timeout=5, stop_after=1))) == 1
     sql.execute(*partials.delete_statement([turn.pk]))
     assert not Piece.objects.using(HOST).exists()

@@ -17,7 +17,7 @@ from tests.processes import Running, free_port, process
 
 pytestmark = pytest.mark.core
 
-ENVIRONMENT = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": ""}
+ENVIRONMENT = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": "", "DJANGO_SETTINGS_MODULE": "tests.demo.settings"}
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,10 @@ def test_a_fault_is_answered_as_documented(
     memory = host.memory() - memory
     following = ask(host.server, endpoint, "fake:")
     left = host.left_behind(before)
+    if left == "1 threads":  # A pool may have grown, and keeps its thread. A leak would leave another one.
+        before = host.traces()
+        (_stay if row.client == "stays" else _leave)(host, row, endpoint)
+        left = host.left_behind(before)
     measured[row.name].note(server, endpoint, told, seconds, left)
     assert told == row.expected(endpoint)
     assert asked == row.asked

@@ -19,6 +19,9 @@ from tests.acceptance.databases import HOST
 
 NAMES = sorted(path.stem for path in Path(waldur_chat.migrations.__path__[0]).glob("[0-9]*.py"))
 
+RELEASED = "0009_verbose_names"
+"""The newest migration that a release before has."""
+
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -91,3 +94,11 @@ def test_each_goes_forward_over_what_older_versions_have_written_and_back() -> N
     for name in (*reversed(NAMES[:-1]), "zero"):
         migrate("waldur_chat", name)
     assert our_tables() == set()
+
+
+def test_processes_of_the_release_before_still_write_while_a_site_is_deployed() -> None:
+    if connections[HOST].vendor != "postgresql":
+        pytest.skip("only there several machines share a database")
+    migrate("waldur_chat")
+    written = [row(model) for model in models_at(RELEASED)]
+    assert all(type(one)._base_manager.using(HOST).count() == 1 for one in written)

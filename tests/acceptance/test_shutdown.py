@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.needs import module
 from tests.acceptance.streams import open_stream, read_until
 from tests.processes import Running, host, stats
 
@@ -16,6 +17,7 @@ SERVERS = {
     "uvicorn": (),
     "gunicorn-sync": (),
     "gunicorn-gthread": ("--preload",),
+    "gunicorn-asgi": (),
 }
 
 
@@ -31,6 +33,8 @@ def test_running_answers_have_their_time(
     server: str, model: str, grace: int, last: bytes, fake: Running, tmp_path: Path
 ) -> None:
     settings = {"SHUTDOWN_SECONDS": grace}
+    if server == "gunicorn-asgi":
+        module("gunicorn.workers.gasgi")  # gunicorn 24 and newer.
     with host(
         server, tmp_path, model=model, provider=f"{fake.address}/v1", settings=settings, arguments=SERVERS[server]
     ) as running:

@@ -23,8 +23,15 @@ module("attrs")
 module("dateutil")
 module("httpx")
 
-VERSIONS = {"8.0.2": 22, "8.0.7": 12, "8.0.9": 22, "8.1.3": 23}
+VERSIONS = {"8.0.2": 23, "8.0.7": 13, "8.0.9": 23, "8.1.3": 24}
 """The releases, and how many operations each has for the chat."""
+
+TOOLS = {
+    "TOOLS": {
+        "quote": {"BACKEND": "tests.integration.tools.chat_tools.quote"},
+        "show_board": {"BACKEND": "tests.integration.tools.chat_tools.Board"},
+    }
+}
 
 STAFF_TOKEN = "f" * 40
 MAKE_STAFF = f"""
@@ -43,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     directory = tmp_path_factory.mktemp("clients")
     with (
         fake_service(directory) as fake,
-        host("uvicorn", directory, model="tokens=4", provider=f"{fake.address}/v1") as running,
+        host("uvicorn", directory, model="tokens=4", provider=f"{fake.address}/v1", settings=TOOLS) as running,
     ):
         environment = {
             "WALDUR_CHAT_DB": str(directory / "host.sqlite3"),

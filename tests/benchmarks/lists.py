@@ -50,10 +50,11 @@ SELECT gen_random_uuid(), s.id, 'Conversation ' || n, false, '{{}}', n % 10 = 0,
     timestamptz '2026-01-01' + n * interval '30 seconds', timestamptz '2026-01-01' + n * interval '40 seconds'
 FROM generate_series(1, {threads}) n
 JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM waldur_chat_session) s ON s.number = n % {users};
-INSERT INTO waldur_chat_message (uuid, thread_id, role, text, warning, sequence_index, is_current, created, model,
-    feedback_comment, feedback_category, is_flagged, severity, injection_categories, pii_categories, action_taken)
-SELECT gen_random_uuid(), t.id, CASE WHEN i % 2 = 0 THEN 'user' ELSE 'assistant' END, repeat('Some words. ', 20), '',
-    i, true, t.created, '', '', '', false, 'none', '{{}}', '{{}}', 'allow'
+INSERT INTO waldur_chat_message (uuid, thread_id, role, text, status, code, warning, sequence_index, is_current,
+    created, model, feedback_comment, feedback_category, is_flagged, severity, injection_categories, pii_categories,
+    action_taken)
+SELECT gen_random_uuid(), t.id, CASE WHEN i % 2 = 0 THEN 'user' ELSE 'assistant' END, repeat('Some words. ', 20),
+    'complete', '', '', i, true, t.created, '', '', '', false, 'none', '{{}}', '{{}}', 'allow'
 FROM waldur_chat_thread t, generate_series(0, {messages} - 1) i;
 """
 

@@ -19,6 +19,9 @@ def openai_steps(behaviour: Behaviour) -> Iterator[Step]:
     yield chunk({"role": "assistant", "content": ""})
     if behaviour.reasoning:
         yield chunk({behaviour.reasoning: "Let me think."})
+    if behaviour.call:
+        yield from _calls(behaviour)
+        return
     for index, piece in enumerate(behaviour.pieces):
         yield from _broken(behaviour, index, say("error"))
         usage = {"usage": _usage(index + 1)} if behaviour.usage == "each" else {}
@@ -48,6 +51,24 @@ def langserve_steps(behaviour: Behaviour) -> Iterator[Step]:
     yield _langserve({"content": "", "additional_kwargs": {}, "usage_metadata": usage})
     if behaviour.end != "none":
         yield b"event: end\r\n\r\n"
+
+
+def _calls(behaviour: Behaviour) -> Iterator[Step]:
+    """Calls as OpenAI writes them, the arguments in two halves."""
+    for index in range(behaviour.intro):
+        yield chunk({"content": f"i{index} "})
+        yield behaviour.delay
+    half = len(behaviour.arguments) // 2
+    for index, name in enumerate(behaviour.call.split(",")):
+        function = {"name": name, "arguments": ""}
+        yield chunk({"tool_calls": [{"index": index, "id": f"id{index}", "type": "function", "function": function}]})
+        for part in (behaviour.arguments[:half], behaviour.arguments[half:]):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+            yield behaviour.delay
+    yield chunk({}, finish_reason="tool_calls")
+    if behaviour.usage != "none":
+        yield event({"object": "chat.completion.chunk", "choices": [], "usage": _usage(5)})
+    yield b"data: [DONE]\n\n"
 
 
 def _broken(behaviour: Behaviour, position: int, error: Iterable[bytes]) -> Iterator[Step]:

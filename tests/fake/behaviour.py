@@ -7,7 +7,7 @@ the same for all questions that do not begin with `fake:`. LangServe has no mode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,6 +24,11 @@ class Behaviour:
 
     `body` is said in place of the events; the headers claim that `encoding` of it, and name the `location` of a
     redirect.
+
+    `call` names tools, separated by commas: the service calls those that the request offers, all with the `arguments`,
+    in so many `rounds` (each after `intro` tokens), before it answers. `tools` and `schema` name how a service refuses
+    these that has none, see `tests.fake.refused`; `tools` is return for one that refuses calls of this question which
+    come back without the thoughts before them, in the field `reasoning`.
 
     What is wrong happens after `at` tokens (0: after the headers, -1: before them; one more than there are tokens:
     after the finish reason): the service says `say`, and then does `then`: reset or close the connection, end the
@@ -45,6 +50,12 @@ class Behaviour:
     cut: int = -1
     fault: int = -1
     html: bool = False
+    call: str = ""
+    arguments: str = "{}"
+    rounds: int = 1
+    intro: int = 0
+    tools: str = ""
+    schema: str = ""
     body: str = ""
     encoding: str = ""
     at: int = 0
@@ -66,8 +77,20 @@ def parse(text: str) -> Behaviour:
 
 
 def asked(body: Mapping[str, Any]) -> Behaviour:
-    """The behaviour that a request to the chat completions asks for: by its last message, or else by its model."""
-    question = str((body.get("messages") or [{}])[-1].get("content"))
-    if question.startswith(IN_THE_QUESTION):
-        return parse(question.removeprefix(IN_THE_QUESTION))
-    return parse(str(body.get("model")))
+    """The behaviour that a request asks for: by the user's last message, or else by its model."""
+    messages = body.get("messages") or [{}]
+    last = max((at for at, message in enumerate(messages) if message.get("role") == "user"), default=-1)
+    question = str(messages[last].get("content")).partition("\n\nResult of the tool")[0]
+    is_asked = question.startswith(IN_THE_QUESTION)
+    behaviour = parse(question.removeprefix(IN_THE_QUESTION) if is_asked else str(body.get("model")))
+    offered = [tool["function"]["name"] for tool in body.get("tools", ()) if body.get("tool_choice") != "none"]
+    rounds = sum("tool_calls" in message for message in messages[last:])
+    calls = [name for name in behaviour.call.split(",") if name in offered and rounds < behaviour.rounds]
+    return replace(behaviour, call=",".join(calls))
+
+
+def returned(body: Mapping[str, Any], reasoning: str) -> bool:
+    """Whether every call of a request that answers its last question bears the thoughts before it."""
+    messages = body["messages"]
+    last = max(at for at, message in enumerate(messages) if message["role"] == "user")
+    return all(message.get(reasoning) for message in messages[last:] if "tool_calls" in message)

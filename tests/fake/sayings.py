@@ -62,7 +62,7 @@ _SAYINGS: dict[str, Callable[[], Iterable[bytes]]] = {
     "pings": lambda: repeat(b": ping\n\n"),
     "endless": lambda: repeat(b"x" * PIECE),
     "endless-line": lambda: chain([b"data: "], repeat(b"x" * PIECE)),
-    "endless-event": lambda: repeat((b"data: " + b"x" * 1000 + b"\n") * (PIECE // 1000)),
+    "endless-event": lambda: repeat((b"data: " + b"x" * 10_000 + b"\n") * (PIECE // 10_000)),
     "many-tokens": lambda: repeat(chunk({"content": "x" * 1000}) * 60, 100),
     "endless-tokens": lambda: repeat(chunk({"content": "x" * 1000}) * 60),
     "bomb": _bomb,

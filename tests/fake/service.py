@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.fake.answers import Step, langserve_steps, openai_steps
-from tests.fake.behaviour import Behaviour, asked, parse
+from tests.fake.behaviour import Behaviour, asked, parse, returned
+from tests.fake.refused import SCHEMAS, THOUGHTS, TOOLS, UNCLEAR, Refusal
 from tests.fake.sayings import say
 
 FOR_EVER = 3600.0
@@ -29,7 +30,9 @@ FOR_EVER = 3600.0
 class Stats:
     """What the service saw. `left` are the times (time.time()) at which clients left in the middle of an answer.
 
-    `asked` counts requests, of which the last are kept; `written` are the bytes of answers.
+    `asked` counts requests, of which the last are kept; `written` are the bytes of answers. `endings` counts OpenAI's
+    requests by how they ended: answered, called (with calls of tools), failed, left; `reported` are the tokens of the
+    first two.
     """
 
     opened: int = 0
@@ -38,6 +41,8 @@ class Stats:
     answers: int = 0
     asked: int = 0
     written: int = 0
+    endings: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=lambda: {"input": 0, "output": 0})
     requests: list[dict[str, Any]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
 
@@ -98,14 +103,30 @@ class Service:
             await asyncio.wait([answer, hang_up], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 self.stats.left.append(time.time())
+                self._count("left")
                 raise ConnectionResetError
             self.stats.answers += 1
+            self._count_answer(behaviour, is_whole=answer.exception() is None)
             answer.result()
         finally:
             self.stats.answering -= 1
             answer.cancel()
             hang_up.cancel()
             await asyncio.gather(hang_up, return_exceptions=True)
+
+    def _count_answer(self, behaviour: Behaviour, *, is_whole: bool) -> None:
+        """Count an answer; one that could not be written was left, too."""
+        ending = _ending(behaviour)
+        if ending == "failed" or is_whole:
+            self._count(ending)
+        else:
+            self._count("left")
+        if ending != "failed" and is_whole and behaviour.usage == "end":
+            self.stats.reported["input"] += 7
+            self.stats.reported["output"] += 5 if behaviour.call else len(behaviour.pieces)
+
+    def _count(self, ending: str) -> None:
+        self.stats.endings[ending] = self.stats.endings.get(ending, 0) + 1
 
     async def _write(
         self, writer: asyncio.StreamWriter, behaviour: Behaviour, body: dict[str, Any], langserve: bool
@@ -116,10 +137,28 @@ class Service:
             await pen.do(behaviour.then)
         if behaviour.usage == "refuse" and "stream_options" in body:
             await _plain(writer, 400, b'{"error": {"message": "unknown parameter: stream_options"}}')
+        elif refusal := _refusal(behaviour, body):
+            await _refuse(writer, refusal)
         elif behaviour.status != 200 or behaviour.body or behaviour.html:
             await _instead(pen, behaviour)
         else:
             await _stream(pen, behaviour, (langserve_steps if langserve else openai_steps)(behaviour))
+
+
+def _refusal(behaviour: Behaviour, body: dict[str, Any]) -> Refusal | None:
+    """What a service says that does not take this request; None for one that takes it."""
+    if behaviour.tools == "return":
+        return None if returned(body, behaviour.reasoning) else THOUGHTS
+    if behaviour.tools and "tools" in body:
+        return TOOLS.get(behaviour.tools, UNCLEAR)
+    return SCHEMAS.get(behaviour.schema) if "response_format" in body else None
+
+
+def _ending(behaviour: Behaviour) -> str:
+    """How an answer ends whose reader stays."""
+    if behaviour.status != 200 or behaviour.body or behaviour.html or behaviour.fault >= 0 or behaviour.cut >= 0:
+        return "failed"
+    return "called" if behaviour.call else "answered"
 
 
 class _Pen:
@@ -170,6 +209,11 @@ async def _plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> None
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
+
+
+async def _refuse(writer: asyncio.StreamWriter, refusal: Refusal) -> None:
+    status, body = refusal
+    await _plain(writer, status, json.dumps(body).encode())
 
 
 async def _instead(pen: _Pen, behaviour: Behaviour) -> None:

@@ -1,7 +1,8 @@
 """Settings of the host project.
 
 The database file is `WALDUR_CHAT_DB`, or PostgreSQL where `WALDUR_CHAT_DB` is a `postgres://` address; with `?pool=20`
-a process has at most 20 connections (Django 5.1 and newer), with `WALDUR_CHAT_CONN_MAX_AGE` they last so many seconds.
+a process has at most 20 connections (Django 5.1 and newer), with `?server_cursors=off` it uses no cursors of the server
+(`DISABLE_SERVER_SIDE_CURSORS`), with `WALDUR_CHAT_CONN_MAX_AGE` connections last so many seconds.
 With `WALDUR_CHAT_DB_SYNC=0`, as all tests have it, SQLite does not wait for the disk.
 The model comes from `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `WALDUR_CHAT_MODEL`; without these the offline provider
 answers.
@@ -22,6 +23,7 @@ SECRET_KEY = "only-for-the-demo-and-the-tests"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = os.environ.get("WALDUR_CHAT_URLS", "tests.host.urls")
 ASGI_APPLICATION = "tests.host.asgi.application"
 WSGI_APPLICATION = "tests.host.wsgi.application"
@@ -40,6 +42,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "waldur_chat",
     "tests.host",
+    "tests.projects",
+    "tests.demo",
 ]
 if find_spec("drf_spectacular_sidecar"):
     INSTALLED_APPS.append("drf_spectacular_sidecar")
@@ -87,10 +91,11 @@ def database(name: str) -> dict[str, object]:
     """The `DATABASES` entry of a file or of a `postgres://` address."""
     if not name.startswith("postgres://"):
         test = {"NAME": str(Path(gettempdir()) / f"waldur-chat-test-{os.getpid()}.sqlite3")}
-        options = {"timeout": 20, "factory": SQLiteConnection}
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options, "TEST": test}
+        sqlite = {"timeout": 20, "factory": SQLiteConnection}
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": sqlite, "TEST": test}
     address = urlsplit(name)
-    pool = parse_qs(address.query).get("pool")
+    options = parse_qs(address.query)
+    pool = options.get("pool")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": address.path.lstrip("/"),
@@ -99,6 +104,7 @@ def database(name: str) -> dict[str, object]:
         "HOST": address.hostname or "",
         "PORT": address.port or "",
         "OPTIONS": {"pool": {"min_size": 1, "max_size": int(pool[0])}} if pool else {},
+        "DISABLE_SERVER_SIDE_CURSORS": options.get("server_cursors") == ["off"],
     }
 
 
@@ -129,7 +135,8 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "formatters": {"timed": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "timed"}},
     "loggers": {
         "waldur_chat": {"handlers": ["console"], "level": "INFO"},
         "django.request": {"handlers": ["console"], "level": "ERROR"},

@@ -9,9 +9,10 @@ from waldur_chat.events import StoredMessages, Usage
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Thread, Turn
 from waldur_chat.store.budgets import accounts
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Reservation, StartedTurn, SystemPromptText
+from waldur_chat.store.turns.begin import StartedTurn, SystemPromptText
 
 USED = Usage(input_tokens=3, output_tokens=4)
 

@@ -43,7 +43,7 @@ def waiting(*steps: Step | threading.Event) -> Iterator[Script]:
         yield script
 
 
-class TitlingProvider(ScriptedProvider):
+class TitlingProvider(WaitingProvider):
     """Follows one script for answers and another for titles."""
 
     writes_titles = True
@@ -59,10 +59,10 @@ class TitlingProvider(ScriptedProvider):
 
 
 @contextmanager
-def titling(*title: Step | threading.Event, answer: Sequence[Step] = ("Hello",)) -> Iterator[Script]:
+def titling(*title: Step | threading.Event, answer: Sequence[Step | threading.Event] = ("Hello",)) -> Iterator[Script]:
     """Let the default provider answer, and find titles so; gives the script of the titles."""
     script = Script(steps=title)  # type: ignore[arg-type]
-    options = {"script": Script(steps=answer), "title": script}
+    options = {"script": Script(steps=answer), "title": script}  # type: ignore[arg-type]
     entry = {"BACKEND": "tests.integration.chatting.TitlingProvider", "OPTIONS": options}
     own = {**getattr(settings, "WALDUR_CHAT", {}), "PROVIDERS": {"default": entry}}
     with override_settings(WALDUR_CHAT=own):

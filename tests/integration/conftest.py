@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,9 @@ from django.test import AsyncClient, Client
 from rest_framework.authtoken.models import Token
 
 from tests.constance_host import host, stored_values  # noqa: F401  # Fixtures.
-from tests.integration.rest import alice, bob, staff, support  # noqa: F401  # Fixtures.
+from tests.integration.chatting import until
+from tests.integration.rest import alice, bob, staff, support  # noqa: F401  # Fixtures.from waldur_chat.turns.follower import follower_of_process
+from waldur_chat.turns.follower import follower_of_process
 
 JSON = "application/json"
 
@@ -101,6 +104,14 @@ def the_log_of_turns_has_a_record_of_each_and_nothing_else() -> Iterator[None]:
     yield
     logger.removeHandler(handler)
     assert handler.messages == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_outlives_the_database(django_db_setup: None) -> Iterator[None]:
+    """A thread that follows a turn which a test has left running ends before the database does."""
+    yield
+    follower_of_process()._followed.clear()
+    until(lambda: not any(thread.name.startswith("waldur-chat-follower") for thread in threading.enumerate()))
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ POST   chat/invoke/                            401 401 200 404 404 404 200 200 {
 POST   chat/invoke/                            401 401 200 404 404 404 200 200 {"input": "a", "thread_uuid": "<thread>", "mode": "edit", "edit_message_uuid": "<question>"}
 POST   chat/invoke/                            401 401 200 404 404 404 200 200 {"input": "a", "update_thread_name": "<thread>"}
 GET    chat/turns/<turn>/events/               401 401 200 404 404 404 200 200
+GET    chat/config/                            200 200 200 200 200 200 200 200
 GET    chat-threads/                           401 401 200 200 200 200 200 200
 HEAD   chat-threads/                           401 401 200 200 200 200 200 200
 GET    chat-threads/?user=<user>               401 401 200 200 200 200 200 200
@@ -73,7 +74,14 @@ GET    chat-sessions/current/export/           401 401 200 200 200 200 200 200
 GET    chat-sessions/current/export/?as=markdown 401 401 200 200 200 200 200 200
 GET    chat-quota/usage/                       401 401 200 200 200 200 200 200
 GET    chat-quota/usage/?user_uuid=<user>      401 401 200 403 200 200 200 200
+POST   chat-tools/execute/                     401 401 400 400 400 400 400 400 {"tool": "a"}
 POST   chat-quota/set_quota/                   401 401 403 403 200 200 200 200 {"user_uuid": "<user>", "daily_limit": 5}
+GET    chat-tool-calls/                        401 401 200 200 200 200 200 200
+HEAD   chat-tool-calls/                        401 401 200 200 200 200 200 200
+GET    chat-tool-calls/<turn>/                 401 401 404 404 404 404 404 404
+HEAD   chat-tool-calls/<turn>/                 401 401 404 404 404 404 404 404
+POST   chat-tool-calls/<turn>/approve/         401 401 404 404 404 404 404 404
+POST   chat-tool-calls/<turn>/deny/            401 401 404 404 404 404 404 404
 GET    chat-system-prompts/                    401 401 403 403 403 200 403 200
 HEAD   chat-system-prompts/                    401 401 403 403 403 200 403 200
 POST   chat-system-prompts/                    401 401 403 403 403 201 403 201 {"name": "a"}
@@ -100,7 +108,12 @@ class Case:
     @property
     def asks(self) -> bool:
         """Whether a model may be asked, in another thread, which does not see the transaction of a test."""
-        return self.path.startswith("chat/")
+        return self.path.startswith("chat/") and not self.is_public
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may send it, without a query to the database."""
+        return self.path == "chat/config/"
 
     @property
     def names_something(self) -> bool:

@@ -27,14 +27,15 @@ from waldur_chat.models import (
     SystemPrompt,
     SystemPromptVersion,
     Thread,
+    ToolCall,
 )
 from waldur_chat.store.conversations import system_prompts
 
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert(1)</script>"
-LISTS = ("thread", "message", "budget", "systemprompt", "dayofusage", "reading")
-READ_ONLY = ("thread", "message", "dayofusage", "reading")
+LISTS = ("thread", "message", "toolcall", "budget", "systemprompt", "dayofusage", "reading")
+READ_ONLY = ("thread", "message", "toolcall", "dayofusage", "reading")
 
 
 def address(model: str, page: str = "changelist", *arguments: Any) -> str:
@@ -68,6 +69,7 @@ def everything(thread: Thread, user: Any, root: Any) -> dict[str, Any]:
     return {
         "thread": thread,
         "message": thread.messages.first(),
+        "toolcall": ToolCall.objects.create(user=user, thread=thread, tool="project-list", arguments=f'"{HOSTILE}"'),
         "budget": Budget.objects.create(user=user, daily_limit=10),
         "systemprompt": system_prompts.create(root, name="Default", custom_instructions="Be kind."),
         "dayofusage": DayOfUsage.objects.create(day=date(2026, 7, 1), user=user, model="m", turns=1),
@@ -172,6 +174,18 @@ def test_a_replaced_version_is_called_so(admin: Client, thread: Thread) -> None:
     assert page(admin, address("thread", "change", thread.pk)).count("replaced by a later version") == 1
 
 
+def test_a_thread_shows_how_an_answer_ended_that_is_not_complete(admin: Client, thread: Thread) -> None:
+    thread.messages.filter(role="assistant").update(status="failed", code="provider_failed")
+    shown = page(admin, address("thread", "change", thread.pk))
+    assert shown.count("Failed (provider_failed)") == 1
+    assert "Complete" not in shown
+
+
+def test_messages_are_found_by_how_they_ended(admin: Client, thread: Thread) -> None:
+    thread.messages.filter(role="assistant").update(status="stopped", code="cancelled")
+    assert "1 message" in page(admin, address("message"), status__exact="stopped")
+
+
 def test_a_long_thread_has_pages(admin: Client, user: Any) -> None:
     thread = thread_of(user, *(f"word{number}." for number in range(101)))
     where = address("thread", "change", thread.pk)
@@ -212,6 +226,15 @@ def test_reading_a_conversation_leaves_a_record(
     reading = Reading.objects.get()
     expected = (root, user, everything["thread"].uuid, "admin")
     assert (reading.reader, reading.owner, reading.thread, reading.place) == expected
+
+
+def test_reading_a_call_of_a_tool_leaves_a_record_if_it_has_a_conversation(
+    admin: Client, thread: Thread, user: Any
+) -> None:
+    for of_thread in (thread, None):
+        call = ToolCall.objects.create(user=user, thread=of_thread, tool="project-list")
+        assert call.uuid.hex in page(admin, address("toolcall", "change", call.pk))
+    assert Reading.objects.get().thread == thread.uuid
 
 
 def test_reading_ones_own_conversation_leaves_none(admin: Client, root: Any) -> None:
@@ -338,6 +361,17 @@ def test_two_prompts_cannot_be_activated(admin: Client, root: Any) -> None:
 # Usage
 
 USAGE = "/admin/waldur_chat/dayofusage/usage/"
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "et"])
+def test_charts_have_numbers_of_svg_in_every_language(admin: Client, user: Any, language: str) -> None:
+    DayOfUsage.objects.create(day=timezone.now().date(), user=user, model="m", turns=3, input_tokens=1234)
+    text = admin.get(USAGE, headers={"Accept-Language": language}).content.decode()
+    numbers = re.findall(
+        r' (?:x|y|x1|x2|y1|y2|width|height)="([^"]*)"', text.split("waldur-chat-chart")[1].split("</svg>")[0]
+    )
+    assert len(numbers) > 100
+    assert all(re.fullmatch(r"[0-9.]+%?", number) for number in numbers)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_stream_as_ndjson_ends_with_what_the_provider_reported(call: Caller) -
     lines = [json.loads(line) for line in reply.body.splitlines()]
     assert lines[1:] == [
         {"k": "markdown", "c": "Hello"},
-        {"m": {"finish_reason": "length", "input_tokens": 3, "output_tokens": 2}},
+        {"m": {"status": "length", "finish_reason": "length", "input_tokens": 3, "output_tokens": 2}},
     ]
 
 
@@ -141,10 +141,10 @@ def test_a_router_with_format_suffixes_does_no_harm(user: object) -> None:
         assert match.func(request, **match.kwargs).render().data == "Hello"
 
 
-def test_an_empty_answer_is_an_answer(call: Caller) -> None:
+def test_an_empty_answer_is_an_error(call: Caller) -> None:
     with scripted():
-        assert call.invoke().json == ""
-        assert b"event: end\n" in call.stream().body
+        for reply in (call.invoke(), call.stream()):
+            assert (reply.status, reply.json["code"]) == (502, "provider_empty")
 
 
 def test_a_silent_provider_is_covered_by_heartbeats(call: Caller, settings: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,18 +13,23 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from tests.integration.chatting import USAGE, TitlingProvider, only_thread, settled, titling
+from tests.integration.dying import seen_unchanged
 from tests.integration.rest import running_in
 from tests.integration.stored import thread_of, turn_in
 from tests.unit.aio import scripted_spec, settings_with
 from waldur_chat import chat, registry
+from waldur_chat.chat import asking
 from waldur_chat.conf import ProviderSpec
 from waldur_chat.errors import BudgetExhausted, ChatNotConfigured, ThreadBusy, ThreadNotFound
-from waldur_chat.events import Cancelled, Finished, Started
+from waldur_chat.events import HISTORY_OVER_BUDGET, Cancelled, Finished, Started
 from waldur_chat.messages import Question
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.runtime.loop import background_loop
+from waldur_chat.store.budgets import reservations
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.conversations import system_prompts
 from waldur_chat.store.turns import begin as begin_turns
+from waldur_chat.store.turns import leases
 from waldur_chat.testing import Script, scripted
 from waldur_chat.turns import start
 
@@ -133,6 +139,17 @@ def test_the_model_is_told_the_sites_prompt_and_then_that_of_staff(user: Any, se
     assert Turn.objects.get().system_prompt == prompt.versions.get()
 
 
+def test_custom_instructions_come_after_the_prompt_of_staff(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {
+        "STORAGE": True,
+        "CUSTOM_INSTRUCTIONS": "Call the site {organization}.",
+        "ORGANIZATION": "X",
+    }
+    assert told(user=user)[0] == ("system", "Call the site X.")
+    system_prompts.activate(system_prompts.create(user, name="Kind", custom_instructions="Be kind."))
+    assert told(user=user)[0] == ("system", "Be kind.\n\nCall the site X.")
+
+
 def test_the_prompt_of_staff_stands_alone_where_the_site_has_none(user: Any) -> None:
     system_prompts.activate(system_prompts.create(user, name="Kind", custom_instructions="Be kind."))
     assert told(user=user) == [("system", "Be kind."), ("user", "Hi")]
@@ -166,7 +183,7 @@ def test_without_storage_tokens_are_reserved_while_the_turn_runs(user: Any, limi
     with scripted("Hello", 60):
         events = chat.stream("Hi", user=user)
         next(events)
-        assert Budget.objects.get(user=user).reserved > start.USUAL_OUTPUT_TOKENS
+        assert Budget.objects.get(user=user).reserved > reservations.FIRST_OUTPUT_TOKENS
         events.close()
         settled()
     assert Budget.objects.get(user=user).reserved == 0
@@ -178,13 +195,32 @@ def test_without_storage_the_assistant_may_open_on_a_budget(user: Any, limited: 
     assert provider.prompts[0].opens
 
 
-def test_an_answer_without_a_limit_of_its_own_is_ended_at_what_was_reserved(
-    user: Any, limited: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(start, "USUAL_OUTPUT_TOKENS", 4)
-    with scripted("x" * 16, 60) as provider:
+def test_an_answer_grows_as_far_as_tokens_are_left(user: Any, limited: None) -> None:
+    with scripted(*["x" * 400] * 50):
         answer = chat.invoke("Hi", user=user)
-    assert (answer.reason, answer.text, provider.closed) == ("length", "x" * 16, 1)
+    assert (answer.reason, len(answer.text)) == ("stop", 20_000)
+
+
+def test_an_answer_is_ended_where_nothing_is_left(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False, "USER_TOKENS_DAILY": 318}
+    with scripted(*["x" * 4] * 1000, 60) as provider:
+        answer = chat.invoke("Hi", user=user)
+    assert (answer.reason, answer.text, provider.closed) == ("length", "x" * 1200, 1)
+
+
+def test_history_that_a_short_budget_leaves_out_is_told_to_the_reader(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": True, "USER_TOKENS_DAILY": 3000}
+    thread = thread_of(user, *["x" * 1000] * 8)
+    with scripted("Yes") as provider:
+        assert chat.invoke("ok?", user=user, thread=thread.uuid).warning == HISTORY_OVER_BUDGET
+    assert len(provider.prompts[0].messages) == 3
+
+
+def test_the_provider_is_told_what_is_left(user: Any, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"STORAGE": False, "USER_TOKENS_DAILY": 318}
+    with scripted("Hello") as provider:
+        chat.invoke("Hi", user=user)
+    assert provider.prompts[0].max_output_tokens == 300
 
 
 def test_a_provider_with_a_limit_of_its_own_is_not_ended(user: Any, settings: Any) -> None:
@@ -194,7 +230,7 @@ def test_a_provider_with_a_limit_of_its_own_is_not_ended(user: Any, settings: An
 
 
 def test_who_has_used_his_tokens_is_refused(user: Any, settings: Any) -> None:
-    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 100}
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     with scripted("Hello") as provider, pytest.raises(BudgetExhausted):
         chat.invoke("Hi", user=user)
     assert not provider.opened
@@ -208,26 +244,28 @@ def test_turns_of_dead_processes_give_back_what_they_held(
     user: Any, settings: Any, scope: dict[str, Any], setting: str
 ) -> None:
     settings.WALDUR_CHAT = {"STORAGE": True, setting: 10_000}
-    turn_in(None, user=user, reserved=9_000)
-    Budget.objects.create(reserved=9_000, **({"user": user} if "user" in scope else scope))
+    dead = turn_in(None, user=user, reserved=10_000)
+    Budget.objects.create(reserved=10_000, **({"user": user} if "user" in scope else scope))
     with scripted("Hello"):
+        with pytest.raises(BudgetExhausted):
+            invoke("Hi", user=user)
+        seen_unchanged(dead)
         assert invoke("Hi", user=user) == "Hello"
 
 
-def test_providers_that_cannot_be_made_promise_nothing() -> None:
+def test_providers_that_cannot_be_made_promise_nothing(db: None) -> None:
     scripted_one = scripted_spec(Script(steps=[]), "scripted")
-    assert start._limits(settings_with(BROKEN)) == begin_turns.Reservation()
-    assert start._limits(settings_with(BROKEN, scripted_one)).output_tokens == start.USUAL_OUTPUT_TOKENS
+    assert start._limits(settings_with(BROKEN)) == Reservation()
+    assert not start._limits(settings_with(BROKEN, scripted_one)).is_enforced
 
 
-def test_the_provider_that_may_say_most_is_reserved_for() -> None:
+def test_the_provider_that_may_say_most_limits_the_answer(db: None) -> None:
     path = f"{TitlingProvider.__module__}.{TitlingProvider.__qualname__}"
     nothing = Script(steps=[])
     spec = ProviderSpec(name="one", backend=path, options={"script": nothing, "title": nothing}, place="a test")
     assert registry.build(spec).max_output_tokens == 1000
-    assert start._limits(settings_with(spec)) == begin_turns.Reservation(output_tokens=1000)
-    both = start._limits(settings_with(spec, scripted_spec(nothing, "scripted")))
-    assert both == begin_turns.Reservation(output_tokens=start.USUAL_OUTPUT_TOKENS, is_enforced=False)
+    assert start._limits(settings_with(spec)) == Reservation(output_tokens=1000)
+    assert not start._limits(settings_with(spec, scripted_spec(nothing, "scripted"))).is_enforced
 
 
 def test_a_provider_that_cannot_be_made_costs_nothing(user: Any, settings: Any) -> None:
@@ -245,6 +283,22 @@ def test_a_second_question_is_refused_while_the_first_is_answered(user: Any) -> 
     with scripted("Hello"), pytest.raises(ThreadBusy) as refused:
         chat.invoke("Hi", user=user, thread=thread.uuid)
     assert refused.value.turn == turn.uuid.hex
+
+
+@pytest.mark.parametrize(("unchanged", "wait"), [(None, 2), (0.0, None), (2.9, None), (3.5, -1.5), (7.0, -5)])
+def test_a_refusal_says_when_it_is_known_whether_the_turn_in_the_way_is_dead(
+    user: Any, unchanged: float | None, wait: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    thread = thread_of(user)
+    turn = running_in(thread, user=user)
+    if unchanged is not None:  # Else this process has not looked yet.
+        seen_unchanged(turn, seconds=unchanged)
+    with scripted("Hello"), pytest.raises(ThreadBusy) as refused:
+        chat.invoke("Hi", user=user, thread=thread.uuid)
+    expected = None if wait is None else math.ceil(leases.unchanged_seconds() + wait)
+    assert refused.value.retry_after == expected
 
 
 def test_a_second_question_takes_over_where_the_site_wants_it(user: Any, settings: Any) -> None:
@@ -276,6 +330,7 @@ def test_a_question_does_not_wait_for_ever_for_the_turn_before_it(
 def test_a_turn_of_a_dead_process_makes_room(user: Any) -> None:
     thread = thread_of(user)
     dead = turn_in(thread, user=user)
+    seen_unchanged(dead)
     with scripted("Hello"):
         assert invoke("Hi", user=user, thread=thread.uuid) == "Hello"
     assert Turn.objects.get(pk=dead.pk).status == "interrupted"
@@ -328,7 +383,7 @@ def test_what_runs_in_a_conversation_is_stopped(user: Any) -> None:
 
 def test_stopping_a_conversation_ends_turns_of_dead_processes(user: Any) -> None:
     thread = thread_of(user)
-    turn_in(thread, user=user)
+    seen_unchanged(turn_in(thread, user=user))
     chat.cancel_thread(thread)
     assert Turn.objects.get().status == "interrupted"
 
@@ -342,6 +397,6 @@ def test_stopping_a_conversation_in_which_nothing_runs_does_nothing(user: Any) -
 @pytest.mark.django_db
 def test_a_turn_that_is_prepared_within_a_transaction_leaves_it_open() -> None:
     with scripted("Hello"):
-        chat._prepare_in_thread(Question(text="Hi"), None)
+        asking._prepare_in_thread(asking._asked("Hi", None, None, None, None, ""), None)
     assert connection.in_atomic_block
     assert connection.connection is not None

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.integration.asked import begin, end, row_of
+from tests.integration.asked import begin, end, row_of, told
 from tests.integration.conftest import Caller
 from tests.integration.rest import Person, running_in
 from tests.integration.stored import thread_of, turn_in
@@ -24,9 +24,11 @@ from waldur_chat.messages import Message as Said
 from waldur_chat.messages import Prompt, Question
 from waldur_chat.models import Budget, Message, Thread, Turn
 from waldur_chat.providers.base import Provider
+from waldur_chat.store.budgets import accounts
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import leases
-from waldur_chat.store.turns.begin import Reservation, SystemPromptText
+from waldur_chat.store.turns.begin import SystemPromptText
 from waldur_chat.store.turns.leases import LeaseUpdate
 
 pytestmark = [pytest.mark.core, pytest.mark.django_db]
@@ -90,18 +92,18 @@ def test_the_first_words_replace_no_name(alice: Person, fields: dict[str, Any]) 
 
 
 def test_a_title_is_a_turn_beside_the_answers(alice: Person) -> None:
-    begun = begin(alice.user, promise=Reservation(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_input_tokens=10))
     assert Turn.objects.get(uuid=begun.title_turn).purpose == "title"
 
 
 @pytest.mark.parametrize("fields", [{"name": "Dogs"}, {"is_named": True}])
 def test_a_conversation_with_a_name_gets_no_title(alice: Person, fields: dict[str, Any]) -> None:
     thread = thread_of(alice.user, **fields)
-    assert begin(alice.user, thread=thread.uuid, promise=Reservation(title_tokens=10)).title_turn == ""
+    assert begin(alice.user, thread=thread.uuid, promise=Reservation(title_input_tokens=10)).title_turn == ""
 
 
 def test_an_opening_gets_no_title(alice: Person) -> None:
-    assert begin(alice.user, None, promise=Reservation(title_tokens=10)).title_turn == ""
+    assert begin(alice.user, None, promise=Reservation(title_input_tokens=10)).title_turn == ""
 
 
 def test_the_system_prompt_comes_first(alice: Person) -> None:
@@ -117,26 +119,83 @@ def test_the_system_prompt_comes_first(alice: Person) -> None:
     assert [message.role for message in begun.messages] == ["system", "user"]
 
 
-@pytest.mark.parametrize(("is_enforced", "limit"), [(True, None), (False, 50)])
-def test_an_answer_is_ended_where_no_provider_keeps_to_its_limit(
-    alice: Person, settings: Any, is_enforced: bool, limit: int | None
+@pytest.mark.parametrize(("is_enforced", "limit"), [(True, 50), (False, 1000 - 16 - 5)])
+def test_an_answer_may_have_all_that_is_left_or_what_its_provider_limits(
+    alice: Person, settings: Any, is_enforced: bool, limit: int
 ) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
-    assert begin(alice.user, promise=Reservation(output_tokens=50, is_enforced=is_enforced)).max_output_tokens == limit
+    reserved = begin(alice.user, promise=Reservation(output_tokens=50, is_enforced=is_enforced)).reserved
+    assert reserved
+    assert (reserved.output_limit, reserved.is_enforced) == (limit, is_enforced)
 
 
-def test_each_turn_holds_its_own_worst_case(alice: Person, settings: Any) -> None:
+def test_each_turn_holds_what_it_likely_needs(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
-    begun = begin(alice.user, "Hello", promise=Reservation(output_tokens=50, title_tokens=10))
-    held = len("Hello") + begin_turns.MESSAGE_TOKENS + 50
-    assert (row_of(begun).reserved, Turn.objects.get(uuid=begun.title_turn).reserved) == (held, 10)
-    assert Budget.objects.get(user=alice.user).reserved == held + 10
+    begun = begin(alice.user, "Hello", promise=Reservation(output_tokens=50, title_input_tokens=10))
+    held = len("Hello") + 16 + 32
+    assert (row_of(begun).reserved, Turn.objects.get(uuid=begun.title_turn).reserved) == (held, 10 + 32)
+    assert Budget.objects.get(user=alice.user).reserved == held + 10 + 32
+
+
+def test_an_answer_that_can_only_be_short_holds_no_more(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000}
+    assert row_of(begin(alice.user, "Hello", promise=Reservation(output_tokens=3))).reserved == 5 + 16 + 3
+
+
+def test_a_title_that_does_not_fit_keeps_no_answer_back(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 100}
+    begun = begin(alice.user, "Hello", promise=Reservation(output_tokens=50, title_input_tokens=60))
+    assert (begun.title_turn, row_of(begun).reserved) == ("", 5 + 16 + 32)
+
+
+def test_the_last_tokens_are_held_whatever_is_wanted(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 30}
+    begun = begin(alice.user, "Hello", promise=Reservation(output_tokens=50, is_enforced=False))
+    assert begun.reserved
+    assert (begun.reserved.tokens, begun.reserved.output_limit, row_of(begun).reserved) == (30, 9, 30)
+    assert set(Budget.objects.values_list("reserved", flat=True)) == {30}
+
+
+def test_what_another_turn_takes_meanwhile_is_missing(alice: Person, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 100, "SITE_TOKENS_DAILY": 1000}
+    limited = accounts.limited_accounts(alice.user, conf.load())
+    Budget.objects.filter(user=alice.user).update(reserved=60)
+    begun = begin_turns.begin_unstored(alice.user, ASKED, conf.load(), Reservation(output_tokens=50), limited)
+    assert begun.reserved
+    assert begun.reserved.tokens == row_of(begun).reserved == 40
+    assert dict(Budget.objects.values_list("user", "reserved")) == {alice.user.pk: 100, None: 40}
+
+
+def history_of(alice: Person, settings: Any, tokens: int) -> Any:
+    """The turn of a question in a conversation that was long, with so many tokens left."""
+    settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": tokens}
+    thread = thread_of(alice.user, *["x" * 1000] * 8)
+    return begin(alice.user, "ok?", thread=thread.uuid, promise=Reservation(output_tokens=50))
+
+
+def test_history_is_shortened_to_what_is_left(alice: Person, settings: Any) -> None:
+    begun = history_of(alice, settings, 5000)
+    assert (begun.is_shortened, [role for role, _ in told(begun)]) == (
+        True,
+        ["user", "assistant", "user", "assistant", "user"],
+    )
+
+
+def test_history_that_fits_is_told(alice: Person, settings: Any) -> None:
+    begun = history_of(alice, settings, 10_000)
+    assert (begun.is_shortened, len(begun.messages)) == (False, 9)
+
+
+def test_a_question_alone_needs_no_room_beside_it(alice: Person, settings: Any) -> None:
+    begun = history_of(alice, settings, 20)
+    assert (begun.is_shortened, told(begun), begun.reserved.tokens) == (True, [("user", "ok?")], 20)
 
 
 def test_what_cannot_be_paid_for_leaves_nothing_behind(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
-    with pytest.raises(BudgetExhausted):
+    with pytest.raises(BudgetExhausted) as refused:
         begin(alice.user)
+    assert (refused.value.needed, refused.value.left) == (22, 10)
     assert (Thread.objects.count(), Message.objects.count(), Turn.objects.count()) == (0, 0, 0)
 
 
@@ -159,14 +218,13 @@ def test_a_conversation_has_one_running_answer(alice: Person) -> None:
     assert (busy.value.turn, Message.objects.count()) == (begun.turn, 1)
 
 
-def test_what_was_in_the_way_may_have_ended_meanwhile(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversation_is_not_busy_where_no_turn_is_in_the_way(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     def collide(*args: Any, **options: Any) -> None:
         raise IntegrityError
 
     monkeypatch.setattr(begin_turns, "find_position", collide)
-    with pytest.raises(ThreadBusy) as busy:
+    with pytest.raises(IntegrityError):
         begin(alice.user)
-    assert busy.value.turn == ""
 
 
 def test_a_conversation_that_is_deleted_meanwhile_is_not_found(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ def test_a_budget_refuses_in_its_own_name(call: Caller, settings: Any, scope: st
     reply = ask(call)
     assert (reply.status, reply.json["code"]) == (429, "budget_exhausted")
     assert (reply.json["scope"], reply.json["period"]) == (scope, period)
+    assert (reply.json["needed"], reply.json["left"]) == (19, 10)
+    assert "19 tokens" in reply.json["detail"]
 
 
 def test_a_refusal_tells_when_to_come_again(call: Caller, settings: Any, operation: str) -> None:
@@ -64,7 +66,7 @@ def test_the_site_may_answer_409(call: Caller, settings: Any, operation: str) ->
 
 def test_what_running_turns_hold_is_soon_there_again(call: Caller, settings: Any, user: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10_000}
-    Budget.objects.create(user=user, reserved=9_000)
+    Budget.objects.create(user=user, reserved=9_990)
     assert ask(call).headers["Retry-After"] == "5"
 
 

@@ -17,10 +17,10 @@ from waldur_chat.errors import BudgetConflict, BudgetExhausted
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.store import sql
-from waldur_chat.store.budgets import accounts
+from waldur_chat.store.budgets import accounts, reservations
 from waldur_chat.store.budgets.periods import first_days
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Reservation
 
 pytestmark = [pytest.mark.core, pytest.mark.django_db]
 PERIODS = ("daily", "weekly", "monthly")
@@ -29,7 +29,7 @@ BEGINS = {"daily": "day", "weekly": "week", "monthly": "month"}
 
 def reserve(user: Any, tokens: int) -> None:
     settings = conf.load()
-    accounts.reserve(tokens, accounts.limited_accounts(user, settings), settings)
+    reservations.reserve(tokens, tokens, accounts.limited_accounts(user, settings), settings)
 
 
 def refused(user: Any, tokens: int) -> BudgetExhausted:
@@ -76,14 +76,14 @@ def test_what_a_period_has_used_up_comes_back_with_the_next(alice: Person, setti
 def test_what_running_turns_hold_may_come_back_soon(alice: Person, settings: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     reserve(alice.user, 10)
-    assert refused(alice.user, 5).retry_after == accounts.RETRY_SECONDS
+    assert refused(alice.user, 5).retry_after == reservations.RETRY_SECONDS
 
 
 def test_a_crowd_is_refused_without_a_write(alice: Person, settings: Any, django_assert_num_queries: Any) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 10}
     limited = accounts.limited_accounts(alice.user, conf.load())
     with django_assert_num_queries(0), pytest.raises(BudgetExhausted):
-        accounts.check_available(11, limited, conf.load())
+        reservations.check_available(11, limited, conf.load())
 
 
 def test_the_site_may_answer_with_a_conflict(alice: Person, settings: Any) -> None:
@@ -123,7 +123,7 @@ def test_the_sites_account_may_have_a_limit_of_its_own(alice: Person) -> None:
 def test_what_was_held_is_given_back_whatever_the_end(alice: Person, settings: Any, status: str, text: str) -> None:
     settings.WALDUR_CHAT = {"USER_TOKENS_DAILY": 1000, "SITE_TOKENS_DAILY": 1000}
     begun = begin(alice.user, promise=Reservation(output_tokens=50))
-    assert set(Budget.objects.values_list("reserved", flat=True)) == {50 + 16 + 5}
+    assert set(Budget.objects.values_list("reserved", flat=True)) == {32 + 16 + 5}
     end(begun, text, status, usage=finish.NO_USAGE)
     assert set(Budget.objects.values_list("reserved", flat=True)) == {0}
 

@@ -19,18 +19,25 @@ from waldur_chat.engine.turn import Turn
 from waldur_chat.testing import scripted
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def no_collector() -> Iterator[None]:
-    """What earlier tests have left is collected before."""
-    AsyncToSync.executors.current = None  # Before asgiref 3.13 each look at what is not set leaves a cycle of frames.
+    """What earlier tests have left is collected before, and what stays is not looked at."""
     gc.collect()
+    gc.freeze()
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def no_executor() -> None:
+    """Before asgiref 3.13 each look at what is not set leaves a cycle of frames."""
+    AsyncToSync.executors.current = None
 
 
 def there_are(kind: type) -> list[Any]:
-    """All of that kind."""
+    """All of that kind that the tests of this module have made."""
     return [one for one in gc.get_objects() if type(one) is kind]  # Some objects hide what they are.
 
 

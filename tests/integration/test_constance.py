@@ -107,6 +107,14 @@ def test_check_warns_of_values_that_cannot_be(host: Host) -> None:
     assert address.startswith("waldur_chat.W013: constance['default']: base_url must be an address")
 
 
+def test_check_warns_of_a_budget_that_no_question_fits(host: Host) -> None:
+    host({**DEFAULTS, "AI_ASSISTANT_TOKEN_LIMIT_DAILY": 5}, AI_ASSISTANT_API_URL="http://ai.example.com/v1")
+    (budget,) = found()
+    assert budget.startswith(
+        "waldur_chat.W013: WALDUR_CHAT['USER_TOKENS_DAILY'] as the host keeps it in constance: No "
+    )
+
+
 def test_check_leaves_providers_alone_that_the_site_replaces(host: Host, settings: Any) -> None:
     host(DEFAULTS, AI_ASSISTANT_API_URL="ai.example.com")
     settings.WALDUR_CHAT = {"PROVIDERS": 7}

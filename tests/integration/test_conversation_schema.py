@@ -37,6 +37,7 @@ OPERATIONS = {
 COMPONENTS = {
     "ThreadSession", "ThreadSessionRequest", "Message", "MessageFeedbackRequest", "ChatSession",
     "ChatThreadStatsResponse", "FeedbackCategoryEnum", "InjectionSeverityEnum", "ActionTakenEnum", "MessageRoleEnum",
+    "AnswerStatusEnum",
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from waldur_chat.api.serializers.chat import METADATA_MAX_BYTES, ChatRequestSeri
 from waldur_chat.api.views.chat import ChatViewSet
 from waldur_chat.messages import Question
 from waldur_chat.models import Turn
-from waldur_chat.turns import start
+from waldur_chat.turns import turn_request
 
 CODE, URLS = blocks("customizing.md")
 PROJECT = "57a1d0c4-0000-4000-8000-000000000001"
@@ -160,7 +160,7 @@ def test_metadata_tells_questions_with_one_key_apart(ask: Any, script: Any) -> N
 
 def test_a_question_without_metadata_has_the_fingerprint_it_always_had() -> None:
     """A process of an earlier release, on the same database, knows it."""
-    assert start.fingerprint(Question(text="Hi")) == (
+    assert turn_request.fingerprint(Question(text="Hi")) == (
         "b1237508fbfbd3eeb1b022267ba731137c796e84e544500fa7bc87958dd477a0"
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sys
 from io import StringIO
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
+from django.test import Client
 from rest_framework.authtoken.models import Token
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +26,7 @@ def demo(*arguments: str) -> str:
 
 def test_it_prints_the_address_the_token_and_three_calls() -> None:
     printed = demo("--setup-only", "--bind", "127.0.0.1:8123", "--token", "abc")
-    assert printed.count("http://127.0.0.1:8123/api/chat/") == 4
+    assert printed.count("http://127.0.0.1:8123/api/chat/") == 3
     assert printed.count("Token abc") == 3
     assert [call for call in ("\ncurl ", "\nhttp ", "\npython3 ") if call not in printed] == []
 
@@ -31,6 +35,53 @@ def test_it_keeps_the_token_that_it_made() -> None:
     demo("--setup-only")
     key = Token.objects.get().key
     assert key in demo("--setup-only")
+
+
+def test_it_makes_a_staff_user_who_reaches_the_admin(client: Client) -> None:
+    demo("--setup-only")
+    printed = demo("--setup-only")
+    found = re.search(r"(http://\S+/admin/)  \(user (\S+), password (\S+)\)", printed)
+    assert found is not None
+    assert client.login(username=found[2], password=found[3])
+    assert client.get("/admin/waldur_chat/thread/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"WALDUR_CHAT_MODEL": "m"}, "neither OPENAI_BASE_URL nor OPENAI_API_KEY"),
+        ({"OPENAI_BASE_URL": "http://localhost:1/v1"}, "WALDUR_CHAT_MODEL is not"),
+    ],
+)
+def test_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: dict[str, str], said: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    demo("--setup-only")
+    assert said in capsys.readouterr().err
+
+
+def test_it_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Model          none: the offline provider" in demo("--setup-only")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
+    monkeypatch.setenv("WALDUR_CHAT_MODEL", "gemma3:4b")
+    assert "Model          gemma3:4b\n" in demo("--setup-only")
+
+
+def test_a_port_that_is_taken_is_told_before_the_calls() -> None:
+    output = StringIO()
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(CommandError, match="--bind"):
+        call_command("demo", "--bind", f"127.0.0.1:{taken.getsockname()[1]}", stdout=output)
+    assert output.getvalue() == ""
+
+
+def test_the_root_of_the_api_answers(client: Client) -> None:
+    assert client.get("/api/").json()["stream"] == "http://testserver/api/chat/stream/"
+
+
+def test_invoke_and_stream_come_first_in_the_documentation(client: Client) -> None:
+    assert yaml.safe_load(client.get("/api/schema/").content)["tags"][0]["name"] == "chat"
 
 
 def test_it_takes_another_token() -> None:

@@ -113,12 +113,15 @@ def test_a_server_that_speaks_no_http_is_named(data: bytes) -> None:
         assert first_finding(url).id == "site_unreachable"
 
 
-def test_a_server_that_says_nothing_is_named() -> None:
+@pytest.mark.parametrize(("is_connected", "name"), [(True, "workers_busy"), (False, "site_unreachable")])
+def test_workers_that_are_busy_are_told_from_a_site_that_is_not_there(is_connected: bool, name: str) -> None:
     with saying(b"") as url:
         call = _answered(answer(200), url)
         call.status = 0
+        call._socket = call._socket if is_connected else None
         with probe_client(url) as there:
-            assert "no answer" in diagnose(there, call).seen
+            finding = diagnose(there, call)
+        assert (finding.id, "no answer" in finding.seen) == (name, True)
 
 
 def test_a_closed_port_is_named() -> None:

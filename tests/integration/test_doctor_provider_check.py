@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
+from tests.fake.running import serving
 from tests.fake.service import Service
 from waldur_chat import conf
-from waldur_chat.doctor import provider_check
+from waldur_chat.doctor import provider_check, tool_check
 from waldur_chat.doctor.findings import Finding
+from waldur_chat.engine.rounds.runner import RoundResult
 from waldur_chat.providers.transport import choice
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     """The address of a fake service, on a loop of its own."""
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(_Below().listen("127.0.0.1"))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    server.close()
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left))
-    loop.close()
+    with serving(_Below()) as address:
+        yield address
 
 
 class _Below(Service):
@@ -150,3 +139,73 @@ def test_by_what_each_provider_is_reached_is_told(ask: Any, settings: Any, monke
 def test_nothing_is_told_of_providers_without_a_service(settings: Any) -> None:
     settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": conf.OFFLINE}}}
     assert provider_check.transports(conf.load()) == ""
+
+
+# Tools.
+
+ASK_USER = {"TOOLS": {"ask_user": {"BACKEND": "waldur_chat.tools.ask_user.AskUser"}}}
+
+
+def test_a_model_that_calls_tools_is_clean(ask: Any) -> None:
+    assert ask("call=say_word&arguments={}", **ASK_USER) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "behaviour"),
+    [
+        ("tools_vllm_options", "tools=vllm"),
+        ("tools_llama_jinja", "tools=jinja"),
+        ("tools_llama_jinja", "tools=llama"),
+        ("tools_model", "tools=ollama"),
+        ("tools_refused", "tools=alibaba"),
+        ("tools_refused", "tools=unclear"),
+        ("tools_in_text", 'text={"name": "say_word", "arguments": {"word": "OK"}}'),
+        ("tools_unread", "text=[TOOL_CALLS]say_word[ARGS]{}"),
+        ("tools_unread", "text=<function=say_word></function>"),
+        ("tools_not_called", "text=OK"),
+        ("tools_not_called", "text=I cannot use say_word."),
+    ],
+)
+def test_why_no_tool_is_called_is_named(ask: Any, name: str, behaviour: str) -> None:
+    (finding,) = ask(behaviour, **ASK_USER)
+    assert finding.id == name
+    assert finding.seen.startswith("default: ")
+    assert "{" not in finding.cure.replace("{word}", "")
+
+
+def test_what_a_refusal_of_tools_says_is_shown(ask: Any) -> None:
+    assert "status 500 (server_error, 500)" in ask("tools=jinja", **ASK_USER)[0].seen
+
+
+def test_calls_in_text_that_are_read_are_clean(ask: Any, settings: Any) -> None:
+    ask('text={"name": "say_word"}', **ASK_USER)
+    settings.WALDUR_CHAT["PROVIDERS"]["default"]["OPTIONS"]["calls_in_text"] = True
+    assert provider_check.check_providers(conf.load()) == []
+
+
+def test_a_provider_that_is_sent_no_tools_is_named(ask: Any, settings: Any) -> None:
+    ask(**ASK_USER)
+    settings.WALDUR_CHAT["PROVIDERS"]["default"]["OPTIONS"]["tools"] = False
+    (finding,) = provider_check.check_providers(conf.load())
+    assert finding.id == "tools_off"
+    assert finding.cure.startswith("WALDUR_CHAT['PROVIDERS']['default'][\"OPTIONS\"][\"tools\"]: remove it")
+
+
+def test_a_site_without_tools_asks_for_no_call(ask: Any) -> None:
+    assert ask("tools=vllm") == []
+
+
+def test_a_model_that_does_not_answer_is_not_asked_for_a_call(ask: Any) -> None:
+    assert [finding.id for finding in ask("status=401&tools=vllm", **ASK_USER)] == ["key_wrong"]
+
+
+def test_the_offline_provider_calls_tools(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": {"default": {"BACKEND": conf.OFFLINE, "OPTIONS": {"delay": 0}}}, **ASK_USER}
+    assert [finding.id for finding in provider_check.check_providers(conf.load())] == []
+
+
+def test_calls_of_the_doctor_have_waited_for_nobody() -> None:
+    async def main() -> None:
+        assert await tool_check.CallNoter().run_decided(lambda event: None) == RoundResult()
+
+    async_to_sync(main)()

@@ -8,6 +8,7 @@ from configparser import ConfigParser
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_the_map_names_every_layer_and_every_folder() -> None:
 def test_the_threads_of_a_process_are_those_of_the_code() -> None:
     source = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
     listed = set(re.findall(r"^\| `(waldur-chat[\w-]*)` \|", ARCHITECTURE, re.MULTILINE))
-    assert listed == set(re.findall(r'(?:Worker|Thread|Executor)\([^)]*"(waldur-chat[\w-]*)"', source))
+    assert listed == set(re.findall(r'(?:Worker|Thread|Executor|in_own_thread)\([^)]*"(waldur-chat[\w-]*)"', source))
 
 
 def test_every_term_of_the_glossary_is_found_in_its_file() -> None:
@@ -147,11 +148,20 @@ def _terms() -> list[list[str]]:
     return [re.split(r" ?\| ?", row) for row in rows]
 
 
-def test_the_python_of_the_api_works() -> None:
-    asking, _, counting = blocks("api.md")
+def test_the_python_of_the_api_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking, options, form, _, counting = blocks("api.md")
     with scripted("Hello", " world") as provider:
-        exec(asking, {})
-        names: dict[str, object] = {}
+        names: dict[str, Any] = {}
+        exec(asking, names)
+        exec(options, names)
         exec(counting, names)
-    assert [prompt.question for prompt in provider.prompts] == ["What is a VPC?"] * 2
+    assert [prompt.question for prompt in provider.prompts] == ["What is a VPC?", "What is a VPC?", "And a subnet?"]
+    assert [message.role for message in provider.prompts[2].messages] == ["system", "user", "assistant", "user"]
     turn_ended.disconnect(names["count"])
+    module = ModuleType("mysite_triage")
+    monkeypatch.setitem(sys.modules, "mysite_triage", module)
+    exec(form, vars(module))
+    with scripted('{"topic": "network", "is_urgent": true}'):
+        assert module.triage("It is down!") == module.Triage(topic="network", is_urgent=True)
+    with scripted("It is urgent."):
+        assert module.triage("It is down!") is None

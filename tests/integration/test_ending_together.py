@@ -19,10 +19,11 @@ from waldur_chat import conf
 from waldur_chat.events import StoredMessages
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.store import locks, sql
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish
-from waldur_chat.store.turns.begin import Reservation, StartedTurn
+from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.store.turns.finish import TurnOutcome
 
 pytestmark = [pytest.mark.core, pytest.mark.django_db]
@@ -70,7 +71,7 @@ def test_what_was_held_is_let_go(alice: Person, bob: Person, settings: Any) -> N
 
 
 def test_an_answer_and_the_title_of_its_conversation(alice: Person) -> None:
-    begun = begin(alice.user, promise=Reservation(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_input_tokens=10))
     finish.finish_turns([(begun.title_turn, ending("Cats")), (begun.turn, ending())])
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.total_tokens, thread.title_output_tokens, thread.message_count) == ("Cats", 14, 4, 2)
@@ -118,10 +119,10 @@ def test_none_ends_where_somebody_else_ends_one_at_the_same_moment(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = begin(alice.user), begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
-    stale = [(row_of(begun), True) for begun in (one, other)]
+    stale = [locks.LockedTurn(turn=row_of(begun), is_question_current=True) for begun in (one, other)]
     finish.finish_turn(other.turn, ending())
     monkeypatch.setattr(locks, "lock_turns", lambda turns: stale)
-    with pytest.raises(Error, match="Another process has finished a turn"):
+    with pytest.raises(Error, match="Another process has changed a turn"):
         end(one, other)
     assert (row_of(one).status, Message.objects.filter(role="assistant").count()) == ("running", 0)
     assert lines() == [("alice", "m", 1, 3, 4)]

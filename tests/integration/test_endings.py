@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from tests.integration.asked import begin, end, row_of, standing
+from tests.integration.dying import end_dead
 from tests.integration.rest import Person, message_of
 from tests.integration.stored import thread_of
 from waldur_chat import conf
-from waldur_chat.engine import running_turns
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage, Message, Thread, Turn
 from waldur_chat.store import locks
+from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import begin as begin_turns
 from waldur_chat.store.turns import finish, leases
-from waldur_chat.store.turns.begin import Reservation, StartedTurn
+from waldur_chat.store.turns.begin import StartedTurn
+from waldur_chat.turns.reaper import reaper_of_process
 
 pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
@@ -36,9 +36,8 @@ def used(tokens: int) -> dict[str, Any]:
 
 def abandon(begun: StartedTurn, tokens: int = 0) -> None:
     """Take its process for dead, which last told of so many tokens."""
-    gone = timezone.now() - timedelta(seconds=1)
-    Turn.objects.filter(uuid=begun.turn).update(expires=gone, input_tokens=tokens, output_tokens=tokens)
-    finish.finish_expired(running_turns.find)
+    Turn.objects.filter(uuid=begun.turn).update(input_tokens=tokens, output_tokens=tokens)
+    end_dead()
 
 
 def charged() -> int:
@@ -112,7 +111,7 @@ def test_a_turn_that_somebody_else_ends_at_the_same_moment_ends_once(
     begun = begin_turns.begin_unstored(alice.user, (), conf.load(), Reservation(), [])
     stale = row_of(begun)
     end(begun)
-    monkeypatch.setattr(locks, "lock_turns", lambda turns: [(stale, False)])
+    monkeypatch.setattr(locks, "lock_turns", lambda turns: [locks.LockedTurn(turn=stale)])
     assert end(begun) is None
     assert charged() == 7
 
@@ -138,7 +137,7 @@ def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> Non
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:
     begin(alice.user)
-    assert finish.finish_expired(running_turns.find) == 0
+    assert reaper_of_process().end_dead() == 0
 
 
 def test_one_taken_for_dead_that_ends_after_all_pays_the_difference(alice: Person, thread: Thread) -> None:
@@ -198,7 +197,7 @@ def test_a_turn_whose_user_was_deleted_is_charged_to_nobody(alice: Person, threa
 
 
 def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
-    begun = begin(alice.user, promise=Reservation(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_input_tokens=10))
     finish.finish_turn(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats", model="m", **used(2)))
     thread = Thread.objects.get(uuid=begun.thread)
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens, thread.total_tokens) == (
@@ -212,7 +211,7 @@ def test_a_title_names_its_conversation_and_counts_there(alice: Person) -> None:
 
 @pytest.mark.parametrize("fields", [{"name": "Mine"}, {"is_named": True}])
 def test_a_title_replaces_no_name(alice: Person, fields: dict[str, Any]) -> None:
-    begun = begin(alice.user, promise=Reservation(title_tokens=10))
+    begun = begin(alice.user, promise=Reservation(title_input_tokens=10))
     Thread.objects.filter(uuid=begun.thread).update(**fields)
     finish.finish_turn(begun.title_turn, finish.TurnOutcome(status="finished", text="Cats"))
     assert Thread.objects.get(uuid=begun.thread).name != "Cats"

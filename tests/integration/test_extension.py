@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_it_registers_the_api_below_the_prefix(extension: Any, settings: Any, pr
     settings.WALDUR_CHAT = {"URL_PREFIX": prefix}
     router = DefaultRouter()
     extension.rest_urls()(router)
-    names = ("", "-threads", "-messages", "-sessions", "-quota", "-system-prompts")
+    names = ("/config", "", "-threads", "-messages", "-sessions", "-quota", "-system-prompts", "-tools", "-tool-calls")
     assert [registered for registered, *_ in router.registry] == [f"{prefix}{name}" for name in names]
 
 
@@ -71,6 +72,14 @@ def test_what_goes_wrong_is_kept_and_not_raised(
     assert "could not be registered" in caplog.text
 
 
-def test_its_beat_entries_name_tasks_of_its_own(extension: Any) -> None:
+@pytest.mark.parametrize("has_celery", [True, False])
+def test_its_beat_entry_is_due_at_a_time_of_day(
+    extension: Any, monkeypatch: pytest.MonkeyPatch, has_celery: bool
+) -> None:
+    schedules: Any = ModuleType("celery.schedules")
+    schedules.crontab = dict
+    monkeypatch.setitem(sys.modules, "celery", ModuleType("celery"))
+    monkeypatch.setitem(sys.modules, "celery.schedules", schedules if has_celery else None)
     (entry,) = extension.celery_tasks().values()
-    assert (entry["task"], entry["schedule"]) == ("waldur_chat.cleanup", timedelta(days=1))
+    assert entry["task"] == "waldur_chat.cleanup"
+    assert entry["schedule"] == ({"hour": "3", "minute": "30"} if has_celery else timedelta(days=1))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
-from django.test import override_settings
-from django.urls import include, path
+from django.test import Client, override_settings
+from django.urls import NoReverseMatch, include, path
+from django.utils.module_loading import import_string
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -55,6 +56,60 @@ def test_versions_in_addresses(call: Caller, settings: Any, scheme: Any) -> None
     for operation in ("invoke", "stream"):
         reply = call.post(f"/v2/chat/{operation}/?version=v2", {"input": "Hi"})
         assert (reply.status, reply.headers["X-Version"]) == (200, "v2")
+
+
+@pytest.mark.parametrize("scheme", ["URLPathVersioning", "NamespaceVersioning"])
+def test_all_views_and_the_page_work_under_versions_and_namespaces(
+    call: Caller, settings: Any, user: Any, scheme: str
+) -> None:
+    kind = f"rest_framework.versioning.{scheme}"
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_VERSION": "v2"}
+    router = SimpleRouter()
+    register(router, viewsets=subclassed(versioning_class=import_string(kind)))
+    prefix = r"<str:version>/" if scheme == "URLPathVersioning" else "v2/"
+    nested = path(prefix, include((router.urls, "chat"), namespace="v2"))
+    page = path("", include("waldur_chat.page_urls"))
+    host = path("host/", include(([path("", lambda request: None)], "host")))
+    settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": [page, host, path("api/", include([nested]))]})
+    answering(settings, "Hello", STORAGE=True)
+    assert call.post("/api/v2/chat/invoke/", {"input": "Hi"}).status == 200
+    (thread,) = call.get("/api/v2/chat-threads/").json
+    assert call.get(f"/api/v2/chat-threads/{thread['uuid']}/").status == 200
+    assert call.get("/api/v2/chat-threads/stats/").status == 200
+    assert call.post(f"/api/v2/chat-threads/{thread['uuid']}/archive/").status == 204
+    assert len(call.get(f"/api/v2/chat-messages/?thread={thread['uuid']}").json) == 2
+    assert call.get("/api/v2/chat-quota/usage/").status == 200
+    shown = call.get("/", Accept="text/html").body.decode()
+    assert "/api/v2/chat/stream/" in shown
+    assert "/api/v2/chat-threads/" in shown
+
+
+def test_a_page_without_an_api_says_so(settings: Any) -> None:
+    settings.ROOT_URLCONF = "waldur_chat.page_urls"
+    with pytest.raises(NoReverseMatch, match="chat-stream"):
+        Client().get("/")
+
+
+def test_a_site_that_authenticates_nobody_logs_why(
+    call: Caller, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_AUTHENTICATION_CLASSES": []}
+    assert call.invoke().status == 403
+    assert "DEFAULT_AUTHENTICATION_CLASSES of the site is empty" in caplog.text
+
+
+def test_tokens_without_a_table_are_refused_and_logged(
+    call: Caller, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "rest_framework.authtoken"]
+    assert call.invoke().status == 403
+    assert "rest_framework.authtoken is not in INSTALLED_APPS" in caplog.text
+
+
+def test_providers_without_a_default_are_logged(call: Caller, settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    settings.WALDUR_CHAT = {"PROVIDERS": {"main": {"BACKEND": "waldur_chat.providers.offline.OfflineProvider"}}}
+    assert call.invoke().json["code"] == "chat_not_configured"
+    assert "there is no provider 'default'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -135,7 +190,8 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
 @pytest.mark.parametrize("operation", ["invoke", "stream"])
 def test_the_hosts_exception_handler_is_told_all(call: Caller, operation: str) -> None:
     own = {**django_settings.REST_FRAMEWORK, "EXCEPTION_HANDLER": f"{__name__}.handler"}
-    with override_settings(REST_FRAMEWORK=own), scripted(ProviderBusy(retry_after=7)):
+    once = {"ATTEMPTS": 1}
+    with override_settings(REST_FRAMEWORK=own, WALDUR_CHAT=once), scripted(ProviderBusy(retry_after=7)):
         invalid = call.post(f"/api/chat/{operation}/", {"input": 1})
         failed = call.post(f"/api/chat/{operation}/", {"input": "Hi"})
     assert invalid.json["told"] == ["ValidationError", "ChatViewSet", "POST", operation, "alice"]

@@ -20,7 +20,7 @@ from waldur_chat.errors import ProviderBusy
 from waldur_chat.messages import Question
 from waldur_chat.models import Message, Session, Thread, Turn
 from waldur_chat.testing import scripted
-from waldur_chat.turns import start
+from waldur_chat.turns import start, turn_request
 
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
 
@@ -87,7 +87,7 @@ def test_one_that_comes_while_the_first_is_answered_joins_it(call: Caller) -> No
 
 def test_one_that_comes_in_the_same_moment_joins_it(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     question = Question(text="Hi")
-    turn = turn_in(None, user=user, key=KEY, fingerprint=start.fingerprint(question))
+    turn = turn_in(None, user=user, key=KEY, fingerprint=turn_request.fingerprint(question))
     found = start.find_by_idempotency_key
     seen: list[None] = []
 

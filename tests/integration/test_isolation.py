@@ -60,7 +60,7 @@ class Answer:
 
 def faults(case: Case, world: World) -> list[str]:
     """What is wrong with the answer to this request, and with what it leaves behind."""
-    named, before = world.uuids(), rows()
+    named, before = world.uuids(), rows() if case.is_refused else {}
     unknown = answered(case, world, nothing()) if case.hides else None
     answer = answered(case, world, named)
     is_well = {

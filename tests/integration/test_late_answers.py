@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.models import Sum
-from django.utils import timezone
 
+from tests.integration.dying import end_dead, seen_unchanged
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import ask, begin, finish, prepare, said, stores  # noqa: F401  # A fixture.
-from waldur_chat.engine import running_turns
 from waldur_chat.errors import ThreadBusy
 from waldur_chat.events import Usage
 from waldur_chat.models import DayOfUsage, Message, Thread, Turn
 from waldur_chat.store.turns import finish as store_finish
-from waldur_chat.store.turns import partials
+from waldur_chat.store.turns import leases, partials
 from waldur_chat.store.turns.finish import TurnOutcome
+from waldur_chat.store.turns.leases import LeaseUpdate
 from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
 
@@ -38,7 +37,7 @@ def abandoned(user: Any, **question: Any) -> str:
 
 def forget(turn_id: str) -> None:
     """Let the process of this turn be unheard of."""
-    Turn.objects.filter(uuid=turn_id).update(expires=timezone.now() - timedelta(seconds=1))
+    seen_unchanged(of(turn_id))
 
 
 def of(turn_id: str) -> Turn:
@@ -52,8 +51,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
         forget(turn.id)
         with pytest.raises(ThreadBusy):
             prepare(user, "And now?", thread=str(Thread.objects.get().uuid))
-        forget(turn.id)
-        assert store_finish.finish_expired(running_turns.find) == 0
+        assert end_dead() == 0
         assert of(turn.id).status == "running"
         turn.cancel()
         finish(turn)
@@ -62,7 +60,7 @@ def test_one_that_runs_in_this_process_is_not_taken_for_dead_here(user: Any) -> 
 
 def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    store_finish.finish_expired(running_turns.find)
+    end_dead()
     store_finish.finish_turn(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
     assert (of(turn).status, Thread.objects.get().message_count) == ("finished", 2)
@@ -70,8 +68,8 @@ def test_one_that_lives_after_all_stores_its_answer(user: Any) -> None:
 
 def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    partials.write([PartialOutput(row=of(turn).pk, position=0, text="La")])
-    store_finish.finish_expired(running_turns.find)
+    partials.write([PartialOutput(turn=of(turn).uuid.hex, position=0, text="La")])
+    end_dead()
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "La", True)]
     store_finish.finish_turn(turn, LATE)
     assert said(Thread.objects.get()) == [(0, "user", "Hi", True), (1, "assistant", "Late", True)]
@@ -81,8 +79,8 @@ def test_one_that_lives_after_all_completes_what_was_known_of_it(user: Any) -> N
 
 def test_one_that_was_guessed_to_have_used_more_has_used_that(user: Any) -> None:
     turn = abandoned(user, text="Hi")
-    partials.write([PartialOutput(row=of(turn).pk, position=0, text="La" * 400)])
-    store_finish.finish_expired(running_turns.find)
+    partials.write([PartialOutput(turn=of(turn).uuid.hex, position=0, text="La" * 400)])
+    end_dead()
     charged = of(turn).output_tokens
     assert charged > 50
     store_finish.finish_turn(turn, LATE)
@@ -108,16 +106,20 @@ def test_a_late_answer_is_not_in_force_where_the_conversation_went_on(user: Any)
     assert Thread.objects.get().message_count == 3
 
 
-def test_one_that_was_heard_of_meanwhile_is_not_ended(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("moment", [(random, "shuffle"), (partials, "text_of")])
+def test_one_that_was_heard_of_meanwhile_is_not_ended(
+    user: Any, monkeypatch: pytest.MonkeyPatch, moment: tuple[Any, str]
+) -> None:
     turn = abandoned(user, text="Hi")
-    late = timezone.now() + timedelta(seconds=5)
 
-    def heard_of(found: list[Turn]) -> None:
-        Turn.objects.update(expires=late)
+    def heard_of(found: Any) -> str:
+        leases.renew({turn: LeaseUpdate()})
+        return "Hel"
 
-    monkeypatch.setattr(random, "shuffle", heard_of)
-    assert store_finish.finish_expired(running_turns.find) == 0
+    monkeypatch.setattr(*moment, heard_of)
+    assert end_dead() == 0
     assert of(turn).status == "running"
+    assert not Message.objects.filter(role="assistant").exists()
 
 
 def test_a_late_edit_is_not_in_force_where_the_conversation_went_on(user: Any) -> None:
@@ -134,7 +136,7 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
     thread = thread_of(user, "Hi", "Hello")
     question = Message.objects.get(text="Hi")
     turn = abandoned(user, text="Edited", thread=thread.uuid, mode="edit", edited=question.uuid)
-    store_finish.finish_expired(running_turns.find)
+    end_dead()
     store_finish.finish_turn(turn, LATE)
     assert [text for _, _, text, is_current in said(thread) if is_current] == ["Edited", "Late"]
 
@@ -142,7 +144,7 @@ def test_a_late_edit_is_in_force_where_nothing_happened_since(user: Any) -> None
 def test_an_abandoned_title_is_charged_as_a_title(user: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")
     turn_in(thread, purpose="title", user=user, input_tokens=30, output_tokens=2)
-    store_finish.finish_expired(running_turns.find)
+    end_dead()
     thread.refresh_from_db()
     assert (thread.name, thread.title_input_tokens, thread.title_output_tokens) == ("New chat", 30, 2)
     assert DayOfUsage.objects.get().turns == 0

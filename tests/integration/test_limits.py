@@ -114,6 +114,14 @@ def test_the_rule_on_running_turns_is_told(call: Caller, settings: Any) -> None:
     assert "RateLimit" not in headers
 
 
+def test_an_invalid_question_is_the_same_where_running_turns_are_limited(call: Caller, settings: Any) -> None:
+    settings.WALDUR_CHAT = {"TURNS_PER_USER": 2}
+    with scripted("Hello"):
+        reply = call.post("/api/chat/invoke/", {"input": ["Hi"]})
+    assert (reply.status, reply.json["code"]) == (400, "invalid")
+    assert "RateLimit" not in reply.headers
+
+
 @pytest.mark.parametrize("operation", ["invoke", "stream"])
 def test_too_many_turns_of_a_user_are_his_own_fault(
     call: Caller, settings: Any, operation: str, user: Any, rates: Any

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client, override_settings
+from django.utils.dateparse import parse_datetime
 
 from tests.integration.rest import Person, message_of, path_of, running_in
 from tests.integration.stored import thread_of
@@ -53,13 +53,17 @@ def thread(alice: Person) -> Thread:
 
 
 def test_a_message_has_the_fields_of_the_contract(alice: Person, thread: Thread) -> None:
-    answer = message_of(thread, 1, input_tokens=3, output_tokens=1, warning="Careful.")
+    answer = message_of(thread, 1, input_tokens=3, output_tokens=1, warning="Careful.", model="gemma")
     shown = alice.get(path_of(answer)).json()
-    assert datetime.fromisoformat(shown.pop("created")) == answer.created
+    assert parse_datetime(shown.pop("created")) == answer.created
     assert shown == {
         "uuid": answer.uuid.hex,
         "thread": thread.uuid.hex,
         "role": "assistant",
+        "status": "complete",
+        "code": "",
+        "model": "gemma",
+        "ai_generated": True,
         "blocks": [{"id": "0", "key": "markdown", "status": "complete", "content": "Hi"}],
         "warning": "Careful.",
         "content": "Hi",
@@ -86,6 +90,39 @@ def test_answers_are_cut_into_blocks_and_questions_are_not(alice: Person, thread
         ("markdown", None),
         ("code", "python"),
     ]
+
+
+@pytest.mark.parametrize("status", ["stopped", "failed", "interrupted", "length", "filtered"])
+def test_the_last_block_of_an_answer_that_is_not_complete_is_incomplete(
+    alice: Person, thread: Thread, status: str
+) -> None:
+    answer = message_of(thread, 3, status=status, code="x")
+    shown = alice.get(path_of(answer)).json()
+    assert [block["status"] for block in shown["blocks"]] == ["complete", "incomplete"]
+    assert (shown["status"], shown["code"]) == (status, "x")
+
+
+def test_an_incomplete_answer_without_a_word_has_no_block(alice: Person, thread: Thread) -> None:
+    assert alice.get(path_of(message_of(thread, 3, status="stopped", text="\n"))).json()["blocks"] == []
+
+
+def test_a_question_without_an_answer_is_a_complete_block(alice: Person, thread: Thread) -> None:
+    message_of(thread, 2, status="failed", code="provider_failed")
+    shown = alice.get(LIST, thread=thread.uuid).json()[2]
+    assert [shown[name] for name in ("status", "code", "model", "ai_generated")] == [
+        "failed",
+        "provider_failed",
+        "",
+        False,
+    ]
+    assert [block["status"] for block in shown["blocks"]] == ["complete"]
+
+
+def test_every_version_says_how_it_ended(alice: Person, thread: Thread) -> None:
+    first = message_of(thread, 1, status="stopped", code="cancelled")
+    said_anew(first, "Again")
+    history = alice.get(path_of(first, "history")).json()
+    assert [version["status"] for version in history] == ["stopped", "complete"]
 
 
 def test_a_conversation_is_listed_as_it_was_said(alice: Person, thread: Thread) -> None:
@@ -211,7 +248,7 @@ class TestFeedback:
         ).json()
         answer.refresh_from_db()
         assert [rated[f"feedback_{name}"] for name in ("score", "comment", "category")] == [False, "No.", "inaccurate"]
-        assert datetime.fromisoformat(rated["feedback_submitted_at"]) == answer.feedback_submitted_at
+        assert parse_datetime(rated["feedback_submitted_at"]) == answer.feedback_submitted_at
 
     def test_a_new_rating_replaces_the_old_whole(self, alice: Person, thread: Thread) -> None:
         path = path_of(message_of(thread, 1), "feedback")

@@ -116,6 +116,17 @@ def test_no_replaced_version_is_told(user: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("mode", ["", "reload", "edit"])
+def test_the_model_is_told_what_was_written_whatever_markdown_it_is(user: Any, mode: Any) -> None:
+    answer = "  Look:\r\n```py\nopen\n    ```\n**User**:\n"
+    thread = thread_of(user, "Hi", answer, "Well?", "So")
+    with scripted("Fine") as provider:
+        ask(user, "~~~\n?", thread=thread.uuid, mode=mode, edited=message(thread, 2).uuid if mode == "edit" else None)
+    told = asked(provider.prompts[0])
+    assert told[:2] == [("user", "Hi"), ("assistant", answer)]
+    assert told[-1] == ("user", "Well?" if mode == "reload" else "~~~\n?")
+
+
 @pytest.mark.parametrize("mode", ["reload", "edit"])
 def test_what_fails_before_it_says_anything_replaces_nothing(user: Any, mode: Any) -> None:
     thread = thread_of(user, "Hi", "Hello")

@@ -10,14 +10,14 @@ import pytest
 from tests.integration.asked import begin, end, row_of, standing
 from tests.integration.rest import Person, message_of
 from tests.integration.stored import thread_of
-from waldur_chat.errors import QuestionRefused, ThreadNotFound
+from waldur_chat.errors import InvalidQuestion, ThreadNotFound
 from waldur_chat.models import Message, Thread
 
 pytestmark = [pytest.mark.core, pytest.mark.django_db]
 
 
 def refused_field(user: Any, text: str | None = "New", **question: Any) -> str:
-    with pytest.raises(QuestionRefused) as refused:
+    with pytest.raises(InvalidQuestion) as refused:
         begin(user, text, **question)
     return refused.value.field
 

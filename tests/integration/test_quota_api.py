@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -30,6 +31,14 @@ NAMES = ("limit", "usage", "remaining", "reset_at", "system_default")
 def staff(db: None) -> Any:
     """A user of staff."""
     return get_user_model().objects.create_user("staff", is_staff=True)
+
+
+def test_limits_cannot_be_set_where_the_database_cannot_hold_them(staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)
+    body = {"user_uuid": users.uuid_of(staff).hex, "daily_limit": 9}
+    response = client_of(staff).post(SET, json.dumps(body), content_type="application/json")
+    assert (response.status_code, response.json()["code"]) == (409, "chat_not_configured")
+    assert not Budget.objects.exists()
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_what_fails_later_is_an_event_with_the_same_code(call: Caller, error: ty
         "detail": error.sentence,
         "code": error.code,
         "retryable": error.retryable,
+        "status": "failed",
         "additional_kwargs": {"usage_metadata": {"input_tokens": 2, "output_tokens": 2, "estimated": True}},
     }
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.chatting import settled, until, waiting
 from tests.integration.conftest import Caller, Reply
+from tests.integration.dying import seen_unchanged
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import begin, finish, stores  # noqa: F401  # A fixture.
 from waldur_chat import chat
@@ -20,16 +21,18 @@ from waldur_chat.engine import running_turns
 from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import ProviderBusy, ServerStopping
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Stopped, Usage
+from waldur_chat.messages import Question
 from waldur_chat.models import Message, Piece, Thread
 from waldur_chat.models import Turn as Row
 from waldur_chat.runtime import shutdown
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.store.turns import finish as store_finish
-from waldur_chat.store.turns import partials, replays
+from waldur_chat.store.turns import leases, partials, replays
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.store.turns.partials import PartialOutput
 from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, notifier
+from waldur_chat.turns.reaper import LONGEST_GAP_SECONDS
 from waldur_chat.turns.resume import TurnSubscription
 
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("stores")]
@@ -198,7 +201,7 @@ class TestHere:
     def test_its_error_is_that_of_the_view(self, user: Any) -> None:
         viewed = threading.Event()
         with waiting(viewed, ProviderBusy()):
-            turn = chat.open_turn(chat.Question(text="Hi"), chat.load(), user=user)
+            turn = chat.open_turn(Question(text="Hi"), chat.load(), user=user)
             turn.start(background_loop())
             until(lambda: running_turns.find(turn.id))
             view = TurnSubscription(replays.find_for_user(user, Row.objects.get().uuid))
@@ -213,15 +216,15 @@ class TestElsewhere:
     """The turn runs in another process, of which only the database is seen."""
 
     def test_it_is_told_as_it_is_written(self, user: Any, elsewhere: Row) -> None:
-        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
+        partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=0, text="Hel")])
         view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         assert not view.ends_with_reader
         view.start(background_loop())
         assert view.take_blocking(10) == [Started(turn=elsewhere.uuid.hex, thread=view.thread), Delta(text="Hel")]
         partials.write(
             [
-                PartialOutput(row=elsewhere.pk, position=3, text="lo,"),
-                PartialOutput(row=elsewhere.pk, position=6, text=" "),
+                PartialOutput(turn=elsewhere.uuid.hex, position=3, text="lo,"),
+                PartialOutput(turn=elsewhere.uuid.hex, position=6, text=" "),
             ]
         )
         assert words(view.take_blocking(10)) == "lo, "
@@ -230,7 +233,7 @@ class TestElsewhere:
         assert not Piece.objects.exists()
 
     def test_what_a_reader_has_is_not_told_again(self, user: Any, elsewhere: Row) -> None:
-        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hello")])
+        partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=0, text="Hello")])
         view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid), 3)
         view.start(background_loop())
         assert words(view.take_blocking(10)) == "lo"
@@ -250,8 +253,8 @@ class TestElsewhere:
     def test_when_its_process_dies_it_is_interrupted_and_keeps_what_was_written(
         self, user: Any, elsewhere: Row
     ) -> None:
-        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
-        Row.objects.update(expires=elsewhere.started)
+        partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=0, text="Hel")])
+        seen_unchanged(elsewhere)
         events = told(TurnSubscription(replays.find_for_user(user, elsewhere.uuid)))
         assert words(events) == "Hel"
         assert isinstance(events[-1], Failed)
@@ -275,8 +278,8 @@ class TestElsewhere:
     def test_a_server_that_stops_sends_its_readers_elsewhere(
         self, call: Caller, elsewhere: Row, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(shutdown, "server_is_stopping", lambda: True)
-        partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hel")])
+        monkeypatch.setattr(shutdown, "server_is_stopping", lambda *_: True)
+        partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=0, text="Hel")])
         reply = events_of(call, elsewhere.uuid)
         assert reply.status == 200
         assert b"event: e" not in reply.body
@@ -292,7 +295,7 @@ class TestElsewhere:
     def looks(self, monkeypatch: Any) -> list[None]:
         """One for each time that somebody looks; the first two fail."""
         calls: list[None] = []
-        found = replays.find_ended
+        found = replays.find_running
 
         def failing(rows: Any) -> Any:
             calls.append(None)
@@ -300,14 +303,12 @@ class TestElsewhere:
                 raise ValueError
             return found(rows)
 
-        monkeypatch.setattr(replays, "find_ended", failing)
+        monkeypatch.setattr(replays, "find_running", failing)
         return calls
 
     def test_a_database_that_fails_is_asked_again(self, elsewhere: Row, looks: list[None], caplog: Any) -> None:
         store_finish.finish_turn(elsewhere.uuid.hex, TurnOutcome(status="finished", text="Hello"))
-        view = TurnSubscription(
-            replays.Replay(turn=elsewhere.uuid.hex, row=elsewhere.pk, started=Started(turn="1", thread="2"))
-        )
+        view = TurnSubscription(replays.Replay(turn=elsewhere.uuid.hex, started=Started(turn="1", thread="2")))
         assert words(told(view)) == "Hello"
         assert "Turns of other processes could not be followed: ValueError" in caplog.messages
 
@@ -315,8 +316,7 @@ class TestElsewhere:
         self, user: Any, elsewhere: Row, looks: list[None], monkeypatch: Any
     ) -> None:
         follower.follower_of_process.reset()
-        monkeypatch.setattr(follower, "REAP_SECONDS", 60.0)
-        Row.objects.filter(pk=elsewhere.pk).update(expires=elsewhere.started)
+        seen_unchanged(elsewhere, seconds=leases.unchanged_seconds() - 3 * LONGEST_GAP_SECONDS)
         view = TurnSubscription(replays.find_for_user(user, elsewhere.uuid))
         view.start(background_loop())
         view.take_blocking(0)
@@ -348,20 +348,21 @@ def test_turns_and_pieces_have_names(elsewhere: Row) -> None:
 
 
 def test_what_is_missing_in_between_is_waited_for(elsewhere: Row) -> None:
-    partials.write([PartialOutput(row=elsewhere.pk, position=3, text="lo")])
-    assert partials.read_after({elsewhere.pk: 0}) == {}
-    partials.write([PartialOutput(row=elsewhere.pk, position=0, text="Hell")])
-    assert partials.read_after({elsewhere.pk: 0})[elsewhere.pk].text == "Hello"
+    partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=3, text="lo")])
+    rows, positions = {elsewhere.uuid.hex: elsewhere.pk}, {elsewhere.uuid.hex: 0}
+    assert partials.read_after(rows, positions) == {}
+    partials.write([PartialOutput(turn=elsewhere.uuid.hex, position=0, text="Hell")])
+    assert partials.read_after(rows, positions)[elsewhere.uuid.hex].text == "Hello"
     assert partials.text_of(elsewhere) == "Hello"
 
 
 def test_many_turns_are_written_and_read_at_once(user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partials, "ROWS_PER_QUERY", 3)
     rows = [turn_in(None, user=user) for _ in range(10)]
-    partials.write([PartialOutput(row=row.pk, position=0, text=str(row.pk)) for row in rows])
-    assert {row: one.text for row, one in partials.read_after({row.pk: 0 for row in rows}).items()} == {
-        row.pk: str(row.pk) for row in rows
-    }
+    partials.write([PartialOutput(turn=row.uuid.hex, position=0, text=str(row.pk)) for row in rows])
+    keys = {row.uuid.hex: row.pk for row in rows}
+    found = partials.read_after(keys, dict.fromkeys(keys, 0))
+    assert {turn: one.text for turn, one in found.items()} == {turn: str(row) for turn, row in keys.items()}
     assert Thread.objects.count() == 0
 
 

@@ -53,3 +53,19 @@ def test_a_stream_is_events_first(paths: Any) -> None:
 
 def test_no_component_has_a_name_that_waldur_refuses(document: str) -> None:
     assert not {"ChatStreamResponse", "ChatInvokeResponse"} & set(yaml.safe_load(document)["components"]["schemas"])
+
+
+def test_what_everybody_may_know_needs_no_token(paths: Any) -> None:
+    config = paths["/api/chat/config/"]["get"]
+    assert (config["operationId"], config["tags"], config["security"]) == (
+        "chat_config_retrieve",
+        ["chat-config"],
+        [{}],
+    )
+
+
+def test_answers_are_marked_by_a_header(paths: Any) -> None:
+    answers = [paths[f"/api/chat/{act}/"]["post"] for act in ("invoke", "stream")]
+    answers.append(paths["/api/chat/turns/{uuid}/events/"]["get"])
+    marked = [[status for status, one in answer["responses"].items() if "headers" in one] for answer in answers]
+    assert marked == [["200"], ["200"], ["200"]]

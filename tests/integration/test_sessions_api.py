@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connections
 from django.db.models import QuerySet
 from django.test import Client
+from django.utils.dateparse import parse_datetime
 
 from tests.integration.rest import Person
 from tests.integration.stored import thread_of
@@ -24,7 +24,7 @@ CURRENT = "chat-sessions/current/"
 def test_the_current_session_has_the_fields_of_the_contract(alice: Person) -> None:
     shown = alice.get(CURRENT).json()
     session = Session.objects.get()
-    times = [datetime.fromisoformat(shown.pop(name)) for name in ("created", "modified")]
+    times = [parse_datetime(shown.pop(name)) for name in ("created", "modified")]
     assert times == [session.created, session.modified]
     assert shown == {
         "uuid": session.uuid.hex,

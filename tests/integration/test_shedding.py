@@ -108,8 +108,8 @@ def test_other_requests_are_let_through(other: dict[str, Any], settings: Any) ->
 
 
 def test_the_path_is_that_below_the_root() -> None:
-    assert shedding._is_chat("POST", "/below/api/chat/invoke/", "/below")
-    assert not shedding._is_chat("POST", "/below/api/chat/invoke/", "")
+    assert shedding._is_chat_scope(scope("/below/api/chat/invoke/", root_path="/below"))
+    assert not shedding._is_chat_scope(scope("/below/api/chat/invoke/"))
 
 
 def test_without_a_limit_everybody_is_let_in(settings: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 
 from tests.integration.chatting import until
+from tests.integration.dying import seen_unchanged
 from tests.integration.stored import thread_of, turn_in
 from tests.integration.turning import stores  # noqa: F401  # A fixture.
 from waldur_chat import chat
@@ -19,12 +20,12 @@ from waldur_chat.models import Message, Piece, Turn
 from waldur_chat.record import TurnRecord
 from waldur_chat.runtime import supervised_thread, worker
 from waldur_chat.runtime.loop import background_loop
-from waldur_chat.store.turns import finish, partials, replays
+from waldur_chat.store.turns import finish, interruption, partials, replays
 from waldur_chat.store.turns.finish import TurnOutcome
 from waldur_chat.testing import scripted
 from waldur_chat.turns import follower, heartbeat, reaper, recorder
 from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
-from waldur_chat.turns.reaper import Reaper
+from waldur_chat.turns.reaper import reaper_of_process
 from waldur_chat.turns.resume import TurnSubscription
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -95,11 +96,11 @@ def test_what_running_turns_say_is_written_by_another_thread(
     begun = lost(partials, "write")
     log.add(Delta(text="Hello"))
     record = TurnRecord(turn=row.uuid.hex, model="m", request_id="", user_id="")
-    one.add(row.uuid.hex, TrackedTurn(record=record, log=log, row=row.pk))
+    one.add(row.uuid.hex, TrackedTurn(record=record, log=log))
     assert begun.wait(10)
     one.discard(row.uuid.hex)
     one.finish_flush()
-    one.add(row.uuid.hex, TrackedTurn(record=record, log=log, row=row.pk))
+    one.add(row.uuid.hex, TrackedTurn(record=record, log=log))
     until(Piece.objects.exists)
     one.discard(row.uuid.hex)
     until(lambda: not one._thread.runs)
@@ -113,7 +114,7 @@ def test_readers_are_told_by_another_thread_and_only_once(
     row = turn_in(thread_of(user, "Hi"), user=user, answer_index=1, question=Message.objects.get())
     follower.follower_of_process.reset()
     view = TurnSubscription(replays.find_for_user(user, row.uuid))
-    begun = lost(replays, "find_ended", fails=fails)
+    begun = lost(replays, "find_running", fails=fails)
     view.start(background_loop())
     view.take_blocking(0)
     assert begun.wait(10)
@@ -128,10 +129,10 @@ def test_readers_are_told_by_another_thread_and_only_once(
 
 
 def test_dead_turns_are_ended_by_another_thread(user: Any, lost: Lost) -> None:
-    turn_in(None)
-    clearing = Reaper()
-    begun = lost(finish, "finish_expired")
-    clearing.reap_expired()
+    seen_unchanged(turn_in(None))
+    clearing = reaper_of_process()
+    begun = lost(interruption, "interrupt")
+    clearing.look()
     assert begun.wait(10)
     until(lambda: not Turn.objects.filter(status="running").exists())
     until(lambda: not clearing._thread.runs)

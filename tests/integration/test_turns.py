@@ -117,3 +117,4 @@ def test_the_refusal_names_the_turn_that_is_in_the_way(call: Caller, user: Any) 
         first.cancel()
         finish(first)
     assert (reply.status, reply.json["code"], reply.json["turn_uuid"]) == (409, "thread_busy", first.id)
+    assert "Retry-After" not in reply.headers

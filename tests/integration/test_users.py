@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.test.utils import isolate_apps
+from django.utils.functional import SimpleLazyObject
 
 from waldur_chat import users
 from waldur_chat.users import NAMESPACE, find, full_name_of, sees_all, uuid_of
@@ -69,6 +70,30 @@ def test_a_host_may_write_its_uuids_as_text(host: Host) -> None:
     assert find(UUID(user.uuid)) == user
 
 
+@pytest.mark.parametrize("value", [None, "", "not a UUID"])
+def test_a_value_that_is_no_uuid_falls_back_to_the_key(host: Host, value: str | None) -> None:
+    user = host(uuid=models.CharField(max_length=36, null=True)).create(uuid=value)
+    assert uuid_of(user) == UUID(int=NAMESPACE.int | user.pk)
+    assert find(uuid_of(user)) == user
+
+
+def test_a_null_falls_back_to_a_key_that_is_a_uuid(host: Host) -> None:
+    fields = {"id": models.UUIDField(primary_key=True, default=uuid4), "uuid": models.UUIDField(null=True)}
+    user = host(**fields).create()
+    assert find(uuid_of(user)) == user
+    assert uuid_of(user) == user.pk
+
+
+def test_who_has_a_uuid_is_not_found_by_their_key(host: Host) -> None:
+    user = host(uuid=models.UUIDField(default=uuid4)).create()
+    assert find(UUID(int=NAMESPACE.int | user.pk)) is None
+
+
+def test_a_host_may_write_its_uuids_with_dashes(host: Host) -> None:
+    user = host(uuid=models.CharField(max_length=36)).create(uuid=str(uuid4()))
+    assert find(UUID(user.uuid)) == user
+
+
 def test_a_key_that_is_a_uuid_is_the_users(host: Host) -> None:
     user = host(id=models.UUIDField(primary_key=True, default=uuid4)).create()
     assert uuid_of(user) == user.pk
@@ -81,9 +106,46 @@ def test_a_key_of_text_makes_a_uuid(host: Host) -> None:
     assert find(uuid_of(user)) == user
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_keys_are_read_in_batches(host: Host, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(users, "KEYS_PER_QUERY", batch)
+    people = host(name=models.CharField(max_length=9, primary_key=True))
+    made = [people.create(name=name) for name in ("alice", "bob", "carol")]
+    assert [find(uuid_of(user)) for user in made] == made
+
+
 def test_nobody_has_a_uuid_that_no_key_makes(host: Host) -> None:
     host(name=models.CharField(max_length=9, primary_key=True)).create(name="alice")
     assert find(uuid4()) is None
+
+
+class Passed:
+    """A user as some hosts pass them on: an object in front of an instance."""
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._user, name)
+
+
+def test_who_is_known_is_an_instance_of_the_model(user: Any) -> None:
+    proxy: Any = SimpleLazyObject(lambda: user)
+    assert all(users.is_known(one) and users.has_row(one) for one in (user, proxy, Passed(user)))
+    assert not users.is_known(SimpleNamespace(is_authenticated=True, pk=user.pk))
+    bare_key = SimpleNamespace(pk=user.pk)
+    assert (users.is_known(bare_key), users.has_row(bare_key)) == (True, False)
+
+
+@pytest.mark.parametrize(("key", "known"), [("alice", False), (10**40, False), (77, True)])
+def test_an_instance_that_was_made_up_has_no_row(transactional_db: None, key: Any, known: bool) -> None:
+    made_up = get_user_model()(pk=key)
+    assert users.is_known(made_up) is known
+    assert not users.has_row(made_up)
+
+
+def test_an_instance_that_was_made_up_of_a_row_has_one(user: Any) -> None:
+    assert users.has_row(get_user_model()(pk=user.pk))
 
 
 def test_a_name_is_what_the_host_says_it_is() -> None:

@@ -14,15 +14,17 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tests.integration.chatting import USAGE, until
+from tests.integration.dying import seen_unchanged
 from tests.integration.stored import thread_of, turn_in
 from waldur_chat import chat
 from waldur_chat.engine.event_log import EventLog
 from waldur_chat.events import Cancelled, Delta, Started
 from waldur_chat.models import Piece, Turn
 from waldur_chat.record import TurnRecord
-from waldur_chat.store.turns import finish, leases, partials
+from waldur_chat.runtime.tenants import Tenant
+from waldur_chat.store.turns import finish, interruption, leases, partials
 from waldur_chat.testing import scripted
-from waldur_chat.turns import heartbeat
+from waldur_chat.turns import heartbeat, reaper
 from waldur_chat.turns.heartbeat import Heartbeat, TrackedTurn
 
 pytestmark = pytest.mark.core
@@ -33,7 +35,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watches that look often."""
     monkeypatch.setattr(heartbeat, "FLUSH_SECONDS", 0.02)
     monkeypatch.setattr(heartbeat, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "IDLE_POLL_SECONDS", 0.02)
     monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(reaper, "LOOK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def watching(user: Any, quick: None) -> Any:
 def running(row: Turn, log: EventLog | None = None) -> TrackedTurn:
     """What a watch needs of a turn."""
     record = TurnRecord(turn=row.uuid.hex, model="m", request_id="", user_id="")
-    return TrackedTurn(record=record, usage=lambda: USAGE, log=log, row=row.pk)
+    return TrackedTurn(record=record, usage=lambda: USAGE, log=log)
 
 
 def lives(row: Turn) -> bool:
@@ -97,6 +101,7 @@ def test_the_turn_of_a_title_has_not_used_what_its_answer_has(watching: Any) -> 
 
 def test_turns_of_dead_processes_are_ended(watching: Any) -> None:
     dead = turn_in(None)
+    seen_unchanged(dead)
     until(lambda: not Turn.objects.filter(pk=dead.pk, status="running").exists())
     assert lives(watching.row)
 
@@ -104,12 +109,12 @@ def test_turns_of_dead_processes_are_ended(watching: Any) -> None:
 def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_after(
     watching: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def failing(runs_here: Any) -> int:
+    def failing(dead: Any, runs_here: Any) -> int:
         raise OperationalError("gone")
 
     caplog.set_level(logging.ERROR)
-    monkeypatch.setattr(finish, "finish_expired", failing)
-    turn_in(None)
+    monkeypatch.setattr(interruption, "interrupt", failing)
+    seen_unchanged(turn_in(None))
     until(lambda: "Turns whose process died could not be ended: OperationalError" in caplog.messages)
     until(lambda: lives(watching.row))
 
@@ -117,13 +122,13 @@ def test_turns_that_cannot_be_ended_do_not_keep_the_others_from_being_looked_aft
 def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     slowly, begun = threading.Event(), threading.Event()
 
-    def slow(runs_here: Any) -> int:
+    def slow(dead: Any, runs_here: Any) -> int:
         begun.set()
         slowly.wait(10)
         return 0
 
-    monkeypatch.setattr(finish, "finish_expired", slow)
-    turn_in(None)
+    monkeypatch.setattr(interruption, "interrupt", slow)
+    seen_unchanged(turn_in(None))
     try:
         assert begun.wait(10)
         Turn.objects.filter(pk=watching.row.pk).update(expires=timezone.now())
@@ -132,13 +137,21 @@ def test_a_long_list_of_dead_turns_keeps_no_running_one_waiting(watching: Any, m
         slowly.set()
 
 
-def test_a_watch_that_was_late_itself_takes_nobody_for_dead(watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    until(lambda: lives(watching.row))
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.0)
-    time.sleep(0.1)
-    dead = turn_in(None)
-    time.sleep(0.2)
-    assert Turn.objects.filter(pk=dead.pk, status="running").exists()
+def test_text_is_flushed_although_leases_cannot_be_renewed(
+    user: Any, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(updates: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(leases, "renew", failing)
+    one, log, row = Heartbeat(), EventLog(), turn_in(thread_of(user), user=user)
+    monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 1.0)
+    monkeypatch.setattr(heartbeat, "POLL_SECONDS", 1.0)
+    log.add(Delta(text="Hello"))
+    one.add(row.uuid.hex, running(row, log))
+    until(Piece.objects.exists)
+    one.discard(row.uuid.hex)
+    until(lambda: not one._thread.runs)
 
 
 def test_a_database_that_fails_is_asked_again(
@@ -219,5 +232,11 @@ def test_a_process_without_turns_ends_those_of_dead_ones_for_a_while(watching: A
     monkeypatch.setattr(heartbeat, "LINGER_SECONDS", 60.0)
     watching.watch.discard(watching.row.uuid.hex)
     dead = turn_in(None)
+    seen_unchanged(dead)
     until(lambda: not Turn.objects.filter(pk=dead.pk, status="running").exists())
     monkeypatch.setattr(heartbeat, "LINGER_SECONDS", 0.0)
+
+
+def test_tenants_are_looked_after_for_a_shorter_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "LINGER_SECONDS", 600.0)
+    assert Heartbeat()._linger_seconds() > Heartbeat(Tenant("red", None))._linger_seconds() > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,12 +15,14 @@ from waldur_chat.conf import ProviderSpec, Settings
 from waldur_chat.engine.event_log import EventLog
 from waldur_chat.engine.lifecycle import Lifecycle
 from waldur_chat.engine.turn import Turn
-from waldur_chat.events import Cancelled, Event, Failed, Finished, ProviderEvent, StoredMessages, Terminal, Usage
+from waldur_chat.engine.usage import UsageCounter
+from waldur_chat.events import MOST_TOKENS, Cancelled, Event, Failed, Finished, ProviderEvent, StoredMessages, Terminal
 from waldur_chat.messages import Message, Prompt
 from waldur_chat.providers.base import Provider
 from waldur_chat.record import Caller, TurnRecord
 from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.testing import Script
+from waldur_chat.turns.allowance import OutputAllowance
 from waldur_chat.turns.lifecycle import TurnLifecycle
 
 T = TypeVar("T")
@@ -171,16 +173,33 @@ class FakeLifecycle:
 
     is_recorded = True
 
-    def __init__(self, *, takes: float = 0, max_output_tokens: int | None = None) -> None:
+    def __init__(self, *, takes: float = 0, reserved: int | None = None, room: int = MOST_TOKENS) -> None:
         self.record = TurnRecord(turn="1" * 32, thread="7" * 32, request_id="", user_id="")
-        self.max_output_tokens = max_output_tokens
+        self.allowance: OutputAllowance | None = None
+        self._reserved = reserved
+        self._room = room
         self.told: list[str] = []
         self.kept: list[tuple[str, Terminal]] = []
         self._takes = takes
 
-    def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
+    def begin(self, log: EventLog, counter: UsageCounter) -> None:
         self.told.append("begin")
         self._log = log
+        if self._reserved is not None:
+            self.allowance = OutputAllowance(
+                counter,
+                self._refuse,
+                reserved=self._reserved,
+                input_tokens=0,
+                bytes_per_token=4,
+                most=None,
+                room=self._room,
+            )
+
+    def _refuse(self) -> None:
+        assert self.allowance
+        assert self._reserved is not None
+        self.allowance.grant(self._reserved, is_last=True)
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:

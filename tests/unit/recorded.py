@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from waldur_chat.errors import ProviderError
 from waldur_chat.events import Delta, ProviderEvent, Reasoning
 
 BYTES = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
 LINE_ENDS = tuple(BYTES)
+ALL_CUTS = ("LF", *(pytest.param(line_end, marks=pytest.mark.slow) for line_end in LINE_ENDS if line_end != "LF"))
+"""Line ends for tests of every cut, of which there are many. Single bytes try what differs between line ends."""
 
 Outcome = tuple[list[ProviderEvent], type[ProviderError] | None]
 
@@ -20,7 +24,7 @@ class Reader(Protocol):
 
     def feed(self, data: bytes) -> Iterator[ProviderEvent]: ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> list[ProviderEvent]: ...
 
 
 def stream(name: str, line_end: str = "LF") -> bytes:
@@ -35,7 +39,7 @@ def outcome(reader: Reader, pieces: Sequence[bytes]) -> Outcome:
         for piece in pieces:
             for event in reader.feed(piece):
                 events.append(event)  # noqa: PERF402  (extend() would lose those before an error)
-        reader.finish()
+        events += reader.finish()
     except ProviderError as error:
         return events, type(error)
     return events, None

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started
+from waldur_chat.engine.event_log import EventLog, LogReader
+from waldur_chat.events import Delta, Event, Finished, Started
 from waldur_chat.wire.sse import SSEEncoder
 
 TURN, THREAD = "a" * 32, "b" * 32
@@ -28,12 +29,11 @@ def encoded(events: Sequence[Event], position: int = 0) -> bytes:
 
 
 def rest(events: Sequence[Event], position: int) -> bytes:
-    """What the server sends to who comes back: the beginning, the rest of the text in one piece, and the end."""
-    text = "".join(event.text for event in events if isinstance(event, Delta))[position:]
-    thoughts = "".join(event.text for event in events if isinstance(event, Reasoning))
-    kept: list[Event] = [event for event in events if isinstance(event, (Started, Finished, Failed, Cancelled))]
-    again: list[Event] = [Reasoning(text=thoughts)] if thoughts and not position else []
-    return encoded([kept[0], *again, *([Delta(text=text)] if text else []), *kept[1:]], position)
+    """What the server sends to who comes back: the beginning, the rest of the text, and the end."""
+    log = EventLog()
+    for event in events:
+        log.add(event)
+    return encoded(LogReader(log, position).take(), position)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from waldur_chat import __version__
 from waldur_chat.messages import Message
 from waldur_chat.providers.openai import OpenAIProvider
 from waldur_chat.providers.transport.aiohttp_transport import READ_AHEAD_BYTES
+from waldur_chat.providers.transport.base import ACCEPT
 
 MAX_RECEIVED_BYTES = 256 * 1024
 """What asyncio takes from a socket at once."""
@@ -35,7 +36,7 @@ def test_the_service_learns_who_asks_and_nothing_of_the_machine() -> None:
             async with closing(OpenAIProvider(base_url=f"{service.address}/v1", api_key="sk", model="tokens=1")) as one:
                 await answer(one)
             assert {name: value for name, value in service.request["headers"].items() if name != "host"} == {
-                "accept": "application/json",
+                "accept": ACCEPT,
                 "accept-encoding": "identity",
                 "authorization": "Bearer sk",
                 "content-length": service.request["headers"]["content-length"],

@@ -17,16 +17,19 @@ from waldur_chat.engine.turn import Turn
 from waldur_chat.errors import (
     ChatError,
     ChatNotConfigured,
+    ContextExceeded,
     ProviderBusy,
     ProviderConnectTooSlow,
+    ProviderError,
     ProviderFailed,
     ProviderIncomplete,
     ProviderRefused,
+    ProviderRefusedQuestion,
     ProviderTooSlow,
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from waldur_chat.events import Delta, Event, Failed, Finished, ProviderEvent, Reasoning, Started, Usage
+from waldur_chat.events import Delta, Event, Failed, Finished, ProviderEvent, Reasoning, Started, Stopped, Usage
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
 from waldur_chat.testing import Script, Step
@@ -169,6 +172,45 @@ def test_the_error_of_the_last_in_line_is_told() -> None:
     chain = [changing([error], name=name) for name, error in (("default", ProviderFailed()), ("b", ProviderRefused()))]
     events, _ = told(*chain)
     assert type(error_of(events)) is ProviderRefused
+
+
+@pytest.mark.parametrize("kind", [ContextExceeded, ProviderRefusedQuestion])
+@pytest.mark.parametrize("other", [ProviderFailed, ProviderUnreachable, ProviderRefused])
+def test_a_refusal_of_the_question_says_more_than_another_failure(
+    kind: type[ProviderError], other: type[ProviderError]
+) -> None:
+    events, turn = told(changing([kind()]), changing([other()], name="spare"), attempts=1)
+    assert type(error_of(events)) is kind
+    assert len(codes(turn)) == 2
+
+
+def test_the_last_refusal_of_the_question_is_told() -> None:
+    events, _ = told(changing([ProviderRefusedQuestion()]), changing([ContextExceeded()], name="spare"))
+    assert type(error_of(events)) is ContextExceeded
+
+
+@pytest.mark.parametrize("kind", [ContextExceeded, ProviderRefusedQuestion])
+def test_a_refused_question_is_not_asked_again_and_the_next_in_line_is(kind: type[ProviderError]) -> None:
+    events, turn = told(changing([kind()], ["no"]), changing(["Hello"], name="spare"))
+    assert events[0] == Delta(text="Hello")
+    assert codes(turn) == [f"default:{kind.code}", "spare:"]
+
+
+def test_an_empty_answer_is_tried_again_and_then_the_next_in_line() -> None:
+    events, turn = told(changing([""]), changing([Reasoning(text=""), "Hello"], name="spare"))
+    assert events[0] == Delta(text="Hello")
+    assert codes(turn) == ["default:provider_empty", "default:provider_empty", "spare:"]
+
+
+@pytest.mark.parametrize("steps", [[ProviderRefusedQuestion()], [ContextExceeded()], [Stopped(reason="stop")]])
+def test_a_hundred_refused_questions_of_one_user_change_nothing_for_others(steps: Sequence[Step]) -> None:
+    async def main() -> list[Event]:
+        for _ in range(100):
+            await everything(begin_with(spec, breaker_failures=5))
+        return await everything(begin_with(spec, breaker_failures=5))
+
+    spec = changing(*[steps] * 100, ["Hello"])
+    assert isinstance(run_ahead(main())[-1], Finished)
 
 
 def test_a_silent_provider_leaves_time_for_the_next() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.aio import run_ahead
 from waldur_chat.engine.event_log import CAPACITY, EventLog, LogReader
-from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
+from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started, Warned
 
 HALF = "x" * (CAPACITY // 2)
 
@@ -32,7 +32,13 @@ async def turns_of_the_loop() -> None:
 def test_events_come_out_in_order() -> None:
     async def main() -> None:
         log, reader = bounded()
-        events: list[Event] = [Started(turn="1"), Delta(text="a"), Reasoning(text="b"), Delta(text="c")]
+        events: list[Event] = [
+            Started(turn="1"),
+            Warned(text="b"),
+            Delta(text="a"),
+            Reasoning(text="b"),
+            Delta(text="c"),
+        ]
         await put_all(log, events)
         log.end(Cancelled(usage=None))
         assert reader.take() == [*events, Cancelled(usage=None)]

@@ -13,7 +13,7 @@ from tests.unit.aio import run, until
 from waldur_chat import chat
 from waldur_chat.chat import Answer, collect, ended
 from waldur_chat.errors import ChatNotConfigured, ProviderBusy, TurnCancelled, TurnTooLong
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Usage
+from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Started, Usage, Warned
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.testing import scripted
 
@@ -50,6 +50,14 @@ def test_an_answer_is_its_text(ask: Any) -> None:
         answer = ask("Hi")
     assert str(answer) == "Hello world"
     assert answer == Answer(text="Hello world", reason="stop", usage=USAGE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("stop", "complete"), ("eos", "complete"), ("length", "length"), ("content_filter", "filtered")],
+)
+def test_an_answer_says_how_it_ended(reason: str, status: str) -> None:
+    assert collect([Delta(text="Hello"), Finished(reason=reason, usage=None)]).status == status
 
 
 @both_invokes
@@ -157,6 +165,11 @@ def test_what_blocks_is_refused_where_a_loop_runs(ask: Any) -> None:
 
     with pytest.raises(SynchronousOnlyOperation, match="use a"):
         run(main())
+
+
+def test_an_answer_has_the_warning_of_its_turn() -> None:
+    events = [Started(turn="1"), Warned(text="Mind."), Delta(text="a"), Finished(reason="stop", usage=None)]
+    assert collect(events) == Answer(text="a", reason="stop", usage=None, warning="Mind.")
 
 
 @pytest.mark.parametrize("events", [[], [Started(turn="1"), Delta(text="a")], [Cancelled(usage=None)]])

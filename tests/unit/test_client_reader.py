@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,22 +17,45 @@ from waldur_chat.client.errors import BrokenStream, ChatError, ConnectionLost, U
 from waldur_chat.client.reader import AnswerReader
 from waldur_chat.client.requests import Request, RequestBuilder
 from waldur_chat.client.retry import Limits
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    StoredMessages,
+    ToolAnswered,
+    ToolCalled,
+    Usage,
+    Warned,
+)
 
 LIMITS = Limits()
 REQUESTS = RequestBuilder("https://chat.example.com/api/", "secret", "chat", LIMITS)
 TEXT = ["Grüße", " 🙂\n", "\r\ndata: x\n\n", "\u2028", "end"]
 THOUGHTS = ["Hm. ", "Well."]
 USAGE = Usage(input_tokens=3, output_tokens=4)
+WARNED = Warned(text="Mind the gap.", code="gap")
 ENDS = {
     "finished": Finished(reason="stop", usage=USAGE, stored=StoredMessages(question="q", answer="a")),
     "failed": events.Failed(error=errors.ProviderSilent(), usage=None),
     "cancelled": Cancelled(usage=None),
 }
-ANSWERS = {
-    name: [STARTED, *[Reasoning(text=one) for one in THOUGHTS], *[Delta(text=one) for one in TEXT], end]
-    for name, end in ENDS.items()
-}
+EXPIRES = datetime(2026, 12, 1, tzinfo=timezone.utc)
+TOOLS = [
+    ToolCalled(call_uuid="1", tool="list", arguments={"a": ["é"]}),
+    ToolAnswered(call_uuid="1", tool="list", outcome="done", summary="One.", block={"key": "markdown"}),
+    ToolCalled(
+        call_uuid="2",
+        tool="write",
+        arguments={"a": 1},
+        approval="needed",
+        expires=EXPIRES,
+        origins={"a": [{"source": "model"}]},
+    ),
+]
+TOLD = [*[Reasoning(text=one) for one in THOUGHTS], Delta(text=TEXT[0]), *TOOLS, *[Delta(text=one) for one in TEXT[1:]]]
+ANSWERS: dict[str, list[Any]] = {name: [STARTED, WARNED, *TOLD, end] for name, end in ENDS.items()}
 
 
 def asking(limits: Limits = LIMITS, text: str = "Hi", **options: object) -> AnswerReader:
@@ -58,10 +83,11 @@ def position_of(request: Request) -> int:
 
 def check(read: list[Event], end: str) -> None:
     """Everything was read, once, and in order."""
-    assert [event for event in read if isinstance(event, Started)] == [STARTED] == read[:1]
+    assert [event for event in read if isinstance(event, (Started, Warned))] == [STARTED, WARNED] == read[:2]
     assert "".join(event.text for event in read if isinstance(event, Delta)) == "".join(TEXT)
     thoughts = "".join(event.text for event in read if isinstance(event, Reasoning))
     assert "".join(THOUGHTS).startswith(thoughts)
+    assert [event for event in read if isinstance(event, (ToolCalled, ToolAnswered))] == TOOLS
     match read[-1]:
         case Failed(error=error):
             assert (end, error.code, error.status, error.retryable) == ("failed", "provider_silent", 504, True)
@@ -127,6 +153,7 @@ def test_a_stream_that_ends_without_an_end_is_come_back_to() -> None:
         b'id: 5\ndata: {"c":"xx"}\n\n',
         b'data: {"c":"xx"}\n\n',
         b'id: 1\nevent: reasoning\ndata: {"reasoning":"x"}\n\n',
+        b'id: 1\nevent: warning\ndata: {"warning":"x","code":"y"}\n\n',
         b'id: 1\nevent: start\ndata: {"turn_uuid":"x"}\n\n',
         b'id: 2\nevent: end\ndata: {"finish_reason":"stop"}\n\n',
     ],
@@ -299,3 +326,23 @@ def test_a_failure_without_words_is_told_by_its_kind() -> None:
     reader = asking(Limits(patience_seconds=0.0))
     with pytest.raises(Unreachable, match="ConnectionError"):
         reader.retry_delay(ConnectionError())
+
+
+def test_thoughts_that_the_server_leaves_out_are_skipped() -> None:
+    reader = asking()
+    connect(reader)
+    reader.feed(encoded([STARTED, Delta(text="Hm.")]))
+    break_off(reader)
+    assert position_of(connect(reader)) == 3
+    reader.feed(encoded([STARTED, Delta(text="Hello"), FINISHED], 10))
+    read = [reader.next_event() for _ in range(4)]
+    assert [event.text for event in read if isinstance(event, Delta)] == ["Hm.", "Hello"]
+    assert reader.position == reader.consumed == 15
+
+
+def test_a_start_whose_id_is_no_position_is_no_start() -> None:
+    reader = asking()
+    connect(reader)
+    with pytest.raises(ConnectionLost, match="'begin'"):
+        reader.feed(b'id: begin\nevent: start\ndata: {"turn_uuid": "ab"}\n\n')
+    assert reader.position == 0

@@ -13,7 +13,7 @@ from waldur_chat.client.decoding import decode_error
 from waldur_chat.client.errors import ChatError
 from waldur_chat.client.requests import RequestBuilder
 from waldur_chat.client.retry import Limits
-from waldur_chat.events import Cancelled, Delta, Finished, Usage
+from waldur_chat.events import Cancelled, Delta, Finished, Usage, Warned
 
 REQUESTS = RequestBuilder("https://chat.example.com/api/", "secret", "chat", Limits())
 
@@ -55,8 +55,9 @@ def test_a_time_that_is_none_is_passed_over(value: str) -> None:
 
 def test_an_answer_is_collected() -> None:
     usage = Usage(input_tokens=1, output_tokens=2)
-    events = [Delta(text="a"), Delta(text="b"), Finished(reason="length", usage=usage)]
+    events = [Warned(text="Mind."), Delta(text="a"), Delta(text="b"), Finished(reason="length", usage=usage)]
     answer = collect(events, "t", "h")
+    assert answer.warning == "Mind."
     assert (str(answer), answer.reason, answer.usage, answer.turn, answer.thread) == ("ab", "length", usage, "t", "h")
 
 

@@ -12,7 +12,7 @@ from waldur_chat import conf
 from waldur_chat.conf import OFFLINE, OPENAI, ProviderSpec, Settings
 from waldur_chat.messages import Message, Prompt
 
-NOT_RULED_HERE = {"PROVIDERS"}
+NOT_RULED_HERE = {"PROVIDERS", "TOOLS"}
 WRONG: dict[str, list[object]] = {
     "ENABLED": [1, "yes", None],
     "ENABLED_ROLES": ["nobody", "", None, ["all"]],
@@ -33,6 +33,16 @@ WRONG: dict[str, list[object]] = {
     "BREAKER_SECONDS": [0, "9", None],
     "TURNS_PER_USER": [0, -1, 1.5, "9", True],
     "TURNS_PER_PROCESS": [0, -1, 1.5, "9", True],
+    "EXPORTS_AT_ONCE": [0, None, 1.5],
+    "REQUEST_IMPERSONATOR": ["no.such.callable", "os.sep", None],
+    "TOOL_SECONDS": [0, "9", None],
+    "CONTEXT": [7, None],
+    "CONTEXT_SECONDS": [0, "9", None],
+    "CONTEXT_LENGTH": [0, 1.5, "9", True, None],
+    "TOOL_REQUEST_META": ["HTTP_X_ZONE", ["HTTP_COOKIE"], ["HTTP_IF_MATCH"], ["PATH_INFO"], [7], None],
+    "TOOL_AUTHENTICATION": ["no.such.callable", None],
+    "CUSTOM_INSTRUCTIONS": [None, 5],
+    "REQUESTS_PER_MINUTE": [0, -1, 1.5],
     "TURNS_PER_SITE": [0, -1, 1.5, "9", True],
     "QUEUE_SECONDS": [0, "9", None],
     "QUEUE_LENGTH": [-1, 1.5, "9", True, None],
@@ -44,6 +54,7 @@ WRONG: dict[str, list[object]] = {
     "BUSY_THREAD": ["wait", "", None],
     "ASSISTANT_NAME": ["", " ", None],
     "ORGANIZATION": [None, 7],
+    "NOTICE": [None, 7, ["en"], {"en": None}, {7: "AI"}],
     "USER_TOKENS_DAILY": [-2, 1.5, "9", True, None],
     "USER_TOKENS_WEEKLY": [-2, 1.5, "9", True, None],
     "USER_TOKENS_MONTHLY": [-2, 1.5, "9", True, None],
@@ -52,8 +63,14 @@ WRONG: dict[str, list[object]] = {
     "SITE_TOKENS_MONTHLY": [-2, 1.5, "9", True, None],
     "BUDGET_STATUS": [403, "429", None],
     "RETENTION_DAYS": [0, -1, 1.5, "9", True],
+    "TOOL_ROUNDS": [0, 1.5, "9", True, None],
+    "TOOLS_OFFERED": [0, 1.5, "9", True, None],
+    "TOOL_CALLS": [0, 1.5, "9", True, None],
+    "TOOL_RESULT_LENGTH": [0, 1.5, "9", True, None],
     "URL_PREFIX": ["", "/chat", "chat/", "a//b", "^chat", None, 7],
     "SHORTCUTS": [None, 0, "no"],
+    "METRICS": [None, 0, "yes"],
+    "METRICS_TOKEN": [None, 7],
 }
 
 
@@ -77,7 +94,11 @@ def test_every_setting_has_a_default() -> None:
 
 
 def test_every_default_obeys_its_own_rule() -> None:
-    own = {one.name.upper(): one.default for one in fields(Settings) if one.name != "providers"}
+    own = {
+        one.name.upper(): one.default
+        for one in fields(Settings)
+        if one.name != "providers" and one.name.upper() in conf.NAMES
+    }
     assert list(conf.problems(own)) == []
 
 

@@ -87,13 +87,47 @@ def test_the_values_of_2026_name_an_openai_compatible_service(host: Host) -> Non
         "base_url": "http://ai/v1",
         "api_key": "t",
         "model": "qwen3",
+        "max_tokens_field": "max_tokens",
         "completion": {"temperature": 0.2},
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("openai", "max_completion_tokens"),
+        ("vllm", "max_tokens"),
+        ("Ollama", "max_tokens"),
+        ("", None),
+        (None, None),
+        ("another", None),
+    ],
+)
+def test_the_kind_of_service_names_the_limit_of_an_answer(host: Host, kind: str | None, name: str | None) -> None:
+    host({**OF_2026, "AI_ASSISTANT_BACKEND_TYPE": kind}, AI_ASSISTANT_API_URL="http://ai/v1")
+    assert spec().options.get("max_tokens_field") == name
+
+
+@pytest.mark.parametrize(("value", "limit"), [(60, 60), (0, None), (-1, None), (None, None)])
+def test_the_sites_rate_of_requests_is_taken(host: Host, value: int | None, limit: int | None) -> None:
+    host({"AI_ASSISTANT_GLOBAL_REQUESTS_PER_MINUTE": value})
+    assert conf.load().requests_per_minute == limit
+
+
+def test_custom_instructions_and_the_role_anonymous_are_taken(host: Host) -> None:
+    own = {"AI_ASSISTANT_SYSTEM_PROMPT_CUSTOM_INSTRUCTIONS": ""}
+    host({**OF_2026, **own}, **dict.fromkeys(own, "Be brief."), AI_ASSISTANT_ENABLED_ROLES="anonymous")
+    assert (conf.load().custom_instructions, conf.load().enabled_roles) == ("Be brief.", "anonymous")
+
+
 def test_a_service_may_have_no_key_and_no_model(host: Host) -> None:
     host(OF_2026, AI_ASSISTANT_API_URL="http://ai/v1")
-    assert spec().options == {"base_url": "http://ai/v1", "api_key": "", "completion": {}}
+    assert spec().options == {
+        "base_url": "http://ai/v1",
+        "api_key": "",
+        "max_tokens_field": "max_tokens",
+        "completion": {},
+    }
 
 
 def test_the_newer_names_win(host: Host) -> None:
@@ -287,7 +321,7 @@ def test_a_backend_that_cannot_read_several_values_is_asked_for_each(
     host(OF_2026, AI_ASSISTANT_ENABLED_ROLES="staff")
     monkeypatch.setattr(CountingBackend, "mget", mget)
     assert conf.load().enabled_roles == "staff"
-    assert CountingBackend.calls == ["get"] * (len(OF_2026) - 1)  # One of the names is none that is read.
+    assert CountingBackend.calls == ["get"] * len(OF_2026)
 
 
 def test_a_release_without_a_function_for_several_values_is_asked_by_its_backend(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import get_args
 
 import pytest
 
 from waldur_chat.conf import STREAM_FORMATS
-from waldur_chat.errors import ProviderFailed
+from waldur_chat.errors import ProviderFailed, TurnInterrupted
 from waldur_chat.events import (
     Cancelled,
     Delta,
@@ -18,7 +19,10 @@ from waldur_chat.events import (
     Started,
     StoredMessages,
     Terminal,
+    ToolAnswered,
+    ToolCalled,
     Usage,
+    Warned,
 )
 from waldur_chat.wire.base import dump, stored_fields, usage_fields
 from waldur_chat.wire.encoders import ENCODERS
@@ -26,8 +30,11 @@ from waldur_chat.wire.encoders import ENCODERS
 USAGE = Usage(input_tokens=7, output_tokens=5)
 EVENTS: dict[type, Event] = {
     Started: Started(turn="0" * 32),
+    Warned: Warned(text="Mind the gap."),
     Delta: Delta(text="Grüße 🙂"),
     Reasoning: Reasoning(text="Hm."),
+    ToolCalled: ToolCalled(call_uuid="a" * 32, tool="project-list", arguments={"name": "é"}),
+    ToolAnswered: ToolAnswered(call_uuid="a" * 32, tool="project-list", outcome="done", summary="1 project"),
     Finished: Finished(reason="stop", usage=USAGE),
     Failed: Failed(error=ProviderFailed("sk-secret"), usage=USAGE),
     Cancelled: Cancelled(usage=None),
@@ -60,6 +67,62 @@ def test_a_failure_tells_its_sentence_and_never_its_message(name: str) -> None:
     shown = ENCODERS[name](str.upper).encode(1, EVENTS[Failed])
     assert ProviderFailed.sentence.upper().encode() in shown
     assert b"secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sse", b'id: 1\nevent: warning\ndata: {"warning":"MIND THE GAP.","code":"history_shortened"}\n\n'),
+        ("ndjson", b'{"w":"MIND THE GAP."}\n'),
+        ("text", b""),
+    ],
+)
+def test_a_warning_is_told_in_the_language_of_the_reader(name: str, expected: bytes) -> None:
+    assert ENCODERS[name](str.upper).encode(1, EVENTS[Warned]) == expected
+
+
+CALL = b'"call_uuid":"%b","tool":"project-list"' % (b"a" * 32)
+ARGUMENTS = b'"arguments":{"name":"\\u00e9"},"approval":null,"expires":null'
+RESULT = b'"outcome":"done","summary":"1 project"'
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "expected"),
+    [
+        ("sse", ToolCalled, b"id: 1\nevent: tool_call\ndata: {%b,%b}\n\n" % (CALL, ARGUMENTS)),
+        ("sse", ToolAnswered, b"id: 1\nevent: tool_result\ndata: {%b,%b}\n\n" % (CALL, RESULT)),
+        ("ndjson", ToolCalled, b'{"k":"tool_call",%b,%b}\n' % (CALL, ARGUMENTS)),
+        ("ndjson", ToolAnswered, b'{"k":"tool_result",%b,%b}\n' % (CALL, RESULT)),
+        ("text", ToolCalled, b""),
+        ("text", ToolAnswered, b""),
+    ],
+)
+def test_calls_of_tools_are_told_without_text(name: str, event: type, expected: bytes) -> None:
+    assert ENCODERS[name]().encode(1, EVENTS[event]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("sse", b',"block":{"links":[],"key":"homeport_nav"}}\n\n'), ("ndjson", b'}\n{"k":"homeport_nav","links":[]}\n')],
+)
+def test_what_a_result_shows_is_told_with_it(name: str, expected: bytes) -> None:
+    block = {"links": [], "key": "homeport_nav"}
+    answered = ToolAnswered(call_uuid="1", tool="t", outcome="done", block=block)
+    assert ENCODERS[name]().encode(1, answered).endswith(expected)
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+def test_a_call_that_waits_says_until_when(name: str) -> None:
+    expires = datetime(2026, 12, 1, tzinfo=timezone.utc)
+    call = ToolCalled(call_uuid="a", tool="b", arguments={}, approval="needed", expires=expires)
+    assert b'"approval":"needed","expires":"2026-12-01T00:00:00+00:00"' in ENCODERS[name]().encode(1, call)
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+def test_a_call_that_waits_says_where_its_arguments_come_from(name: str) -> None:
+    origins = {"a": [{"source": "result", "tool": "list"}]}
+    call = ToolCalled(call_uuid="a", tool="b", arguments={"a": "x"}, approval="needed", origins=origins)
+    assert b'"origins":{"a":[{"source":"result","tool":"list"}]}' in ENCODERS[name]().encode(1, call)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -99,6 +162,40 @@ def test_usage_has_the_names_of_both_eras() -> None:
 )
 def test_only_messages_that_are_stored_are_named(stored: StoredMessages | None, fields: dict[str, str]) -> None:
     assert stored_fields(stored) == fields
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+def test_the_beginning_has_the_notice(name: str) -> None:
+    shown = ENCODERS[name](notice="An AI writes.").encode(0, EVENTS[Started])
+    assert b'"ai_generated":true,"notice":"An AI writes."' in shown
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+def test_the_beginning_marks_the_answer_without_a_notice(name: str) -> None:
+    shown = ENCODERS[name]().encode(0, EVENTS[Started])
+    assert b'"ai_generated":true' in shown
+    assert b"notice" not in shown
+
+
+def test_a_text_has_nothing_but_the_answer() -> None:
+    assert ENCODERS["text"](notice="An AI writes.").encode(0, EVENTS[Started]) == b""
+
+
+@pytest.mark.parametrize("name", ["sse", "ndjson"])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (Finished(reason="stop", usage=None), b"complete"),
+        (Finished(reason="eos", usage=None), b"complete"),
+        (Finished(reason="length", usage=None), b"length"),
+        (Finished(reason="content_filter", usage=None), b"filtered"),
+        (Failed(error=ProviderFailed(), usage=None), b"failed"),
+        (Failed(error=TurnInterrupted(), usage=None), b"interrupted"),
+        (Cancelled(usage=None), b"stopped"),
+    ],
+)
+def test_the_end_has_the_status_of_the_answer(name: str, end: Event, status: bytes) -> None:
+    assert b'"status":"%b"' % status in ENCODERS[name]().encode(1, end)
 
 
 @pytest.mark.parametrize("name", ["sse", "ndjson"])

@@ -11,9 +11,9 @@ from waldur_chat.errors import (
     BudgetConflict,
     BudgetExhausted,
     ChatError,
+    InvalidQuestion,
     ProviderBusy,
     ProviderError,
-    QuestionRefused,
     ThreadBusy,
 )
 
@@ -21,7 +21,7 @@ BRANCH = re.compile(r"^    ([│ ]*)[├└]── (\w+) +(\d{3})  \w", re.MULTI
 
 
 def subclasses(base: type[ChatError]) -> list[type[ChatError]]:
-    ours = [one for one in base.__subclasses__() if one.__module__ == errors.__name__]
+    ours = [one for one in base.__subclasses__() if one.__module__.startswith(errors.__name__)]
     return [one for direct in ours for one in (direct, *subclasses(direct))]
 
 
@@ -70,7 +70,7 @@ def test_a_message_stays_apart_from_the_sentence() -> None:
 
 
 def test_what_is_wrong_with_a_question_is_told_with_its_field() -> None:
-    error = QuestionRefused("mode", "There is nothing to ask again.")
+    error = InvalidQuestion("mode", "There is nothing to ask again.")
     assert (error.field, str(error)) == ("mode", "There is nothing to ask again.")
 
 
@@ -81,6 +81,14 @@ def test_a_conversation_that_is_busy_names_its_turn() -> None:
 
 @pytest.mark.parametrize(("error", "status"), [(BudgetExhausted, 429), (BudgetConflict, 409)])
 def test_a_budget_that_is_used_up_says_whose_and_until_when(error: type[BudgetExhausted], status: int) -> None:
-    raised = error(scope="user", period="daily", limit=9, retry_after=7)
+    raised = error(scope="user", period="daily", limit=9, needed=8, left=1, retry_after=7)
     assert (raised.status, raised.scope, raised.period, raised.limit) == (status, "user", "daily", 9)
     assert raised.retry_after == 7
+
+
+def test_a_budget_that_is_used_up_says_what_is_needed_and_what_helps() -> None:
+    raised = BudgetExhausted(scope="user", period="daily", limit=9, needed=8, left=1, retry_after=7)
+    assert raised.told(str) == (
+        "This question needs about 8 tokens, and 1 are left. "
+        "Ask a shorter question, begin a new conversation, or try again later."
+    )

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.unit.aio import run_ahead
 from waldur_chat.engine.event_log import MAX_RECENT_CHUNKS, EventLog, LogReader, TextBuffer
-from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started
+from waldur_chat.events import Cancelled, Delta, Event, Reasoning, Started, ToolAnswered, ToolCalled, Warned
 
 START = Started(turn="1")
+WARNED = Warned(text="Mind the gap.")
 END = Cancelled(usage=None)
 
 
@@ -58,6 +59,25 @@ def test_a_reader_who_has_something_gets_the_rest(position: int, text: str) -> N
     reader = LogReader(log_of(START, Reasoning(text="Hm."), Delta(text="ab"), Delta(text="cd"), END), position)
     thoughts = [] if position else [Reasoning(text="Hm.")]
     assert reader.take() == [START, *thoughts, *([Delta(text=text)] if text else []), END]
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_reader_who_comes_late_is_warned_too(position: int) -> None:
+    reader = LogReader(log_of(START, WARNED, Delta(text="ab"), END), position)
+    assert reader.take() == [START, WARNED, Delta(text="ab"[position:]), END]
+    assert reader.take() == []
+
+
+def test_a_reader_who_has_begun_is_woken_by_a_warning() -> None:
+    async def main() -> None:
+        log = log_of(START)
+        reader = LogReader(log)
+        assert reader.take() == [START]
+        log.add(WARNED)
+        await reader.wait()
+        assert reader.take() == [WARNED]
+
+    run_ahead(main())
 
 
 def test_peeking_takes_nothing() -> None:
@@ -111,3 +131,57 @@ def test_a_patient_reader_is_woken_by_the_end() -> None:
         assert patient.take() == [Delta(text="a"), Cancelled(usage=None)]
 
     run_ahead(main())
+
+
+CALL, DONE = ToolCalled(call_uuid="1", tool="t", arguments={}), ToolAnswered(call_uuid="1", tool="t", outcome="done")
+WITH_TOOLS: tuple[Event, ...] = (START, Delta(text="ab"), CALL, DONE, Delta(text="cd"), CALL, END)
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        (0, [Delta(text="ab"), CALL, DONE, Delta(text="cd"), CALL]),
+        (1, [Delta(text="b"), CALL, DONE, Delta(text="cd"), CALL]),
+        (2, [CALL, DONE, Delta(text="cd"), CALL]),
+        (3, [Delta(text="d"), CALL]),
+        (4, [CALL]),
+        (9, []),
+    ],
+)
+def test_calls_of_tools_stand_at_their_position(position: int, expected: list[Event]) -> None:
+    reader = LogReader(log_of(*WITH_TOOLS), position)
+    assert reader.take() == [START, *expected, END]
+    assert reader.take() == []
+
+
+@pytest.mark.parametrize("taken", range(len(WITH_TOOLS)))
+def test_a_reader_gets_each_call_once_whenever_it_takes(taken: int) -> None:
+    log = EventLog()
+    reader = LogReader(log)
+    events: list[Event] = []
+    for number, event in enumerate(WITH_TOOLS):
+        log.add(event)
+        events += reader.take() if number >= taken else []
+    assert events == [*WITH_TOOLS]
+
+
+def test_a_call_wakes_its_reader() -> None:
+    async def main() -> None:
+        log = log_of(START)
+        reader = LogReader(log)
+        reader.take()
+        waiting = asyncio.ensure_future(reader.wait())
+        await asyncio.sleep(0)
+        log.add(CALL)
+        await waiting
+        assert reader.peek() == CALL
+
+    run_ahead(main())
+
+
+def test_calls_after_thoughts_that_are_not_stored_keep_their_text() -> None:
+    log = EventLog()
+    log.skip_to(10)
+    log.add(Delta(text="ab"))
+    log.add(CALL)
+    assert LogReader(log).take() == [Delta(text="ab"), CALL]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_encoders import EVENTS, USAGE
-from waldur_chat.errors import ProviderBusy, TurnCancelled
+from waldur_chat.errors import ChatError, ProviderBusy, TurnCancelled, TurnInterrupted
 from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages
 from waldur_chat.wire.ndjson import NDJSONEncoder
 
@@ -17,24 +17,45 @@ from waldur_chat.wire.ndjson import NDJSONEncoder
 @pytest.mark.parametrize(
     ("event", "payload"),
     [
-        (Started(turn="ab"), {"m": {"turn_uuid": "ab"}}),
-        (Started(turn="ab", thread="cd"), {"m": {"thread_uuid": "cd", "turn_uuid": "ab"}}),
+        (Started(turn="ab"), {"m": {"turn_uuid": "ab", "ai_generated": True}}),
+        (
+            Started(turn="ab", thread="cd"),
+            {"m": {"thread_uuid": "cd", "turn_uuid": "ab", "ai_generated": True}},
+        ),
         (Delta(text="Hi"), {"k": "markdown", "c": "Hi"}),
-        (Finished(reason="length", usage=None), {"m": {"finish_reason": "length"}}),
+        (Finished(reason="length", usage=None), {"m": {"status": "length", "finish_reason": "length"}}),
         (
             Finished(reason="stop", usage=USAGE),
-            {"m": {"finish_reason": "stop", "input_tokens": 7, "output_tokens": 5}},
+            {"m": {"status": "complete", "finish_reason": "stop", "input_tokens": 7, "output_tokens": 5}},
         ),
         (
             Finished(reason="stop", usage=None, stored=StoredMessages(question="q", answer="a")),
-            {"m": {"user_message_uuid": "q", "assistant_message_uuid": "a", "finish_reason": "stop"}},
+            {
+                "m": {
+                    "user_message_uuid": "q",
+                    "assistant_message_uuid": "a",
+                    "status": "complete",
+                    "finish_reason": "stop",
+                }
+            },
         ),
-        (Failed(error=ProviderBusy("429"), usage=None), {"e": ProviderBusy.sentence, "code": "provider_busy"}),
-        (Cancelled(usage=None), {"e": TurnCancelled.sentence, "code": "cancelled"}),
     ],
 )
 def test_each_event_is_an_object(event: Event, payload: object) -> None:
     assert json.loads(NDJSONEncoder().encode(1, event)) == payload
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "status"),
+    [
+        (Failed(error=ProviderBusy("429"), usage=None), ProviderBusy, "failed"),
+        (Failed(error=TurnInterrupted(), usage=None), TurnInterrupted, "interrupted"),
+        (Cancelled(usage=None), TurnCancelled, "stopped"),
+    ],
+)
+def test_an_error_is_an_object_and_the_status_another(end: Event, error: type[ChatError], status: str) -> None:
+    lines = [json.loads(line) for line in NDJSONEncoder().encode(1, end).splitlines()]
+    assert lines == [{"e": error.sentence, "code": error.code}, {"m": {"status": status}}]
 
 
 def test_reasoning_is_not_shown_since_no_client_knows_it() -> None:
@@ -75,12 +96,12 @@ def test_code_comes_whole_after_it_was_announced(text: str, lines: list[object])
 )
 def test_what_was_said_of_a_block_comes_before_the_error(end: Event) -> None:
     lines = shown(Delta(text="```python\nx = 1"), end).splitlines()
-    assert [next(iter(json.loads(line))) for line in lines] == ["k", "k", "e"]
+    assert [next(iter(json.loads(line))) for line in lines] == ["k", "k", "e", "m"]
 
 
 def test_where_a_broken_answer_is_stored_is_told_after_the_error() -> None:
     lines = shown(Failed(error=ProviderBusy(), usage=None, stored=StoredMessages(answer="a"))).splitlines()
-    assert [json.loads(line).get("m") for line in lines] == [None, {"assistant_message_uuid": "a"}]
+    assert [json.loads(line).get("m") for line in lines] == [None, {"assistant_message_uuid": "a", "status": "failed"}]
 
 
 def test_a_keep_alive_is_an_empty_line() -> None:

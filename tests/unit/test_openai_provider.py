@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -15,8 +17,9 @@ from waldur_chat.errors import (
     ChatNotConfigured,
     ProviderFailed,
     ProviderRefused,
+    ProviderRefusedQuestion,
 )
-from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped, Usage
+from waldur_chat.events import Delta, ProviderEvent, Reasoning, ReasoningWasAnswer, Stopped, Usage
 from waldur_chat.messages import Message
 from waldur_chat.providers.openai import OpenAIProvider
 
@@ -245,11 +248,96 @@ def test_a_service_that_takes_the_question_for_usage_is_not_asked_again_without_
             async with closing(provider):
                 await answer(provider)
                 provider._completion["model"] = "status=400"
-                with pytest.raises(ProviderRefused):
+                with pytest.raises(ProviderRefusedQuestion):
                     await answer(provider)
             assert len(service.stats.requests) == 2
 
     run(main())
+
+
+async def refused(body: bytes, *, status: int = 400) -> int:
+    """How often a service is asked that refuses with this body."""
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d No\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(body)) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        with pytest.raises((ProviderRefused, ProviderRefusedQuestion)):
+            await answer_once(OpenAIProvider(base_url=address))
+        return asked
+
+
+@pytest.mark.parametrize(
+    ("body", "times"),
+    [
+        (b"", 2),
+        (b'{"error": {"message": "Unrecognized request argument: stream_options"}}', 2),
+        (b'{"error": {"code": "content_filter"}}', 1),
+        (b'{"error": {"code": "context_length_exceeded"}}', 1),
+        (b'{"error": {"code": "model_not_found"}}', 1),
+    ],
+)
+def test_a_request_is_repeated_without_usage_where_that_may_have_been_refused(body: bytes, times: int) -> None:
+    assert run(refused(body)) == times
+    assert run(refused(body, status=404)) == 1
+
+
+THINKING = "Okay.\n</think>\n\nHello."
+
+
+def thinking(text: str, **options: Any) -> list[list[ProviderEvent]]:
+    """What a provider says three times, the last time without thoughts."""
+
+    async def main() -> list[list[ProviderEvent]]:
+        async with asking("tokens=1", **options) as (_, provider):
+            said = []
+            for words in (text, text, "Just text."):
+                question = Message(role="user", text=f"fake:usage=none&text={quote(words)}")
+                said.append(await answer(provider, replace(PROMPT, messages=(question,))))
+            return said
+
+    return run(main())
+
+
+def joined(events: list[ProviderEvent], kind: type[Delta | Reasoning | ReasoningWasAnswer]) -> str:
+    return "".join(event.text for event in events if isinstance(event, kind))
+
+
+def test_that_thoughts_have_no_opening_tag_is_learnt_from_the_first_answer() -> None:
+    first, second, third = thinking(THINKING)
+    assert joined(first, Delta) == THINKING
+    assert (joined(second, Reasoning), joined(second, Delta)) == ("Okay.\n", "Hello.")
+    assert (joined(third, Reasoning), joined(third, ReasoningWasAnswer)) == ("Just text.", "Just text.")
+
+
+def test_where_thoughts_begin_open_nothing_needs_to_be_learnt() -> None:
+    first, second, third = thinking(THINKING, reasoning_starts="open")
+    assert joined(first, Delta) == joined(second, Delta) == "Hello."
+    assert joined(third, ReasoningWasAnswer) == "Just text."
+
+
+def test_where_thoughts_begin_with_a_tag_nothing_is_learnt() -> None:
+    first, second, _ = thinking(THINKING, reasoning_starts="tag")
+    assert joined(first, Delta) == joined(second, Delta) == THINKING
+
+
+def test_after_three_answers_without_thoughts_none_are_expected() -> None:
+    async def main() -> list[str]:
+        async with asking("tokens=1") as (_, provider):
+            said = []
+            for words in (THINKING, "One.", "Two.", THINKING, "1.", "2.", "3.", "Four."):
+                question = Message(role="user", text=f"fake:usage=none&text={quote(words)}")
+                said.append(joined(await answer(provider, replace(PROMPT, messages=(question,))), Delta))
+            return said
+
+    assert run(main()) == [THINKING, "", "", "Hello.", "", "", "", "Four."]
 
 
 @pytest.mark.parametrize(
@@ -258,12 +346,16 @@ def test_a_service_that_takes_the_question_for_usage_is_not_asked_again_without_
         ({"base_url": "internal:8000/v1"}, "base_url"),
         ({"base_url": ""}, "base_url"),
         ({"base_url": 8000}, "base_url"),
+        ({"reasoning_starts": "closed"}, "reasoning_starts"),
         ({"model": ""}, "model"),
         ({"model": None}, "model"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"max_output_tokens": True}, "max_output_tokens"),
         ({"max_output_tokens": "9"}, "max_output_tokens"),
         ({"max_tokens_field": "max_length"}, "max_tokens_field"),
+        ({"context_tokens": 0}, "context_tokens"),
+        ({"context_tokens": True}, "context_tokens"),
+        ({"context_tokens": "8192"}, "context_tokens"),
         ({"completion": {"temperatur": 1}}, "'temperatur' is not allowed. It takes chat_template_kwargs, freq"),
         ({"completion": {"stop": {"a", "b"}}}, "'stop' must be something that JSON can hold"),
         ({"completion": {"model": "another"}}, "'model' is not allowed"),

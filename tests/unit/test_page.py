@@ -1,6 +1,7 @@
 """The view of the chat page: what it tells its script, and the headers that fence the page in."""
 
 import re
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import include, path
+from django.utils.translation import override
 
+from waldur_chat import errors
 from waldur_chat.page import ChatPage
 
 urlpatterns = [
@@ -19,6 +22,7 @@ urlpatterns = [
     path("kept/<uuid>/", lambda request, uuid: HttpResponse(), name="kept-events"),
     path("kept-threads/", lambda request: HttpResponse(), name="kept-threads-list"),
     path("kept-messages/", lambda request: HttpResponse(), name="kept-messages-list"),
+    path("kept-tool-calls/", lambda request: HttpResponse(), name="kept-tool-calls-list"),
     path("kept-quota/usage/", lambda request: HttpResponse(), name="kept-quota-usage"),
 ]
 
@@ -63,6 +67,7 @@ def test_the_page_names_the_conversations_that_belong_to_the_stream() -> None:
     assert 'data-threads-url="/kept-threads/"' in html
     assert 'data-messages-url="/kept-messages/"' in html
     assert 'data-usage-url="/kept-quota/usage/"' in html
+    assert 'data-calls-url="/kept-tool-calls/"' in html
     assert 'data-events-url="/kept/TURN/"' in html
     assert 'id="side"' in html
 
@@ -72,6 +77,7 @@ def test_a_host_without_addresses_of_conversations_has_no_list_of_them(name: str
     html = render(stream_view_name=name).content.decode()
 
     assert "data-threads-url" not in html
+    assert "data-calls-url" not in html
     assert 'id="side"' not in html
 
 
@@ -86,6 +92,39 @@ def test_a_host_can_give_title_and_length() -> None:
 
     assert "<title>Ask &lt;us&gt;</title>" in html
     assert 'data-max-length="1234"' in html
+
+
+@pytest.mark.parametrize(
+    ("notice", "language", "shown"),
+    [("An <AI>.", "en", "An &lt;AI&gt;."), ({"en": "An AI.", "de": "Eine KI."}, "de", "Eine KI.")],
+)
+def test_the_notice_is_there_without_javascript_and_login(
+    settings: Any, notice: Any, language: str, shown: str
+) -> None:
+    settings.WALDUR_CHAT = {"NOTICE": notice}
+
+    with override(language):
+        assert f'<p id="ai-notice" dir="auto">{shown}</p>' in render().content.decode()
+
+
+def test_a_host_can_have_no_notice(settings: Any) -> None:
+    settings.WALDUR_CHAT = {"NOTICE": ""}
+
+    assert "ai-notice" not in render().content.decode()
+
+
+def test_the_page_knows_the_sentence_of_every_error() -> None:
+    html = unescape(render().content.decode())
+
+    for kind in (errors.ProviderFailed, errors.ContextExceeded, errors.TurnInterrupted):
+        told = str(kind.retryable).lower()
+        assert f'<p data-code="{kind.code}" data-retryable="{told}">{kind.sentence}</p>' in html
+
+
+def test_each_code_of_an_error_is_there_once() -> None:
+    codes = re.findall('data-code="([^"]+)"', render().content.decode())
+
+    assert len(codes) == len(set(codes))
 
 
 def test_the_length_is_a_plain_number_in_every_locale(settings: Any) -> None:

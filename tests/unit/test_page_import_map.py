@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
-from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage, StaticFilesStorage
 from django.core.management import call_command
 from django.templatetags.static import static
 
@@ -48,7 +48,7 @@ def loaded_from(root: Path, url: str, imports: dict[str, str], loaded: set[str])
     """What a browser loads for the module at this URL, as it resolves imports: against the URL, then by the map."""
     if url not in loaded:
         loaded.add(url)
-        source = (root / url.removeprefix("/static/")).read_text()
+        source = (root / urlsplit(url).path.removeprefix("/static/")).read_text()
         for specifier in re.findall(r'from "(\.[^"]+)"', source):
             resolved = urljoin(url, specifier)
             loaded_from(root, imports.get(resolved, resolved), imports, loaded)
@@ -71,6 +71,32 @@ def test_a_browser_loads_every_module_by_its_hashed_name(settings: Any, tmp_path
 
     assert loaded == {static(name) for name in import_map.javascript_modules()}
     assert all(re.search(r"\.[0-9a-f]{12}\.js$", url) for url in loaded)
+
+
+class SignedStorage(StaticFilesStorage):
+    """As a storage for a bucket gives out addresses: on another host than STATIC_URL, each with a signature."""
+
+    def url(self, name: str | None) -> str:
+        return f"https://bucket.example.com/static/{name}?Expires=9&Signature={hash(name)}%2B&x=<"
+
+
+class OtherHostStorage(ManifestStaticFilesStorage):
+    """A manifest on another host than STATIC_URL."""
+
+    def url(self, name: str | None, force: bool = False) -> str:
+        return "https://cdn.example.com" + str(super().url(name, force))
+
+
+@pytest.mark.parametrize("backend", [SignedStorage, OtherHostStorage])
+def test_a_browser_loads_every_module_from_where_the_storage_puts_it(
+    settings: Any, tmp_path: Path, backend: type
+) -> None:
+    collect(settings, tmp_path, backend)
+
+    loaded = loaded_from(tmp_path, static("waldur_chat/main.js"), imports_of_page(), set())
+
+    assert loaded == {static(name) for name in import_map.javascript_modules()}
+    assert all(url.startswith("https://") for url in loaded)
 
 
 def test_every_module_is_imported_by_another_but_the_main_one() -> None:

@@ -17,6 +17,7 @@ from tests.unit.conftest import use_transport
 from waldur_chat.errors import (
     ProviderBusy,
     ProviderConnectTooSlow,
+    ProviderEmpty,
     ProviderError,
     ProviderFailed,
     ProviderIncomplete,
@@ -24,8 +25,8 @@ from waldur_chat.errors import (
     ProviderTooSlow,
     ProviderUnreachable,
 )
-from waldur_chat.events import Delta, Usage
-from waldur_chat.messages import Message, Prompt
+from waldur_chat.events import CallRequested, Delta, Usage
+from waldur_chat.messages import Call, Message, Prompt, ToolSpec
 from waldur_chat.providers.base import Provider
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.openai import OpenAIProvider
@@ -98,6 +99,31 @@ def test_an_answer_becomes_events(kind: Kind) -> None:
     assert text_and_usage(run(main())) == ANSWER
 
 
+CALLS = Message(role="assistant", text="", calls=(Call(id="call00001", name="list"),))
+RESULT = Message(role="tool", text="[Alpha]", call_id="call00001")
+ROUND = replace(PROMPT, messages=(*PROMPT.messages, CALLS, RESULT), tools=(ToolSpec(name="list"),))
+
+
+def test_tools_are_called_where_they_are_supported(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind.asking("call=list&tokens=2") as (_, provider):
+            events = await answer(provider, replace(PROMPT, tools=ROUND.tools) if provider.supports_tools else PROMPT)
+            calls = [event.name for event in events if isinstance(event, CallRequested)]
+            assert calls == (["list"] if provider.supports_tools else [])
+
+    run(main())
+
+
+def test_results_of_tools_reach_the_service(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind.asking() as (service, provider):
+            prompt = ROUND if provider.supports_tools else ROUND.without_calls()
+            assert text_and_usage(await answer(provider, prompt)) == ANSWER
+            assert "[Alpha]" in str(service.request["body"])
+
+    run(main())
+
+
 def test_the_body_may_not_be_compressed_since_that_holds_events_back(kind: Kind) -> None:
     async def main() -> None:
         async with kind.asking() as (service, provider):
@@ -118,7 +144,7 @@ def test_the_body_may_not_be_compressed_since_that_holds_events_back(kind: Kind)
         ("at=-1&then=reset", ProviderUnreachable),
         ("cut=0", ProviderUnreachable),
         ("fault=2", ProviderFailed),
-        ("status=204", ProviderRefused),
+        ("status=204", ProviderEmpty),
         ("status=302", ProviderRefused),
         ("status=401", ProviderRefused),
         ("status=404", ProviderRefused),
@@ -160,7 +186,7 @@ def test_the_time_to_come_back_is_told(kind: Kind) -> None:
     assert raised.value.retry_after == 7
 
 
-def test_the_body_of_a_refusal_is_not_read(kind: Kind) -> None:
+def test_an_endless_body_of_a_refusal_is_left(kind: Kind) -> None:
     async def main() -> None:
         async with kind.asking("status=500&body=endless") as (service, provider):
             with pytest.raises(ProviderFailed):

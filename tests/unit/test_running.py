@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -70,6 +71,33 @@ def test_a_server_that_stops_is_seen(server: Server, change: dict[str, bool]) ->
     assert not shutdown.server_is_stopping()
     vars(server).update(change)
     assert shutdown.server_is_stopping()
+
+
+def serving(module: str) -> Any:
+    """An object of this module that serves on an event loop, as gunicorn's ASGI worker does."""
+
+    class Worker:
+        alive = True
+
+        async def serve(self) -> None:
+            await asyncio.sleep(30)
+
+    Worker.__module__ = module
+    return Worker()
+
+
+@pytest.mark.parametrize(("module", "is_seen"), [("gunicorn.workers.gasgi", True), ("elsewhere", False)])
+def test_a_worker_that_serves_on_the_loop_is_seen(module: str, is_seen: bool, with_shortcuts: None) -> None:
+    async def main() -> None:
+        loop, worker = asyncio.get_running_loop(), serving(module)
+        task = asyncio.create_task(worker.serve())
+        await asyncio.sleep(0)
+        assert not shutdown.server_is_stopping(loop)
+        worker.alive = False
+        assert shutdown.server_is_stopping(loop) is is_seen
+        task.cancel()
+
+    run_ahead(main())
 
 
 def test_turns_end_when_the_server_stops_and_their_time_is_over(server: Server) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.aio import PROMPT, answer_once, closing, fake_service, run, until
 from tests.unit.bodies import Body, streamed
 from tests.unit.conftest import use_transport
-from waldur_chat.errors import ProviderBusy, ProviderError, ProviderFailed, ProviderRefused
+from waldur_chat.errors import ProviderBusy, ProviderEmpty, ProviderError, ProviderFailed, ProviderRefused
 from waldur_chat.providers.langserve import LangServeProvider
 from waldur_chat.providers.openai import OpenAIProvider
 from waldur_chat.providers.transport import httpcore_leaks, sdk, streaming
@@ -136,7 +136,7 @@ def test_an_http_client_of_the_sites_own_is_used_and_what_it_lets_through_is_che
     async def main() -> list[type[ProviderError]]:
         async with fake_service() as service:
             found = []
-            for model in ("status=201", "status=429"):
+            for model in ("status=204", "status=429"):
                 client = {"http_client": openai.DefaultAsyncHttpxClient(headers={"X-Site": "ours"})}
                 provider = OpenAIProvider(base_url=f"{service.address}/v1", model=model, client=client)
                 with pytest.raises(ProviderError) as raised:
@@ -145,7 +145,7 @@ def test_an_http_client_of_the_sites_own_is_used_and_what_it_lets_through_is_che
                 assert service.request["headers"]["x-site"] == "ours"
             return found
 
-    assert run(main()) == [ProviderRefused, ProviderBusy]
+    assert run(main()) == [ProviderEmpty, ProviderBusy]
 
 
 def test_other_services_learn_nothing_that_is_set_for_openai(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,11 +33,19 @@ def lines_of_2025(data: bytes) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("event", "name", "payload"),
     [
-        (Started(turn="ab"), "start", {"turn_uuid": "ab"}),
-        (Started(turn="ab", thread="cd"), "start", {"turn_uuid": "ab", "thread_uuid": "cd"}),
+        (Started(turn="ab"), "start", {"turn_uuid": "ab", "ai_generated": True}),
+        (
+            Started(turn="ab", thread="cd"),
+            "start",
+            {"turn_uuid": "ab", "thread_uuid": "cd", "ai_generated": True},
+        ),
         (Delta(text="Hi"), "message", {"c": "Hi"}),
         (Reasoning(text="Hm"), "reasoning", {"reasoning": "Hm"}),
-        (Finished(reason="stop", usage=None), "end", {"c": "", "finish_reason": "stop", "additional_kwargs": {}}),
+        (
+            Finished(reason="stop", usage=None),
+            "end",
+            {"c": "", "finish_reason": "stop", "status": "complete", "additional_kwargs": {}},
+        ),
         (
             Failed(error=ProviderBusy("429"), usage=USAGE),
             "error",
@@ -45,13 +53,14 @@ def lines_of_2025(data: bytes) -> list[dict[str, object]]:
                 "detail": ProviderBusy.sentence,
                 "code": "provider_busy",
                 "retryable": True,
+                "status": "failed",
                 "additional_kwargs": {"usage_metadata": {"input_tokens": 7, "output_tokens": 5}},
             },
         ),
         (
             Cancelled(usage=None),
             "cancelled",
-            {"detail": TurnCancelled.sentence, "code": "cancelled", "retryable": True},
+            {"detail": TurnCancelled.sentence, "code": "cancelled", "retryable": True, "status": "stopped"},
         ),
     ],
 )

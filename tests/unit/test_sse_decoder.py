@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.recorded import BYTES, LINE_ENDS
 from waldur_chat.errors import ProviderFailed
-from waldur_chat.wire.sse_decoder import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from waldur_chat.wire.sse_decoder import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder, event_limit
 
 STREAM = (
     "\ufeff: hi\nid: 1\ndata: Grüße\ndata:  🙂\n\nevent: end\n\ndata\n\nretry: 5\n\n: -\n\nevent:x\ndata:y\n\n".encode()
@@ -67,15 +67,18 @@ def test_a_long_line_is_read() -> None:
     assert len(event.data) == 100_000
 
 
+LIMIT = 128 * 1024
+
+
 ENDLESS = [
-    b"x" * (MAX_EVENT_BYTES + 1),
-    b": " + b"x" * MAX_EVENT_BYTES,
-    b"data\n" * (MAX_EVENT_BYTES // 4 + 1),
-    b"data: x\ndata: " + b"x" * (MAX_EVENT_BYTES - 12),
-    b"event: x\ndata: x\r\n" * (MAX_EVENT_BYTES // 15 + 1),
-    b"event: " + b"x" * (MAX_EVENT_BYTES - 10) + b"\ndata: x",
+    b"x" * (LIMIT + 1),
+    b": " + b"x" * LIMIT,
+    b"data\n" * (LIMIT // 4 + 1),
+    b"data: x\ndata: " + b"x" * (LIMIT - 12),
+    b"event: x\ndata: x\r\n" * (LIMIT // 15 + 1),
+    b"event: " + b"x" * (LIMIT - 10) + b"\ndata: x",
 ]
-SIZES = [1, 1000, 65536, 2 * MAX_EVENT_BYTES]
+SIZES = [1, 1000, 65536, 2 * LIMIT]
 ENDS = ["", "\n", "\n\n"]
 
 
@@ -87,18 +90,24 @@ ENDS = ["", "\n", "\n\n"]
 def test_an_endless_event_fails_after_those_before_it(endless: bytes, size: int, end: str) -> None:
     stream, events = b"data: a\n\n" + endless + end.encode(), []
     with pytest.raises(ProviderFailed, match="endless"):  # noqa: PT012  (the events before the error count)
-        decoder = SSEDecoder()
+        decoder = SSEDecoder(LIMIT)
         for index in range(0, len(stream), size):
             for event in decoder.feed(stream[index : index + size]):
                 events.append(event)  # noqa: PERF402  (extend() would lose those before an error)
     assert events == [ServerSentEvent(name="message", data=b"a")]
 
 
-@pytest.mark.parametrize("size", [1, 1000, 2 * MAX_EVENT_BYTES])
+@pytest.mark.parametrize("size", [1, 1000, 2 * LIMIT])
 def test_an_event_of_just_the_largest_size_is_read(size: int) -> None:
-    stream = b"event: x\ndata: " + b"x" * (MAX_EVENT_BYTES - 14) + b"\n\n"
-    events = decode(*[stream[index : index + size] for index in range(0, len(stream), size)] * 2)
-    assert [len(event.data) for event in events] == [MAX_EVENT_BYTES - 14] * 2
+    stream = b"event: x\ndata: " + b"x" * (LIMIT - 14) + b"\n\n"
+    decoder = SSEDecoder(LIMIT)
+    pieces = [stream[index : index + size] for index in range(0, len(stream), size)] * 2
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    assert [len(event.data) for event in events] == [LIMIT - 14] * 2
+
+
+def test_an_event_may_hold_a_text_in_escapes_and_what_surrounds_it() -> None:
+    assert event_limit(1000) == MAX_EVENT_BYTES + 1000 * len(r"\ud83d\ude42")
 
 
 def test_comments_may_go_on_for_ever() -> None:

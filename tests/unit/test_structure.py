@@ -32,6 +32,11 @@ def test_no_file_is_longer_than_three_hundred_lines() -> None:
     assert {path: number for path, number in lines.items() if number > 300} == {}
 
 
+def test_no_cursor_of_the_server_is_used() -> None:
+    """A pooler of connections in transaction mode (PgBouncer) gives the next query to another connection."""
+    assert [str(path) for path in MODULES if ".iterator(" in path.read_text()] == []
+
+
 def test_no_class_name_means_two_things() -> None:
     found = defaultdict(list)
     for path in MODULES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from tests.unit.aio import PROMPT, answer, run
 from waldur_chat import chat, conf
 from waldur_chat.errors import ProviderBusy
-from waldur_chat.events import Delta, Stopped, Usage
-from waldur_chat.testing import Script, ScriptedProvider, scripted
+from waldur_chat.events import CallRequested, Delta, Stopped, Usage
+from waldur_chat.messages import Call, Message
+from waldur_chat.testing import Calls, Script, ScriptedProvider, scripted
 
 USAGE = Usage(input_tokens=7, output_tokens=5)
 
@@ -74,3 +76,33 @@ def test_one_script_after_another_is_not_mixed_up() -> None:
         with scripted(text):
             answers.append(str(chat.invoke()))
     assert answers == ["a", "b"]
+
+
+CALLED = Message(role="assistant", text="", calls=(Call(id="call00000", name="list"),))
+SCRIPT = Script(steps=["Wait.", Calls(("list", {"page": 1}), ("count", {})), "One.", Calls(("list", {})), "Two."])
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [
+        (0, ["Wait.", ("list", '{"page": 1}'), ("count", "{}")]),
+        (1, ["One.", ("list", "{}")]),
+        (2, ["Two."]),
+        (3, ["Two."]),
+    ],
+)
+def test_a_script_calls_tools_and_goes_on_with_their_results(rounds: int, said: list[Any]) -> None:
+    prompt = replace(PROMPT, messages=PROMPT.messages + (CALLED,) * rounds)
+    events: list[Any] = run(answer(ScriptedProvider(script=SCRIPT), prompt))
+    assert [event.text if isinstance(event, Delta) else (event.name, event.arguments) for event in events] == said
+
+
+def test_the_calls_of_a_script_have_ids_of_their_own() -> None:
+    prompts = [PROMPT, replace(PROMPT, messages=(*PROMPT.messages, CALLED))]
+    events = [event for prompt in prompts for event in run(answer(ScriptedProvider(script=SCRIPT), prompt))]
+    assert len({event.id for event in events if isinstance(event, CallRequested)}) == 3
+
+
+def test_calls_of_earlier_questions_do_not_count() -> None:
+    prompt = replace(PROMPT, messages=(*PROMPT.messages, CALLED, Message(role="user", text="Again?")))
+    assert run(answer(ScriptedProvider(script=SCRIPT), prompt))[0] == Delta(text="Wait.")

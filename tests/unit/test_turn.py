@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from tests.unit.aio import (
     PROMPT,
@@ -32,7 +33,10 @@ from waldur_chat.errors import (
     ChatBusy,
     ChatNotConfigured,
     ProviderBusy,
+    ProviderEmpty,
+    ProviderError,
     ProviderFailed,
+    ProviderRefusedQuestion,
     ProviderSilent,
     ProviderTooSlow,
     ServerStopping,
@@ -47,6 +51,7 @@ from waldur_chat.events import (
     Finished,
     ProviderEvent,
     Reasoning,
+    ReasoningWasAnswer,
     Started,
     Stopped,
     StoredMessages,
@@ -98,12 +103,59 @@ def test_a_turn_begins_by_telling_its_id() -> None:
     run_ahead(main())
 
 
-def test_an_empty_answer_has_its_beginning_and_end_too() -> None:
-    async def main() -> None:
-        turn = begin(Script(steps=[""]))
-        assert await everything(turn) == [Started(turn=turn.id), Finished(reason="stop", usage=guessed(0))]
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [
+        ([], ProviderEmpty),
+        (["", Reasoning(text="")], ProviderEmpty),
+        ([Stopped(reason="stop")], ProviderEmpty),
+        ([Stopped(reason="tool_calls")], ProviderEmpty),
+        ([Stopped(reason="content_filter")], ProviderRefusedQuestion),
+    ],
+)
+def test_a_stream_without_text_and_thoughts_fails_before_it_begins(
+    steps: list[Step], error: type[ProviderError]
+) -> None:
+    (failed,) = told(*steps)
+    assert isinstance(failed, Failed)
+    assert type(failed.error) is error
+    assert failed.usage is None
 
-    run_ahead(main())
+
+@pytest.mark.parametrize("steps", [[Reasoning(text="Hm.")], [Reasoning(text="Hm."), " ", "\n"], ["Hm.\n</think>\n"]])
+def test_an_answer_of_thoughts_alone_fails_at_its_end_and_is_counted(steps: list[Step]) -> None:
+    lifecycle = FakeLifecycle()
+
+    async def main() -> list[Event]:
+        turn = turn_of(Script(steps=[*steps, USAGE]), lifecycle)
+        turn.start(asyncio.get_running_loop())
+        return await everything(turn)
+
+    first, *_, failed = run_ahead(main())
+    assert isinstance(first, Started)
+    assert isinstance(failed, Failed)
+    assert (type(failed.error), failed.usage) == (ProviderEmpty, USAGE)
+
+
+def test_thoughts_that_were_the_answer_are_delivered_and_counted_once() -> None:
+    steps = [Reasoning(text="12345678"), Stopped(reason="stop"), ReasoningWasAnswer(text="12345678")]
+    assert told(*steps)[1:] == [Delta(text="12345678"), Finished(reason="stop", usage=guessed(2))]
+
+
+def test_a_text_after_a_stop_reason_takes_it_back() -> None:
+    assert told("a", Stopped(reason="length"), "b", Stopped(reason="stop"))[-1] == Finished(
+        reason="stop", usage=guessed(1)
+    )
+    assert told("a", Stopped(reason="length"), "b")[-1] == Finished(reason="stop", usage=guessed(1))
+
+
+def test_after_a_stop_reason_that_was_taken_back_silence_is_silence_again() -> None:
+    events = told("a", Stopped(reason="stop"), 1, "b", 7, "c", silence_seconds=9)
+    assert isinstance(events[-1], Finished)
+    assert events[:-1] == [Delta(text="a"), Delta(text="b"), Delta(text="c")]
+    failed = told("a", Stopped(reason="stop"), "b", 20, silence_seconds=9)[-1]
+    assert isinstance(failed, Failed)
+    assert type(failed.error) is ProviderSilent
 
 
 def test_reasoning_is_passed_on() -> None:
@@ -478,7 +530,7 @@ def test_what_was_said_before_a_failure_is_kept() -> None:
 
 
 def test_an_answer_that_reaches_what_was_promised_is_ended() -> None:
-    lifecycle = FakeLifecycle(max_output_tokens=2)
+    lifecycle = FakeLifecycle(reserved=2)
     assert [one for one in kept(lifecycle, "x" * 4, "y" * 4, "z", 30) if isinstance(one, (Delta, Finished))] == [
         Delta(text="x" * 4 + "y" * 4),
         Finished(reason="length", usage=guessed(2), stored=StoredMessages(question="2" * 32, answer="3" * 32)),
@@ -486,7 +538,7 @@ def test_an_answer_that_reaches_what_was_promised_is_ended() -> None:
 
 
 def test_an_answer_within_what_was_promised_is_whole() -> None:
-    last = kept(FakeLifecycle(max_output_tokens=2), "x" * 4)[-1]
+    last = kept(FakeLifecycle(reserved=2), "x" * 4)[-1]
     assert isinstance(last, Finished)
     assert last.reason == "stop"
 
@@ -613,6 +665,8 @@ def test_a_turn_that_has_ended_does_not_wait_for_the_collector(
 
     gc.disable()
     try:
-        run_ahead(main())
+        # Asked for a language where none is active, asgiref 3.8 keeps its callers in a cycle on Python 3.10.
+        with translation.override("en"):
+            run_ahead(main())
     finally:
         gc.enable()

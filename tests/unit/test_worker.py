@@ -15,7 +15,7 @@ from django.db import OperationalError
 from tests.unit.aio import run, until
 from waldur_chat.runtime import supervised_thread
 from waldur_chat.runtime import worker as worker_module
-from waldur_chat.runtime.worker import MAX_BATCH, Worker
+from waldur_chat.runtime.worker import MAX_BATCH, MAX_BATCH_SIZE, Worker
 
 worker = Worker("waldur-chat-test")
 
@@ -137,7 +137,7 @@ def test_a_worker_that_was_never_asked_has_nothing_to_drain() -> None:
 def test_what_is_asked_while_the_process_exits_is_done() -> None:
     code = """
 import asyncio, atexit, concurrent.futures.thread
-from waldur_chat.runtime.worker import MAX_BATCH, Worker
+from waldur_chat.runtime.worker import MAX_BATCH, MAX_BATCH_SIZE, Worker
 atexit.register(lambda: asyncio.run(main()))
 async def main():
     print(await Worker("w").submit(lambda: "done"))
@@ -166,6 +166,42 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
         assert taken == [list(range(MAX_BATCH)), [MAX_BATCH, MAX_BATCH + 1]]
         assert await after == 2
         assert await fresh.submit_batched(double, 7) == 14
+
+    run(main())
+
+
+def test_those_of_two_groups_are_not_done_together() -> None:
+    release, taken = threading.Event(), []
+
+    def double(numbers: Sequence[int]) -> list[int]:
+        taken.append(list(numbers))
+        return [2 * number for number in numbers]
+
+    async def main() -> None:
+        fresh = Worker("waldur-chat-test")
+        fresh.submit(release.wait)
+        futures = [fresh.submit_batched(double, number, number % 2) for number in range(5)]
+        release.set()
+        assert await asyncio.gather(*futures) == [0, 2, 4, 6, 8]
+        assert taken == [[0, 2, 4], [1, 3]]
+
+    run(main())
+
+
+def test_a_batch_takes_no_more_items_once_it_is_large() -> None:
+    release, taken = threading.Event(), []
+
+    def note(numbers: Sequence[int]) -> Sequence[int]:
+        taken.append(list(numbers))
+        return numbers
+
+    async def main() -> None:
+        fresh = Worker("waldur-chat-test")
+        fresh.submit(release.wait)
+        futures = [fresh.submit_batched(note, number, size=MAX_BATCH_SIZE // 2) for number in range(5)]
+        release.set()
+        await asyncio.gather(*futures)
+        assert taken == [[0, 1], [2, 3], [4]]
 
     run(main())
 

@@ -9,18 +9,17 @@ from waldur_chat.admin.base import ReadOnlyAdmin
 from waldur_chat.models import Reading
 
 
-@admin.register(Reading)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Which staff or support user read whose conversation."""
+    """Which staff or support user read whose conversation, or asked as whom."""
 
-    list_display = ("read", "reader", "owner", "thread_on_the_wire", "place")
-    list_filter = ("place", "read")
+    list_display = ("read", "reader", "act", "owner", "thread_on_the_wire", "place")
+    list_filter = ("act", "place", "read")
     list_select_related = ("reader", "owner")
     ordering = ("-read",)
     sortable_by = ("read",)
     uuid_field = "thread"
     user_field = "reader"
-    fields = ("read", "reader", "owner", "thread_on_the_wire", "place")
+    fields = ("read", "reader", "act", "owner", "thread_on_the_wire", "place")
 
     @admin.display(description=_("thread"))
     def thread_on_the_wire(self, entry: Reading) -> str:

@@ -18,7 +18,6 @@ LIMITS = ("daily_limit", "weekly_limit", "monthly_limit")
 USED = ("used_today", "used_this_week", "used_this_month")
 
 
-@admin.register(Budget)
 class BudgetAdmin(ChatModelAdmin):
     """Budgets. Saves the limits only: running turns write to the other columns at the same time."""
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from waldur_chat.admin.base import ReadOnlyAdmin
-from waldur_chat.models import Message, Thread
+from waldur_chat.models import Message, Thread, ToolCall
 from waldur_chat.store.conversations import audit
 
 MESSAGES_ON_A_PAGE = 100
@@ -45,7 +45,6 @@ class ConversationAdmin(ReadOnlyAdmin):
         audit.record(request.user, shown if isinstance(shown, Thread) else shown.thread, "admin")
 
 
-@admin.register(Thread)
 class ThreadAdmin(ConversationAdmin):
     """Threads with their messages."""
 
@@ -81,7 +80,6 @@ class ThreadAdmin(ConversationAdmin):
         return thread.uuid.hex
 
 
-@admin.register(Message)
 class MessageAdmin(ConversationAdmin):
     """Messages of all conversations, for searching."""
 
@@ -91,11 +89,12 @@ class MessageAdmin(ConversationAdmin):
         "role",
         "sequence_index",
         "is_current",
+        "status",
         "model",
         "feedback_score",
         "created",
     )
-    list_filter = ("role", "feedback_score", "is_flagged")
+    list_filter = ("role", "status", "feedback_score", "is_flagged")
     list_select_related = ("thread",)
     ordering = ("-id",)
     search_fields = ("text",)
@@ -104,6 +103,7 @@ class MessageAdmin(ConversationAdmin):
     fields = (
         ("thread", "created", "id_on_the_wire"),
         ("role", "sequence_index", "is_current", "replaces"),
+        ("status", "code"),
         "words",
         "warning",
         ("model", "input_tokens", "output_tokens"),
@@ -122,3 +122,37 @@ class MessageAdmin(ConversationAdmin):
     def words(self, message: Message) -> SafeString:
         """The text with its line breaks and spaces."""
         return format_html('<pre class="waldur-chat-text">{}</pre>', message.text)
+
+
+class ToolCallAdmin(ConversationAdmin):
+    """Calls of tools: what was asked for, what came of it, and who allowed it."""
+
+    list_display = ("id_on_the_wire", "tool", "status", "user", "created", "ended", "decided_by")
+    list_filter = ("status", "created")
+    list_select_related = ("user", "decided_by")
+    ordering = ("-id",)
+    search_fields = ("tool",)
+    sortable_by = ()
+    uuid_field = "uuid"
+    user_field = "user"
+    fields = (
+        ("tool", "status", "is_touched"),
+        ("user", "thread", "turn", "id_on_the_wire"),
+        ("created", "ended"),
+        ("expires", "decided_by", "decided_at"),
+        "arguments",
+        "origins",
+        "summary",
+        "result",
+        ("arguments_hash", "schema_hash"),
+    )
+
+    def show(self, request: HttpRequest, context: dict[str, Any]) -> None:
+        """Write the audit entry, if the call belongs to a conversation."""
+        if context["original"].thread_id:
+            super().show(request, context)
+
+    @admin.display(description="UUID")
+    def id_on_the_wire(self, call: ToolCall) -> str:
+        """The UUID in the format of the API."""
+        return call.uuid.hex

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -11,10 +10,8 @@ from django.utils.translation import gettext as _
 
 from waldur_chat.admin import usage_page
 from waldur_chat.admin.base import ReadOnlyAdmin
-from waldur_chat.models import DayOfUsage
 
 
-@admin.register(DayOfUsage)
 class LedgerAdmin(ReadOnlyAdmin):
     """Rows of the ledger, and their sums by day, user and model."""
 
@@ -38,6 +35,7 @@ class LedgerAdmin(ReadOnlyAdmin):
             found = usage_page.context(request.GET)
         except (ValueError, ValidationError) as error:  # The query has an invalid user ID.
             raise Http404 from error
+        request.current_app = self.admin_site.name  # For links of the page, as Django's own views do.
         site = self.admin_site.each_context(request)
         context = {**site, **found, "title": _("Usage"), "opts": self.opts}
         return TemplateResponse(request, "admin/waldur_chat/usage.html", context)

@@ -44,7 +44,6 @@ class VersionInline(AnyInline):
         return True
 
 
-@admin.register(SystemPrompt)
 class SystemPromptAdmin(AnyModelAdmin):
     """System prompts. Each change of the instructions is stored as a version."""
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import UnreadablePostError
 from django.utils.translation import gettext
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 
 from waldur_chat.api.request.parsers import BodyTooLarge
-from waldur_chat.errors import BudgetExhausted, ChatError, QuestionRefused, ThreadBusy
+from waldur_chat.errors import (
+    BudgetExhausted,
+    ChatError,
+    DatabaseUnavailable,
+    InvalidQuestion,
+    ThreadBusy,
+    ToolCallDecided,
+)
+
+logger = logging.getLogger(__name__)
 
 
 class ChatAPIException(APIException):
@@ -21,8 +32,9 @@ class ChatAPIException(APIException):
     def __init__(self, error: ChatError) -> None:
         self.status_code = error.status
         self.error = error
-        super().__init__(gettext(error.sentence), error.code)
-        if error.status in (429, 503) or isinstance(error, BudgetExhausted):
+        super().__init__(error.told(gettext), error.code)
+        is_known = isinstance(error, ThreadBusy) and error.retry_after
+        if error.status in (429, 503) or isinstance(error, BudgetExhausted) or is_known:
             self.wait = max(1, error.retry_after or 1)
 
 
@@ -38,9 +50,17 @@ def as_api_exception(error: Exception) -> Exception:
     if isinstance(error, UnreadablePostError):
         # The client disconnected while sending. Any other error would be logged, and mailed to the admins.
         return ParseError()
-    if isinstance(error, QuestionRefused):
+    if _is_outage(error):
+        logger.error("The database is unavailable: %s: %s", type(error).__name__, str(error).partition("\n")[0])
+        return ChatAPIException(DatabaseUnavailable())
+    if isinstance(error, InvalidQuestion):
         return ValidationError({error.field: [gettext(str(error))]})
     return ChatAPIException(error) if isinstance(error, ChatError) else error
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database cannot be reached or used. SQLite raises the same error for a table that is not there."""
+    return isinstance(error, (OperationalError, InterfaceError)) and not str(error).startswith("no such ")
 
 
 def _encodable(detail: Any) -> Any:
@@ -69,13 +89,15 @@ def _escaped(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _extra_fields(error: APIException) -> dict[str, str]:
+def _extra_fields(error: APIException) -> dict[str, str | int]:
     """The fields of the response that only this kind of error has."""
     match getattr(error, "error", None):
         case ThreadBusy(turn=turn):
             return {"turn_uuid": turn}
-        case BudgetExhausted(scope=scope, period=period):
-            return {"scope": scope, "period": period}
+        case ToolCallDecided(call_status=call_status):
+            return {"status": call_status}
+        case BudgetExhausted(scope=scope, period=period, needed=needed, left=left):
+            return {"scope": scope, "period": period, "needed": needed, "left": left}
         case _:
             return {}
 

@@ -10,19 +10,25 @@ from rest_framework.viewsets import ViewSetMixin
 
 from waldur_chat.api.views.base import ChatAPIViewSet
 from waldur_chat.api.views.chat import ChatViewSet
+from waldur_chat.api.views.config import ConfigViewSet
 from waldur_chat.api.views.messages import MessageViewSet
 from waldur_chat.api.views.prompts import SystemPromptViewSet
 from waldur_chat.api.views.quota import QuotaViewSet
 from waldur_chat.api.views.sessions import SessionViewSet
 from waldur_chat.api.views.threads import ThreadViewSet
+from waldur_chat.api.views.tool_calls import ToolCallViewSet
+from waldur_chat.api.views.tools import ToolViewSet
 
 VIEWSETS: dict[str, type[ChatAPIViewSet]] = {
+    "config": ConfigViewSet,  # First, so that no route of a site's own chat viewset comes before it.
     "chat": ChatViewSet,
     "threads": ThreadViewSet,
     "messages": MessageViewSet,
     "sessions": SessionViewSet,
     "quota": QuotaViewSet,
     "system-prompts": SystemPromptViewSet,
+    "tools": ToolViewSet,
+    "tool-calls": ToolCallViewSet,
 }
 """The viewsets by the names under which a site can replace them."""
 
@@ -38,9 +44,11 @@ def register(
     if unknown := sorted(set(replacements) - set(VIEWSETS)):
         raise ImproperlyConfigured(f"register(): there is no viewset {unknown[0]!r}, only {', '.join(VIEWSETS)}.")
     for path, (name, viewset) in zip(prefixes(prefix), VIEWSETS.items(), strict=True):
-        router.register(path, replacements.get(name, viewset), basename=path)
+        basename = f"{prefix}-config" if name == "config" else path
+        router.register(path, replacements.get(name, viewset), basename=basename)
 
 
 def prefixes(prefix: str) -> list[str]:
     """The path prefixes of all viewsets: the prefix itself, and those that begin with it."""
-    return [prefix if name == "chat" else f"{prefix}-{name}" for name in VIEWSETS]
+    paths = {"chat": prefix, "config": f"{prefix}/config"}
+    return [paths.get(name, f"{prefix}-{name}") for name in VIEWSETS]

@@ -21,7 +21,19 @@ from waldur_chat.client.answers import Answer, Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError, Unreachable
 from waldur_chat.client.retry import Limits
 from waldur_chat.client.sync import Client, Stream
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, Stored, StoredMessages, Usage
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    Stored,
+    StoredMessages,
+    ToolAnswered,
+    ToolCalled,
+    Usage,
+    Warned,
+)
 
 __all__ = [
     "Answer",
@@ -41,6 +53,9 @@ __all__ = [
     "Stored",
     "StoredMessages",
     "Stream",
+    "ToolAnswered",
+    "ToolCalled",
     "Unreachable",
     "Usage",
+    "Warned",
 ]

@@ -12,7 +12,18 @@ from typing import Any
 from waldur_chat.client.answers import Event, Failed
 from waldur_chat.client.errors import BrokenStream, ChatError
 from waldur_chat.errors import kind_of_code
-from waldur_chat.events import Cancelled, Delta, Finished, Reasoning, Started, StoredMessages, Usage
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    StoredMessages,
+    ToolAnswered,
+    ToolCalled,
+    Usage,
+    Warned,
+)
 
 
 def decode_event(name: str, data: bytes) -> Event | None:
@@ -53,6 +64,12 @@ def _event(name: str, payload: Any) -> Event | None:
             return Reasoning(text="" + payload["reasoning"])
         case "start":
             return Started(turn=payload["turn_uuid"], thread=payload.get("thread_uuid", ""))
+        case "warning":
+            return Warned(text="" + payload["warning"], code="" + payload["code"])
+        case "tool_call":
+            return _called(payload)
+        case "tool_result":
+            return _answered(payload)
         case "end":
             return Finished(reason=payload["finish_reason"], usage=_usage(payload), stored=_stored(payload))
         case "error":
@@ -61,6 +78,28 @@ def _event(name: str, payload: Any) -> Event | None:
             return Cancelled(usage=_usage(payload), stored=_stored(payload))
         case _:
             return None
+
+
+def _answered(payload: Any) -> ToolAnswered:
+    return ToolAnswered(
+        call_uuid="" + payload["call_uuid"],
+        tool="" + payload["tool"],
+        outcome=payload["outcome"],
+        summary="" + payload["summary"],
+        block=dict(payload.get("block", {})),
+    )
+
+
+def _called(payload: Any) -> ToolCalled:
+    expires = payload.get("expires")
+    return ToolCalled(
+        call_uuid="" + payload["call_uuid"],
+        tool="" + payload["tool"],
+        arguments=dict(payload["arguments"]),
+        approval="needed" if payload.get("approval") == "needed" else "",
+        expires=datetime.fromisoformat(expires) if expires else None,
+        origins=dict(payload.get("origins", {})),
+    )
 
 
 def _failure(payload: Any) -> ChatError:

@@ -14,7 +14,7 @@ from waldur_chat.client.errors import ChatError, ConnectionLost, Unreachable
 from waldur_chat.client.requests import Request
 from waldur_chat.client.retry import Backoff, Limits
 
-TRANSIENT_CODES = {"server_stopping", "chat_busy", "too_many_turns", "throttled"}
+TRANSIENT_CODES = {"server_stopping", "chat_busy", "too_many_turns", "site_throttled", "throttled"}
 """Error codes that say nothing about the turn, and that a later request may not get."""
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from waldur_chat.client.answers import Event
+from waldur_chat.client.answers import Event, status_of
 from waldur_chat.client.decoding import decode_error, decode_event
 from waldur_chat.client.errors import BrokenStream, ChatError, ConnectionLost, Unreachable
 from waldur_chat.client.exchange import Exchange, RepeatableCall, is_transient
 from waldur_chat.client.requests import Request, RequestBuilder
 from waldur_chat.client.retry import Limits
 from waldur_chat.errors import ProviderFailed
-from waldur_chat.events import Cancelled, Delta, Reasoning, Started
-from waldur_chat.wire.sse_decoder import SSEDecoder
+from waldur_chat.events import AnswerStatus, Cancelled, Delta, Reasoning, Started, ToolAnswered, ToolCalled, Warned
+from waldur_chat.wire.sse_decoder import MAX_DIGITS, SSEDecoder
 
 GATEWAY_STATUSES = {502, 503, 504}
 """Statuses with which a gateway answers if it does not know what happened to the request."""
@@ -40,11 +40,14 @@ class AnswerReader(Exchange):
         self.events: deque[Event] = deque()
         self.turn = turn
         self.thread = ""
+        self.status: AnswerStatus | None = None
         self.position = self.consumed = position
         self._question = question
         self._is_new = question is not None
         self._has_begun = False
+        self._is_warned = False
         self._reasoning_length = 0
+        self._tool_events: set[tuple[type, str]] = set()
         self._decoder = SSEDecoder()
         self._reasoning_here = 0
 
@@ -104,28 +107,45 @@ class AnswerReader(Exchange):
     def end_cancelled(self) -> None:
         """End a turn that is not stored: the server cancels it when its reader disconnects."""
         self.events.append(Cancelled(usage=None))
+        self.status = "stopped"
         self.has_ended = True
 
     def _accept(self, event: Event, event_id: str) -> None:
         new: Event | None = event
         match event:
             case Started(turn=turn, thread=thread):
+                self._skip_to(event_id)
                 self._check_position(event_id, self.position)
                 self._note_ids(turn, thread)
                 new = None if self._has_begun else event
                 self._has_begun = True
+            case Warned():
+                self._check_position(event_id, self.position)
+                new = None if self._is_warned else event
+                self._is_warned = True
             case Delta(text=text):
                 self._check_position(event_id, self.position + len(text))
                 self.position += len(text)
             case Reasoning(text=text):
                 self._check_position(event_id, self.position)
                 new = self._new_reasoning(text)
+            case ToolCalled() | ToolAnswered():
+                self._check_position(event_id, self.position)
+                new = self._new_tool_event(event)
             case _:
                 self._check_position(event_id, "end")
+                self.status = status_of(event)
                 self.has_ended = True
         if new:
             self.events.append(new)
             self._backoff.reset()
+
+    def _skip_to(self, event_id: str) -> None:
+        """Skip what the server does: thoughts at the beginning, which the answer does not have any more."""
+        if event_id.isascii() and event_id.isdigit() and len(event_id) < MAX_DIGITS:
+            skipped = max(int(event_id) - self.position, 0)
+            self.position += skipped
+            self.consumed += skipped
 
     def _check_position(self, event_id: str, expected: int | str) -> None:
         if event_id != str(expected):
@@ -137,6 +157,13 @@ class AnswerReader(Exchange):
         self._reasoning_here += len(text)
         self._reasoning_length = max(self._reasoning_length, self._reasoning_here)
         return Reasoning(text=text[known:]) if len(text) > known else None
+
+    def _new_tool_event(self, event: ToolCalled | ToolAnswered) -> Event | None:
+        """The event, unless it is known: on resume a server repeats those at the position."""
+        key = (type(event), event.call_uuid)
+        is_known = key in self._tool_events
+        self._tool_events.add(key)
+        return None if is_known else event
 
     def _note_ids(self, turn: str, thread: str) -> None:
         self.turn = turn or self.turn
@@ -169,3 +196,8 @@ class StreamPosition:
     def position(self) -> int:
         """How many characters of the answer were read; `Client.events()` resumes there."""
         return self._reader.consumed
+
+    @property
+    def status(self) -> AnswerStatus | None:
+        """How the answer ended; None before its last event has arrived."""
+        return self._reader.status

@@ -21,18 +21,21 @@ from waldur_chat.conf.completion_options import COMPLETION_OPTIONS, FURTHER_COMP
 NAMES = (
     "AI_ASSISTANT_ENABLED",
     "AI_ASSISTANT_ENABLED_ROLES",
+    "AI_ASSISTANT_BACKEND_TYPE",
     "AI_ASSISTANT_API_URL",
     "AI_ASSISTANT_API_TOKEN",
     "AI_ASSISTANT_MODEL",
     "AI_ASSISTANT_COMPLETION_KWARGS",
     "AI_ASSISTANT_STREAM_TIMEOUT_SECONDS",
     "AI_ASSISTANT_NAME",
+    "AI_ASSISTANT_SYSTEM_PROMPT_CUSTOM_INSTRUCTIONS",
     "AI_ASSISTANT_HISTORY_LIMIT",
     "AI_ASSISTANT_SESSION_RETENTION_DAYS",
     "AI_ASSISTANT_TOKEN_LIMIT_DAILY",
     "AI_ASSISTANT_TOKEN_LIMIT_WEEKLY",
     "AI_ASSISTANT_TOKEN_LIMIT_MONTHLY",
     "AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET",
+    "AI_ASSISTANT_GLOBAL_REQUESTS_PER_MINUTE",
     "SITE_NAME",
     "LLM_CHAT_ENABLED",
     "LLM_INFERENCES_API_URL",
@@ -47,7 +50,13 @@ _NUMBERS = {
     "AI_ASSISTANT_TOKEN_LIMIT_MONTHLY": "USER_TOKENS_MONTHLY",
     "AI_ASSISTANT_GLOBAL_DAILY_TOKEN_BUDGET": "SITE_TOKENS_DAILY",
 }
-_TEXTS = {"AI_ASSISTANT_NAME": "ASSISTANT_NAME", "SITE_NAME": "ORGANIZATION"}
+_TEXTS = {
+    "AI_ASSISTANT_NAME": "ASSISTANT_NAME",
+    "AI_ASSISTANT_SYSTEM_PROMPT_CUSTOM_INSTRUCTIONS": "CUSTOM_INSTRUCTIONS",
+    "SITE_NAME": "ORGANIZATION",
+}
+_MAX_TOKENS_FIELDS = {"openai": "max_completion_tokens", "vllm": "max_tokens", "ollama": "max_tokens"}
+"""How kinds of services (`AI_ASSISTANT_BACKEND_TYPE`) call the limit of an answer; for others the address decides."""
 
 
 def read() -> dict[str, Any]:
@@ -68,6 +77,12 @@ def read() -> dict[str, Any]:
         raise ImproperlyConfigured(f"constance cannot be read: {type(error).__name__}: {error}") from error
     # `config.NAME` also returns the default for a stored None.
     return _translate({**defaults, **{name: value for name, value in stored.items() if value is not None}})
+
+
+def host_value(name: str) -> Any:
+    """The host's value of this name in its `CONSTANCE_CONFIG`: the stored one, or the default. Blocks, as `read()`."""
+    stored = _stored([name]).get(name) if apps.is_installed("constance") else None
+    return getattr(settings, "CONSTANCE_CONFIG", {})[name][0] if stored is None else stored
 
 
 def _stored(names: Sequence[str]) -> Mapping[str, Any]:
@@ -109,6 +124,9 @@ def _translate(values: Mapping[str, Any]) -> dict[str, Any]:
     translated.update({name: values[host_name] for host_name, name in _TEXTS.items() if values.get(host_name)})
     if not translated.get("RETENTION_DAYS", 1):  # In Waldur, 0 means that nothing is deleted.
         translated["RETENTION_DAYS"] = None
+    requests = values.get("AI_ASSISTANT_GLOBAL_REQUESTS_PER_MINUTE")
+    if requests and requests != -1:
+        translated["REQUESTS_PER_MINUTE"] = requests
     if seconds := values.get("AI_ASSISTANT_STREAM_TIMEOUT_SECONDS"):
         translated["TURN_SECONDS"] = seconds
     if "AI_ASSISTANT_API_URL" in values or "LLM_INFERENCES_API_URL" in values:
@@ -125,6 +143,8 @@ def _providers(values: Mapping[str, Any]) -> dict[str, Any]:
         }
         if model := values.get("AI_ASSISTANT_MODEL"):
             options["model"] = model
+        if name := _MAX_TOKENS_FIELDS.get(str(values.get("AI_ASSISTANT_BACKEND_TYPE")).lower()):
+            options["max_tokens_field"] = name
         return {"default": {"BACKEND": "waldur_chat.providers.openai.OpenAIProvider", "OPTIONS": options}}
     if url := values.get("LLM_INFERENCES_API_URL"):
         options = {"url": url, "token": values.get("LLM_INFERENCES_API_TOKEN") or ""}

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 OFFLINE = "waldur_chat.providers.offline.OfflineProvider"
 OPENAI = "waldur_chat.providers.openai.OpenAIProvider"
+OPENAI_HOST = "api.openai.com"
+ENVIRONMENT = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
+"""Options of the OpenAI-compatible provider, and the environment variables that set them."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +72,26 @@ def fallback_chain(specs: Mapping[str, ProviderSpec], name: str = "default") -> 
     return tuple(chain)
 
 
+def environment_problem() -> str:
+    """Why the environment does not say which model to ask where; empty if it does, or says nothing."""
+    base_url, key, model = (os.environ.get(name) for name in ENVIRONMENT.values())
+    if model and not (base_url or key):
+        return "WALDUR_CHAT_MODEL names a model, but neither OPENAI_BASE_URL nor OPENAI_API_KEY says where it is."
+    if base_url and not model and urlsplit(base_url).hostname != OPENAI_HOST:
+        return "OPENAI_BASE_URL is set, but WALDUR_CHAT_MODEL is not: the service is asked for a model of OpenAI's."
+    return ""
+
+
+@cache
+def _report(problem: str) -> None:
+    """Log the problem, once per process."""
+    logger.warning("%s", problem)
+
+
 def _environment_options() -> dict[str, str]:
-    names = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
-    options = {option: value for option, name in names.items() if (value := os.environ.get(name))}
+    if problem := environment_problem():
+        _report(problem)
+    options = {option: value for option, name in ENVIRONMENT.items() if (value := os.environ.get(name))}
     return options if options.keys() & {"base_url", "api_key"} else {}
 
 

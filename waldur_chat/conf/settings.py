@@ -7,15 +7,17 @@ A missing key is taken from the host's django-constance (see `constance`), then,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from waldur_chat.conf import constance
+from waldur_chat.conf.notice import DEFAULT_NOTICE, is_notice
 from waldur_chat.conf.provider_specs import ProviderSpec, fallback_chain, provider_specs
 
 ROLES = ("disabled", "staff", "staff_and_support", "all", "anonymous")
@@ -27,6 +29,14 @@ IN_CONSTANCE = "as the host keeps it in constance"
 def _rule(is_valid: Callable[[Any], bool], requirement: str) -> dict[str, Any]:
     """Metadata of a setting. For an invalid value, `manage.py check` reports "It must be `requirement`."."""
     return {"is_valid": is_valid, "requirement": requirement}
+
+
+def is_callable(path: Any) -> bool:
+    """Whether this is the dotted path of a callable."""
+    try:
+        return callable(import_string(path))
+    except (AttributeError, ImportError, TypeError, ValueError):
+        return False
 
 
 _FLAG = _rule(lambda value: isinstance(value, bool), "True or False")
@@ -44,6 +54,14 @@ _PREFIX = _rule(
     lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]+(/[\w-]+)*", value)),
     "words of letters, digits, - and _ with / between them",
 )
+_MAY_BE_KEPT = re.compile(r"HTTP_(?!(AUTHORIZATION|COOKIE|PROXY|ACCEPT|IF|RANGE|X_HTTP_METHOD)(_|$))\w+").fullmatch
+_META = _rule(
+    lambda value: isinstance(value, (list, tuple)) and all(isinstance(one, str) and _MAY_BE_KEPT(one) for one in value),
+    "a list of names in request.META, such as HTTP_X_TIME_ZONE, and none of credentials or of what was asked for",
+)
+
+
+NO_SETTING = {"is_setting": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +74,7 @@ class Settings:
     )
     providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     system_prompt: str = field(default="", metadata=_TEXT, repr=False)
+    custom_instructions: str = field(default="", metadata=_TEXT, repr=False)
     opening_prompt: str = field(
         default="Greet the user in one or two sentences and say what you can help with.",
         metadata=_NOT_EMPTY,
@@ -82,6 +101,7 @@ class Settings:
     turns_per_site: int | None = field(default=None, metadata=_LIMIT)
     queue_length: int = field(default=100, metadata=_LENGTH)
     queue_seconds: float = field(default=10.0, metadata=_SECONDS)
+    requests_per_minute: int | None = field(default=None, metadata=_LIMIT)
     storage: bool = field(default=True, metadata=_FLAG)
     history_messages: int = field(default=50, metadata=_LENGTH)
     history_tokens: int = field(default=16_000, metadata=_LENGTH)
@@ -99,6 +119,9 @@ class Settings:
     )
     assistant_name: str = field(default="the assistant", metadata=_NOT_EMPTY)
     organization: str = field(default="", metadata=_TEXT)
+    notice: str | Mapping[str, str] = field(
+        default=DEFAULT_NOTICE, metadata=_rule(is_notice, "a string, or a dict from language codes to strings")
+    )
     user_tokens_daily: int = field(default=-1, metadata=_TOKENS)
     user_tokens_weekly: int = field(default=-1, metadata=_TOKENS)
     user_tokens_monthly: int = field(default=-1, metadata=_TOKENS)
@@ -108,17 +131,53 @@ class Settings:
     budget_status: Literal[429, 409] = field(
         default=429, metadata=_rule(lambda value: value in (429, 409), "429 or 409")
     )
+    request_impersonator: str = field(
+        default="waldur_chat.users.impersonator",
+        metadata=_rule(lambda value: value == "" or is_callable(value), "the dotted path of a callable, or empty"),
+    )
+    tools: Mapping[str, Any] = field(default_factory=dict)
+    tools_offered: int = field(default=20, metadata=_COUNT)
+    tool_rounds: int = field(default=10, metadata=_COUNT)
+    tool_calls: int = field(default=20, metadata=_COUNT)
+    tool_result_length: int = field(default=16_000, metadata=_COUNT)
+    tool_seconds: float = field(default=30.0, metadata=_SECONDS)
+    tool_request_meta: Sequence[str] = field(default=(), metadata=_META)
+    tool_authentication: str = field(
+        default="",
+        metadata=_rule(lambda value: value == "" or is_callable(value), "the dotted path of a callable, or empty"),
+    )
+    context: str = field(default="", metadata=_TEXT)
+    context_seconds: float = field(default=10.0, metadata=_SECONDS)
+    context_length: int = field(default=16_000, metadata=_COUNT)
+    exports_at_once: int = field(default=4, metadata=_COUNT)
     retention_days: int | None = field(default=None, metadata=_LIMIT)
     url_prefix: str = field(default="chat", metadata=_PREFIX)
     shortcuts: bool = field(default=True, metadata=_FLAG)
+    metrics: bool = field(default=False, metadata=_FLAG)
+    metrics_token: str = field(default="", metadata=_TEXT, repr=False)
+    first_provider: str = field(default="default", metadata=NO_SETTING)
+    """The provider that is asked first. Not a setting of its own, see `asking()`."""
 
     @property
     def chain(self) -> tuple[ProviderSpec, ...]:
-        """The default provider and its fallbacks, in the order in which they are called; empty if there is none."""
-        return fallback_chain(self.providers)
+        """The first provider and its fallbacks, in the order in which they are called; empty if there is none."""
+        return fallback_chain(self.providers, self.first_provider)
+
+    def asking(self, name: str) -> Settings:
+        """The same, but with the provider of this name as the first; empty for the default.
+
+        Raises `ValueError`, which lists the names, if there is none.
+        """
+        if not name:
+            return self
+        if name not in self.providers:
+            raise ValueError(
+                f"There is no provider {name!r}. The settings have: {', '.join(self.providers) or 'none'}."
+            )
+        return replace(self, first_provider=name)
 
 
-_FIELDS = {one.name.upper(): one for one in fields(Settings)}
+_FIELDS = {one.name.upper(): one for one in fields(Settings) if one.metadata != NO_SETTING}
 NAMES = tuple(_FIELDS)
 
 

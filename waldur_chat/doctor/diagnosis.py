@@ -25,6 +25,7 @@ _CODES = {
     "chat_disabled": "chat_disabled",
     "chat_not_configured": "chat_not_configured",
     "not_acceptable": "accept_rewritten",
+    "site_throttled": "site_busy",
     "too_many_turns": "site_busy",
     "throttled": "site_busy",
     "chat_busy": "site_busy",
@@ -71,7 +72,7 @@ def diagnose(client: ProbeClient, call: HttpCall, *, others_pass: bool = False) 
 def _failure(call: HttpCall) -> str:
     if isinstance(call.failure, ssl.SSLCertVerificationError):
         return _CERTIFICATES.get(call.failure.verify_code, "certificate_untrusted")
-    return "site_unreachable"
+    return "workers_busy" if call.is_silent else "site_unreachable"
 
 
 def _failure_text(call: HttpCall) -> str:

@@ -64,6 +64,11 @@ class HttpCall:
         self._thread.start()
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the site has accepted the connection, and neither answered nor closed it."""
+        return self._socket is not None and not self.status and self.failure is None
+
+    @property
     def code(self) -> str:
         """The application's error code; empty if there is no error, or if something else answered."""
         problem = self.json

@@ -1,4 +1,4 @@
-"""Asks each of the site's own providers one small question, in this process."""
+"""Asks each of the site's own providers one small question, in this process, and for a call where there are tools."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from waldur_chat import chat, registry
 from waldur_chat.conf import ProviderSpec, Settings
+from waldur_chat.doctor import tool_check
 from waldur_chat.doctor.findings import Finding, make_finding
 from waldur_chat.errors import (
     ChatError,
@@ -18,12 +19,14 @@ from waldur_chat.errors import (
     ProviderFailed,
     ProviderIncomplete,
     ProviderRefused,
+    ProviderRefusedQuestion,
     ProviderUnreachable,
 )
 from waldur_chat.events import Event, Usage
 from waldur_chat.messages import Question
 from waldur_chat.providers.transport.choice import Choice
 from waldur_chat.runtime.loop import background_loop
+from waldur_chat.turns.tools.offering import has_tools
 
 QUESTION = "Answer with the word OK."
 _ENVIRONMENT = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY", "model": "WALDUR_CHAT_MODEL"}
@@ -59,7 +62,8 @@ def _check_provider(settings: Settings, spec: ProviderSpec) -> list[Finding]:
     values = {"name": spec.name, **_settings_of(spec)}
     if error is None:
         is_known = usage is not None and not usage.estimated
-        return [] if is_known else [make_finding("usage_missing", f"{spec.name}: an answer without usage", **values)]
+        found = [] if is_known else [make_finding("usage_missing", f"{spec.name}: an answer without usage", **values)]
+        return found + (tool_check.check_tools(settings, spec, values) if has_tools(settings) else [])
     address = _address(settings, spec) if _may_be_elsewhere(error) else ""
     seen = f"{spec.name}: {error.code}: {cause}"
     return [make_finding("provider_address" if address else _kind(error), seen, address=address, **values)]
@@ -83,11 +87,11 @@ def _answer(settings: Settings, spec: ProviderSpec) -> tuple[Usage | None, ChatE
 
 def _kind(error: ChatError) -> str:
     match error:
-        case ProviderRefused(provider_status=401 | 403):
+        case ProviderRefused(provider_status=401 | 403) | ProviderRefused(about="key"):
             return "key_wrong"
-        case ProviderRefused(provider_status=404 | 405):
+        case ProviderRefused(provider_status=404 | 405) | ProviderRefused(about="model"):
             return "model_missing"
-        case ProviderRefused():
+        case ProviderRefused() | ProviderRefusedQuestion():  # No service has reason to refuse this question.
             return "provider_refused"
         case ProviderUnreachable() | ProviderConnectTooSlow():
             return "provider_unreachable"
@@ -116,5 +120,5 @@ def _address(settings: Settings, spec: ProviderSpec) -> str:
 def _settings_of(spec: ProviderSpec) -> Mapping[str, str]:
     """The place where each option is set: the settings, the environment or constance."""
     names = {"the environment": _ENVIRONMENT, "constance": _CONSTANCE}.get(spec.place.partition("[")[0], {})
-    options = ("base_url", "api_key", "model", "completion", "stream_options")
+    options = ("base_url", "api_key", "model", "completion", "stream_options", "tools", "calls_in_text")
     return {option: names.get(option, f'{spec.place}["OPTIONS"]["{option}"]') for option in options}

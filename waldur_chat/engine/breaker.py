@@ -12,10 +12,21 @@ import time
 from collections.abc import Callable
 
 from waldur_chat.conf import Settings
-from waldur_chat.errors import ChatError, ProviderBusy, ProviderError, ProviderRefused, ProviderUnavailable
+from waldur_chat.errors import (
+    ChatError,
+    ProviderBusy,
+    ProviderEmpty,
+    ProviderError,
+    ProviderRefused,
+    ProviderRefusedQuestion,
+    ProviderUnavailable,
+)
 
 PROBE_RETRY_SECONDS = 1
 """`retry_after` while a probe is running."""
+
+_REACHABLE = (ProviderBusy, ProviderRefused, ProviderRefusedQuestion, ProviderEmpty)
+"""Errors of a provider that works: what one user asks must not take it from the others."""
 
 
 class Breaker:
@@ -26,6 +37,11 @@ class Breaker:
         self._failures = 0
         self._open_until: float | None = None
         self._probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether attempts are refused, but for the probe."""
+        return self._open_until is not None
 
     def enter(self, settings: Settings) -> bool:
         """Check whether an attempt is allowed; `leave()` must follow. Returns whether the attempt is the probe.
@@ -46,7 +62,7 @@ class Breaker:
         """Record an attempt: its error, or None if the provider started to answer."""
         # Attempts that began before the breaker opened may end during the probe.
         self._probing = self._probing and not is_probe
-        if error is None or isinstance(error, (ProviderBusy, ProviderRefused)):  # A provider that refuses is reachable.
+        if error is None or isinstance(error, _REACHABLE):
             self._failures, self._open_until = 0, None
         elif _is_provider_fault(error):
             self._failures += 1

@@ -1,7 +1,8 @@
 """The events of one turn so far, for readers on one event loop.
 
 A position is the number of characters of the answer before an event. A reader that reports its position gets exactly
-the rest, from the log and from the stored answer alike.
+the rest, from the log and from the stored answer alike. If the stored answer lacks thoughts at the beginning of what
+was streamed, it begins at a later position than 0.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ import asyncio
 from collections.abc import Awaitable
 
 from waldur_chat.engine.wakeup import ALREADY_SET, Wakeup
-from waldur_chat.events import Delta, Event, Reasoning, Started, Terminal
+from waldur_chat.events import (
+    Delta,
+    Event,
+    Reasoning,
+    Started,
+    Terminal,
+    ToolAnswered,
+    ToolCalled,
+    ToolEvent,
+    Warned,
+    with_tool_events,
+)
 
 CAPACITY = 32 * 1024
 """How many characters the writer of an unrecorded turn may be ahead of its reader."""
@@ -26,16 +38,18 @@ class TextBuffer:
     """An append-only text. One thread appends, any thread reads.
 
     Recent chunks are collected, then merged with earlier ones of at most the same length. The number of chunks stays
-    logarithmic in the length of the text, and no chunk is copied often.
+    logarithmic in the length of the text, and no chunk is copied often. The text may begin at a later position than 0.
     """
 
-    __slots__ = ("_chunks", "_recent", "length")
+    __slots__ = ("_chunks", "_recent", "length", "start")
 
-    def __init__(self) -> None:
-        self.length = 0
-        """Number of characters."""
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        """The position of the first character."""
+        self.length = start
+        """The position after the last character."""
         self._recent: list[str] = []
-        self._chunks: tuple[tuple[tuple[int, str], ...], int, list[str]] = ((), 0, self._recent)
+        self._chunks: tuple[tuple[tuple[int, str], ...], int, list[str]] = ((), start, self._recent)
         """Merged chunks, start of the recent ones, recent chunks: replaced at once, for readers in other threads."""
 
     def add(self, text: str) -> None:
@@ -46,14 +60,14 @@ class TextBuffer:
             self._merge()
 
     def since(self, position: int) -> str:
-        """Return the text after this many characters."""
+        """Return the text after this position."""
         merged, begin, recent = self._chunks
         text = "".join(recent)
         for start, before in reversed(merged):
             if begin <= position:
                 break
             begin, text = start, before + text
-        return text[position - begin :]
+        return text[max(position - begin, 0) :]
 
     def _merge(self) -> None:
         merged, start, recent = self._chunks
@@ -78,12 +92,15 @@ class EventLog:
 
     def __init__(self, capacity: int | None = None) -> None:
         self.started: Started | None = None
+        self.warned: Warned | None = None
         self.text = TextBuffer()
         self.events = 0
         """Number of added events."""
         self.newest = (-1, Delta(text=""))
         """The last delta and its position: `LogReader.take()` usually returns it as it is."""
         self.reasoning = TextBuffer()
+        self.tool_events: list[tuple[int, ToolEvent]] = []
+        """Calls of tools and their results, each with its position."""
         self.terminal: Terminal | None = None
         self.readers = 0
         self.waiters: set[Wakeup] = set()
@@ -103,6 +120,11 @@ class EventLog:
     def keeps_everything(self) -> bool:
         """Whether a reader that joins late still gets all events."""
         return self._capacity is None
+
+    def skip_to(self, position: int) -> None:
+        """Drop the text: what follows is at this position."""
+        self.text = TextBuffer(position)
+        self.newest = (-1, Delta(text=""))
 
     def end(self, terminal: Terminal) -> None:
         """Add the last event, even if the log is full."""
@@ -151,8 +173,12 @@ class EventLog:
                 self.text.add(text)
             case Started():
                 self.started = event
+            case Warned():
+                self.warned = event
             case Reasoning(text=text):
                 self.reasoning.add(text)
+            case ToolCalled() | ToolAnswered():
+                self.tool_events.append((self.text.length, event))
 
     def _append_bounded(self, event: Event, capacity: int) -> None:
         self.pending.append(event)
@@ -171,7 +197,11 @@ class LogReader:
         self._position = position
         # Reasoning has no position of its own: a reader that resumes gets only what is new.
         self._reasoning_position = log.reasoning.length if position else 0
+        # What tools did has one: a reader that resumes gets again what stands at its position.
+        self._first_position = position
+        self._tool_events_taken = 0
         self._has_sent_start = False
+        self._has_sent_warning = False
         self._has_ended = False
         self._is_closed = False
         self._seen = -1
@@ -202,7 +232,9 @@ class LogReader:
         else:
             events = self._new_events()
             self._has_sent_start = log.started is not None
+            self._has_sent_warning = log.warned is not None
             self._reasoning_position = log.reasoning.length
+            self._tool_events_taken = len(log.tool_events)
             self._has_ended = log.terminal is not None
             if self._has_ended:
                 self._wakeup.close()
@@ -222,7 +254,9 @@ class LogReader:
         return bool(log.pending) or (
             log.text.length > self._position
             or (log.started is not None and not self._has_sent_start)
+            or (log.warned is not None and not self._has_sent_warning)
             or log.reasoning.length > self._reasoning_position
+            or len(log.tool_events) > self._tool_events_taken
             or (log.terminal is not None and not self._has_ended)
         )
 
@@ -231,12 +265,24 @@ class LogReader:
         log = self.log
         if log.started and not self._has_sent_start:
             events.append(log.started)
+        if log.warned and not self._has_sent_warning:
+            events.append(log.warned)
         if log.reasoning.length > self._reasoning_position:
             events.append(Reasoning(text=log.reasoning.since(self._reasoning_position)))
-        if log.text.length > self._position:
+        if len(log.tool_events) > self._tool_events_taken:
+            events += self._new_text_and_tools()
+        elif log.text.length > self._position:
             position, newest = log.newest
             is_next = position == self._position
-            events.append(newest if is_next else Delta(text=log.text.since(self._position)))
+            delta = newest if is_next else Delta(text=log.text.since(self._position))
+            events += [delta] if delta.text else []
         if log.terminal and not self._has_ended:
             events.append(log.terminal)
         return events
+
+    def _new_text_and_tools(self) -> list[Event]:
+        """The new text, with the new events of tools at their positions."""
+        start = max(self._position, self.log.text.start)
+        new = self.log.tool_events[self._tool_events_taken :]
+        shown = [(position, event) for position, event in new if position >= self._first_position]
+        return with_tool_events(self.log.text.since(start), start, shown)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from waldur_chat.engine.event_log import EventLog
-from waldur_chat.events import StoredMessages, Terminal, Usage
+from waldur_chat.engine.usage import UsageCounter
+from waldur_chat.events import StoredMessages, Terminal
+from waldur_chat.messages import Prompt
 from waldur_chat.record import TurnRecord
+
+GRANT_SECONDS = 3.0
+"""How long a turn waits for a larger reservation. If nobody has answered then, the database is slow; it continues."""
+
+
+class Allowance(Protocol):
+    """The tokens that are reserved for a turn, as far as its answer may use them."""
+
+    def is_used_up(self) -> bool:
+        """Whether the turn must call `grown()` before it continues."""
+
+    def left_bytes(self) -> float:
+        """How many bytes of text may be written before that; infinite if the provider keeps to its limit."""
+
+    async def grown(self) -> bool:
+        """Wait for more, at most `GRANT_SECONDS`. False if nothing is left, and the answer must end."""
+
+    def begin_round(self, prompt: Prompt) -> int:
+        """Another request follows. Returns the most tokens that its answer may have; below 1 if nothing is left."""
 
 
 class Lifecycle(Protocol):
@@ -20,11 +40,12 @@ class Lifecycle(Protocol):
     is_recorded: bool
     """Whether the turn is stored, so that its complete text is needed at the end."""
 
-    max_output_tokens: int | None
-    """The token limit at which the answer is ended; None if only the provider limits it."""
+    @property
+    def allowance(self) -> Allowance | None:
+        """The tokens that are reserved for the turn; None if they are not limited."""
 
-    def begin(self, log: EventLog, usage: Callable[[], Usage | None]) -> None:
-        """The turn begins to run. `usage` returns the usage so far."""
+    def begin(self, log: EventLog, counter: UsageCounter) -> None:
+        """The turn begins to run. The counter has the usage so far."""
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """Wait for room among the running turns and hold it in the context. Raises `TooManyTurns` and `ChatBusy`."""

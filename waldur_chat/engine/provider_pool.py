@@ -18,25 +18,31 @@ from waldur_chat import registry
 from waldur_chat.conf import ProviderSpec, Settings
 from waldur_chat.engine.breaker import Breaker
 from waldur_chat.errors import ChatNotConfigured
+from waldur_chat.metrics import observer
 from waldur_chat.providers.base import Provider
+from waldur_chat.providers.context_window import ContextWindow
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class PooledProvider:
-    """A provider that turns share, and its circuit breaker. Changed settings replace both."""
+    """A provider that turns share, its circuit breaker and its context. Changed settings replace all three."""
 
     pool: _Pool
     spec: ProviderSpec
     provider: Provider
     breaker: Breaker = field(default_factory=Breaker)
     turns: int = 0
+    context: ContextWindow = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.context = ContextWindow(self.provider)
 
     @contextmanager
     def guarded(self, settings: Settings) -> Iterator[None]:
         """Run an attempt, whose error the breaker counts. Raises `ProviderUnavailable` if the breaker is open."""
-        is_probe = self.breaker.enter(settings)
+        is_probe, was_open = self.breaker.enter(settings), self.breaker.is_open
         failure: BaseException | None = None
         try:
             yield
@@ -45,6 +51,8 @@ class PooledProvider:
             raise
         finally:
             self.breaker.leave(settings, failure, is_probe=is_probe)
+            if self.breaker.is_open != was_open:
+                observer().breaker_changed(self.spec.name, self.breaker, is_open=self.breaker.is_open)
 
     async def release(self) -> None:
         """Return the provider after an attempt and its stream have ended."""

@@ -114,7 +114,7 @@ def _poll(loop: asyncio.AbstractEventLoop) -> None:
     if not running.turns[loop] and not running.subscriptions[loop]:
         del running.turns[loop], running.subscriptions[loop]
         return
-    if shutdown.server_is_stopping():
+    if shutdown.server_is_stopping(loop):
         running.stopping_since = running.stopping_since or time.monotonic()
         for one in (*running.turns[loop].values(), *running.subscriptions[loop]):
             one.on_server_stopping(time.monotonic() - running.stopping_since)

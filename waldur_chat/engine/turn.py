@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import replace
 
@@ -19,17 +19,16 @@ from waldur_chat.engine.answer_writer import AnswerWriter
 from waldur_chat.engine.event_log import CAPACITY, EventLog, LogReader
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.engine.failover import Attempts, provider_failure
-from waldur_chat.engine.idle_timeout import IdleTimeout
 from waldur_chat.engine.lifecycle import Lifecycle
+from waldur_chat.engine.rounds.answer_rounds import AnswerRounds
+from waldur_chat.engine.rounds.runner import ContextSource, ToolRunner
+from waldur_chat.engine.rounds.tool_rounds import ToolRounds
 from waldur_chat.engine.usage import UsageCounter
-from waldur_chat.errors import ChatError, ProviderSilent, ServerStopping, TurnTooLong
-from waldur_chat.events import Cancelled, Failed, Finished, ProviderEvent, Stopped, Terminal
+from waldur_chat.errors import BudgetUsedUp, ChatError, ProviderSilent, ServerStopping, TurnTooLong
+from waldur_chat.events import COMPLETE, Cancelled, Failed, Finished, Terminal
 from waldur_chat.messages import Prompt
 from waldur_chat.runtime import shutdown, task_context
 from waldur_chat.runtime.loop import background_loop
-
-TRAILING_SECONDS = 5.0
-"""How long a provider that has reported its stop reason may take for the rest: usage, and the end of the stream."""
 
 CLOSING_SECONDS = 1.0
 """How long the terminal event of a stopped turn may be delayed by the provider's closing."""
@@ -46,22 +45,30 @@ class Turn(EventSource):
         "_attempts",
         "_closing_timer",
         "_context",
+        "_context_source",
         "_counter",
-        "_idle_timeout",
         "_leaving_timer",
         "_lifecycle",
         "_recording",
         "_shutdown_timer",
         "_stopping",
         "_task",
-        "_terminal",
+        "_tools",
         "_writer",
         "log",
         "record",
         "settings",
+        "terminal",
     )
 
-    def __init__(self, settings: Settings, prompt: Prompt, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        prompt: Prompt,
+        lifecycle: Lifecycle,
+        runner: ToolRunner | None = None,
+        context_source: ContextSource | None = None,
+    ) -> None:
         super().__init__(lifecycle.record.turn)
         self.settings = settings
         self.record = lifecycle.record
@@ -71,11 +78,13 @@ class Turn(EventSource):
         self._counter = UsageCounter(prompt)
         self._attempts = Attempts(settings, prompt, self.record, self._counter)
         self._writer = AnswerWriter(self.log, self._counter, settings.answer_max_length, lifecycle)
-        self._terminal: Terminal | None = None
+        self._tools = ToolRounds(runner, settings, prompt, self._writer) if runner else None
+        self._context_source = context_source
+        self.terminal: Terminal | None = None
+        """How the turn has ended; it is delivered when that is recorded, and the provider closed."""
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Handle | None = None
         self._recording: asyncio.Task[None] | None = None
-        self._idle_timeout: IdleTimeout | None = None
         self._leaving_timer: asyncio.TimerHandle | None = None
         self._closing_timer: asyncio.TimerHandle | None = None
         self._shutdown_timer: asyncio.TimerHandle | None = None
@@ -123,7 +132,7 @@ class Turn(EventSource):
         """Handle the leaving of a reader: without any other the turn continues for `FINISH_SECONDS`."""
         seconds = self.settings.finish_seconds
         self._delay_shutdown_if_unread()
-        if seconds is not None and self._terminal is None and not self.log.readers and self._leaving_timer is None:
+        if seconds is not None and self.terminal is None and not self.log.readers and self._leaving_timer is None:
             self._leaving_timer = self._running_loop.call_later(seconds, self._stop_if_unread)
 
     def on_server_stopping(self, stopping_for: float) -> None:
@@ -148,7 +157,7 @@ class Turn(EventSource):
 
     def _stop_if_unread(self) -> None:
         self._leaving_timer = None
-        if not self.log.readers and self._terminal is None:
+        if not self.log.readers and self.terminal is None:
             self._stop(self._cancelled())
 
     # The task.
@@ -165,11 +174,14 @@ class Turn(EventSource):
 
     async def _run(self) -> None:
         running_turns.add(self, self._running_loop)
-        self._lifecycle.begin(self.log, self._counter.total)
+        self._lifecycle.begin(self.log, self._counter)
         turn_timer = self._running_loop.call_later(self.settings.turn_seconds, self._fail, TurnTooLong())
         try:
             async with self._lifecycle.room():
-                self._settle(await self._answer())
+                rounds = AnswerRounds(self, self._attempts, self._writer, self._lifecycle, self._tools)
+                if self._context_source:
+                    await rounds.add_context(self._context_source)
+                self._settle(self._finished(await rounds.run()))
         except ChatError as error:
             self._settle(self._failed(error))
         except Exception as error:
@@ -184,56 +196,42 @@ class Turn(EventSource):
             self._settle(self._cancelled())
             self._deliver_when_recorded()
 
-    async def _answer(self) -> Finished:
-        """Forward the provider's events to the log until its stream ends."""
-        clock = self._running_loop.time
-        async with aclosing(await self._attempts.begin()) as answer:
-            idle = IdleTimeout(self._running_loop, self.settings.silence_seconds, self.log, self._stop_idle)
-            self._idle_timeout = idle
-            for event in answer.first:
-                await self.log.drained()
-                self._forward(event)
-            idle.last_event_at = clock()
-            async for event in answer.rest:
-                if self.log.is_full:
-                    await self.log.drained()
-                self._forward(event)
-                idle.last_event_at = clock()
-        self._writer.finish()
-        return self._finished()
+    # What the rounds of the task ask for.
 
-    def _forward(self, event: ProviderEvent) -> None:
-        if self._terminal is not None:  # The provider suppressed its cancellation.
-            assert self._stopping is not None
-            self._stopping.cancel()  # Cancel only once, see _stop().
-            raise asyncio.CancelledError
-        self._writer.write(event)
-        if isinstance(event, Stopped) and self._idle_timeout:
-            self._idle_timeout.shorten(TRAILING_SECONDS)
-        limit = self._lifecycle.max_output_tokens
-        if limit is not None and self._counter.output_tokens >= limit:
-            self._stop(Finished(reason="length", usage=self._counter.total()))
+    def stay_stopped(self) -> None:
+        """Raise `CancelledError`: the turn has ended, but its provider did not let itself be cancelled."""
+        assert self._stopping is not None
+        self._stopping.cancel()  # Cancel only once, see _stop().
+        raise asyncio.CancelledError
+
+    def stop_idle(self) -> None:
+        """End a silent turn: as finished if the provider has reported its stop reason, otherwise as failed."""
+        is_complete = self._writer.stop_reason and not (self._tools and self._tools.has_calls)
+        self._stop(self._finished(self._writer.stop_reason) if is_complete else self._failed(ProviderSilent()))
+
+    def stop_at_length(self) -> None:
+        """End an answer for which no tokens are left."""
+        try:
+            self._stop(self._writer.end(self._writer.end_of_tokens(), self._counter.total()))
+        except BudgetUsedUp as error:
+            self._stop(self._failed(error))
 
     # The end.
 
     def _stop(self, terminal: Terminal) -> None:
         """Cancel the task once: a second time would interrupt the provider while it closes its connection."""
         assert self._task is not None
-        if self._terminal is None:
+        if self.terminal is None:
             self._settle(terminal)
             # call_soon: cancelled before its first step, the task would end without a terminal event.
             self._stopping = self._running_loop.call_soon(self._task.cancel)
 
-    def _stop_idle(self) -> None:
-        """End a silent turn: as finished if the provider has reported its stop reason, otherwise as failed."""
-        self._stop(self._finished() if self._writer.stop_reason else self._failed(ProviderSilent()))
-
     def _fail(self, error: ChatError) -> None:
-        if self._terminal is None:
+        if self.terminal is None:
             self._stop(self._failed(error))
 
-    def _finished(self) -> Finished:
-        return Finished(reason=self._writer.stop_reason or "stop", usage=self._counter.total(complete=True))
+    def _finished(self, reason: str) -> Finished | Failed:
+        return self._writer.end(reason or COMPLETE, self._counter.total(complete=True))
 
     def _cancelled(self) -> Cancelled:
         return Cancelled(usage=self._counter.total())
@@ -245,8 +243,8 @@ class Turn(EventSource):
 
     def _settle(self, terminal: Terminal) -> None:
         """Accept the first terminal event, start recording it, and limit the delay until its delivery."""
-        if self._terminal is None:
-            self._terminal = terminal
+        if self.terminal is None:
+            self.terminal = terminal
             self._closing_timer = self._running_loop.call_later(CLOSING_SECONDS, self._deliver_when_recorded)
             if self._lifecycle.is_recorded:
                 recording = self._record(terminal)
@@ -255,7 +253,7 @@ class Turn(EventSource):
 
     async def _record(self, terminal: Terminal) -> None:
         """Record the outcome while the provider is being closed."""
-        self._terminal = replace(terminal, stored=await self._lifecycle.finish(terminal))
+        self.terminal = replace(terminal, stored=await self._lifecycle.finish(terminal))
 
     def _deliver_when_recorded(self) -> None:
         assert self._closing_timer is not None
@@ -267,18 +265,13 @@ class Turn(EventSource):
 
     def _deliver(self) -> None:
         """Deliver the terminal event to readers and operators."""
-        assert self._terminal is not None
+        assert self.terminal is not None
         if self.log.terminal is None:
             # Readers first: the log handlers of the host may be slow.
-            self.log.end(self._terminal)
-            self._lifecycle.report(self._terminal)
+            self.log.end(self.terminal)
+            self._lifecycle.report(self.terminal)
 
     def _stop_timers(self, turn_timer: asyncio.TimerHandle) -> None:
         for timer in (turn_timer, self._shutdown_timer, self._leaving_timer):
             if timer:
                 timer.cancel()
-        if self._idle_timeout:
-            self._idle_timeout.stop()
-            self._idle_timeout = (
-                None  # Breaks a reference cycle, so that the turn is freed without the garbage collector.
-            )

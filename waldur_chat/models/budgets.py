@@ -1,4 +1,4 @@
-"""Token budgets of users and of the site, and the usage ledger."""
+"""Token budgets of users and of the site, the usage ledger, and what models have reported of tokens and texts."""
 
 from __future__ import annotations
 
@@ -66,3 +66,28 @@ class DayOfUsage(DefaultDatabaseModel):
 
     def __str__(self) -> str:
         return f"{self.day}, {self.user}, {self.model}"
+
+
+class TokenRatio(DefaultDatabaseModel):
+    """How much text of a kind a model has reported to have so many characters per token: a bar of a histogram.
+
+    From these, `store.budgets.token_estimates` estimates the tokens of a text before they are reported. One row for
+    each bar, so that processes can add to it at once.
+    """
+
+    model = models.CharField(max_length=200)
+    kind = models.PositiveSmallIntegerField()
+    """What is measured: answers, or prompts by script and share of symbols."""
+    step = models.PositiveSmallIntegerField()
+    """The characters per token, in sixteenths."""
+    reports = models.PositiveBigIntegerField(default=0)
+    weight = models.PositiveBigIntegerField(default=0)
+    """Characters of all these texts: a long one says more than a short one."""
+
+    class Meta(DefaultDatabaseModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=("model", "kind", "step"), name="waldur_chat_token_ratio_is_one_bar")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.kind}, {self.step}"

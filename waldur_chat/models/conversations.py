@@ -93,6 +93,17 @@ class Message(DefaultDatabaseModel):
         USER = "user"
         ASSISTANT = "assistant"
 
+    class Status(models.TextChoices):
+        """How the answer ended. A question has it from its turn if that gave no answer, and is complete otherwise."""
+
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        FAILED = "failed"
+        INTERRUPTED = "interrupted"
+        LENGTH = "length"
+        FILTERED = "filtered"
+        WAITING = "waiting"
+
     class FeedbackCategory(models.TextChoices):
         """What was wrong with an answer."""
 
@@ -115,6 +126,11 @@ class Message(DefaultDatabaseModel):
     thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
     role = models.CharField(max_length=9, choices=Role.choices)
     text = models.TextField()
+    blocks: models.JSONField[Any] = models.JSONField(null=True, blank=True)
+    """The blocks of an answer that calls of tools are part of; None for others, whose text has all blocks."""
+    status = models.CharField(max_length=11, choices=Status.choices, default=Status.COMPLETE)
+    code = models.CharField(max_length=50, default="", blank=True)
+    """The code of the error that ended its turn."""
     warning = models.TextField(default="", blank=True)
     sequence_index = models.PositiveIntegerField()
     replaces = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

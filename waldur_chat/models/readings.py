@@ -1,4 +1,4 @@
-"""The audit trail: which staff and support users read conversations of others."""
+"""The audit trail: which staff and support users read conversations of others, or asked in their name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from waldur_chat.models.base import DefaultDatabaseModel
 
 
 class Reading(DefaultDatabaseModel):
-    """An audit entry: a user of staff or support read a conversation of another user. It contains no text of it."""
+    """An audit entry: a user of staff or support read a conversation of another user, or asked a question as that user.
+
+    It contains no text of either.
+    """
+
+    class Act(models.TextChoices):
+        """What they did."""
+
+        READ = "read"
+        ASKED = "asked"
 
     reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     thread = models.UUIDField(db_index=True)
+    act = models.CharField(max_length=5, choices=Act.choices, default=Act.READ)
     place = models.CharField(max_length=5, choices=[("api", "API"), ("admin", "Admin")])
     read = models.DateTimeField(default=timezone.now, db_index=True)
 

@@ -17,7 +17,8 @@ class Turn(DefaultDatabaseModel):
     """One request to a model, for an answer or for the title of its thread. It contains no text of either.
 
     While it runs, its process renews the lease `expires`, and the accounts hold `reserved` tokens for it. If the lease
-    expires, the process has died, and the reaper ends the turn. A thread has at most one running answer.
+    stays the same for too long, the process has died, and the reaper of another one ends the turn. A thread has at most
+    one running answer.
     """
 
     class Purpose(models.TextChoices):
@@ -51,6 +52,8 @@ class Turn(DefaultDatabaseModel):
     """The code of the error that ended it."""
     reason = models.CharField(max_length=50, default="", blank=True)
     """Why the model stopped: `finish_reason`."""
+    text_start = models.PositiveIntegerField(default=0)
+    """The number of characters that were streamed before the stored answer: thoughts that are not part of it."""
     key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  # Keys are unique, none is not.
     """The Idempotency-Key of its request. A repeated request with the same key and fingerprint resumes this turn."""
     fingerprint = models.CharField(max_length=64, default="", blank=True)
@@ -59,12 +62,17 @@ class Turn(DefaultDatabaseModel):
     """Whether its cancellation was requested."""
     started = models.DateTimeField(default=timezone.now, editable=False)
     expires = models.DateTimeField()
+    """Its lease: a value that changes while its process lives, and that is compared with no clock."""
     ended = models.DateTimeField(null=True)
     reserved = models.PositiveIntegerField(default=0)
     model = models.CharField(max_length=200, default="", blank=True)
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
     is_estimated = models.BooleanField(default=False)
+    has_tainted_context = models.BooleanField(default=False)
+    """Whether its prompt held context of the site with words of strangers."""
+    tool_events = models.PositiveIntegerField(default=0)
+    """How often a call of a tool has begun or ended: readers in other processes look for calls where it has changed."""
 
     class Meta(DefaultDatabaseModel.Meta):
         constraints = [

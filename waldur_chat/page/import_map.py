@@ -3,8 +3,9 @@
 import json
 from functools import cache
 from pathlib import Path
+from posixpath import dirname, relpath
+from urllib.parse import urljoin
 
-from django.conf import settings
 from django.templatetags.static import static
 from django.utils.safestring import SafeString, mark_safe
 
@@ -23,10 +24,19 @@ def javascript_modules() -> tuple[str, ...]:
 
 
 def import_map() -> SafeString:
-    """Map the URL that `import "./sse.js"` resolves to to the one of the static storage, such as sse.0a1b2c.js.
+    """Map what the imports of our modules resolve to (`import "./sse.js"`) to the addresses that the storage gave out.
 
-    Without it a browser that caches static files for ever would mix modules of two releases.
+    A browser resolves an import against the address of the importing module, wherever the storage has put that: under a
+    hashed name, on another host than STATIC_URL, or with a signature in its query, which the imported one then lacks.
+    Without the map it would also mix modules of two releases where static files are cached for ever.
     """
-    prefix = settings.STATIC_URL or "/"
-    imports = {f"{prefix}{name}": static(name) for name in javascript_modules()}
-    return mark_safe(json.dumps({"imports": imports}).replace("<", "\\u003c"))  # noqa: S308 (no "<", no way out)
+    addresses = {name: static(name) for name in javascript_modules()}
+    # All modules of a folder import from the same place, unless the storage has taken them apart.
+    places = {(dirname(name), urljoin(address, ".")) for name, address in addresses.items()}
+    imports = {
+        urljoin(place, relpath(name, folder)): address
+        for folder, place in places
+        for name, address in addresses.items()
+    }
+    document = json.dumps({"imports": dict(sorted(imports.items()))})
+    return mark_safe(document.replace("<", "\\u003c"))  # noqa: S308 (no "<", no way out)

@@ -25,6 +25,15 @@ class Provider(ABC):
     max_output_tokens: int | None = None
     """The most tokens that an answer can have; None if no limit is known."""
 
+    context_tokens: int | None = None
+    """The most tokens that prompt and answer can have together; None if it is not known. Longer histories are cut."""
+
+    supports_tools: bool = False
+    """Whether prompts may offer tools and hold calls and their results. Others get `Prompt.without_calls()`."""
+
+    supports_json_schema: bool = False
+    """Whether prompts may have an `answer_schema`. For others it stands in the system prompt."""
+
     writes_titles: ClassVar[bool] = True
     """Whether it can write the title of a conversation. Otherwise the first words of the question are the title."""
 
@@ -32,6 +41,7 @@ class Provider(ABC):
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """Answer the prompt: yield `Delta`, `Reasoning`, `Usage` and `Stopped` as they arrive, then return.
 
+        Where the prompt offers tools, yield a whole `CallRequested` for each call that the model asks for.
         Returning means that the answer is complete; every failure raises a `ChatError`. If the turn is stopped, the
         generator is closed at whatever `await` it waits. It must then close what it has opened, in `finally` or
         `async with`.

@@ -3,6 +3,9 @@
 As a rule the chunks of a stream differ only in their text. The bytes before and after it are inferred from one chunk,
 and checked by parsing a chunk that is composed of them. Between a match of both there can only be the content of a JSON
 string, since a quotation mark within a string is escaped.
+
+A text with a line feed or a `<` in it is left to the parser where one chunk is matched alone: it may be part of a tag
+around thoughts (see `dialects.leading_thoughts`).
 """
 
 from __future__ import annotations
@@ -11,33 +14,41 @@ import json
 import re
 from collections.abc import Callable
 
-from waldur_chat.errors import ProviderFailed
-from waldur_chat.events import Delta, ProviderEvent, Reasoning
+from waldur_chat.errors import ProviderError
+from waldur_chat.events import Delta, Reasoning
+from waldur_chat.providers.dialects.chunks import Chunk
 
 END = b"\n\n"
 """The end of an event, as most services write it. Streams with other line ends are parsed event by event."""
 
 _INSIDE = re.compile(rb'[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*')
-_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content)": ?"(?!")(%b)"' % _INSIDE.pattern)
+_TEXT = re.compile(rb'"(?:content|reasoning|reasoning_content|text)": ?"(?!")(%b)"' % _INSIDE.pattern)
 _NEEDS_JSON = re.compile(rb'["\\\x00-\x1f]')
+_NEEDS_PARSER = re.compile(rb'["\\\x00-\x1f<]')
 _FIELD = b"data:"
 _PROOF = "proof"
 
 
 class ChunkTemplate:
-    """What chunks of one shape have in common: the bytes before and after their text, and the class of their event."""
+    """What chunks of one shape have in common: the bytes before and after their text, and the class of their event.
 
-    def __init__(self, before: bytes, after: bytes, kind: type[Delta] | type[Reasoning]) -> None:
+    `reasoning_key` is the field of their thoughts, see `Chunk`.
+    """
+
+    def __init__(
+        self, before: bytes, after: bytes, kind: type[Delta] | type[Reasoning], reasoning_key: str = ""
+    ) -> None:
         self.before = before
+        self.reasoning_key = reasoning_key
         self._after = after
         self._between = after + before
         self._kind = kind
 
     def match_one(self, data: bytes) -> Delta | Reasoning | None:
-        """The event, if the data is exactly one chunk of this shape without escapes in its text; else None."""
+        """The event, if the data is exactly one chunk of this shape without escapes and `<` in its text; else None."""
         if data.startswith(self.before) and data.endswith(self._after):
             text = data[len(self.before) : -len(self._after)]
-            if text and not _NEEDS_JSON.search(text):
+            if text and not _NEEDS_PARSER.search(text):
                 try:
                     return self._kind(text=text.decode())
                 except UnicodeDecodeError:
@@ -70,7 +81,7 @@ class ChunkTemplate:
         return rest.startswith(self.before) or self.before.startswith(rest)
 
 
-def infer(data: bytes, read: Callable[[bytes], list[ProviderEvent]]) -> ChunkTemplate | None:
+def infer(data: bytes, read: Callable[[bytes], Chunk]) -> ChunkTemplate | None:
     """Infer the template from one whole event; None if the event has no text, or something else beside it.
 
     `read` parses the data of an event.
@@ -81,11 +92,11 @@ def infer(data: bytes, read: Callable[[bytes], list[ProviderEvent]]) -> ChunkTem
     before, after = data[: match.start(1)], data[match.end(1) :]
     try:
         proof = read((before + _PROOF.encode() + after)[len(_FIELD) :])
-    except ProviderFailed:
+    except ProviderError:
         return None
-    # A chunk with usage or a finish reason means more events than one, and must not be skipped.
-    kinds = (kind for kind in (Delta, Reasoning) if proof == [kind(text=_PROOF)])
-    return next((ChunkTemplate(before, after, kind) for kind in kinds), None)
+    # A chunk with anything else, as usage or a finish reason, must not be skipped.
+    kinds = (kind for kind in (Delta, Reasoning) if proof == Chunk(new=[kind(text=_PROOF)]))
+    return next((ChunkTemplate(before, after, kind, proof.reasoning_key) for kind in kinds), None)
 
 
 def _end_of_string(data: bytes, begin: int) -> int:

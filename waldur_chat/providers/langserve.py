@@ -8,6 +8,8 @@ from functools import partial
 from waldur_chat.events import ProviderEvent
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.base import Provider
+from waldur_chat.providers.dialects.ends import StopReasons
+from waldur_chat.providers.dialects.leading_thoughts import ThoughtSplitter
 from waldur_chat.providers.langserve_events import LangServeReader
 from waldur_chat.providers.transport.addresses import check_address, check_key
 from waldur_chat.providers.transport.aiohttp_transport import AiohttpTransport
@@ -15,6 +17,7 @@ from waldur_chat.providers.transport.base import Response, Transport
 from waldur_chat.providers.transport.choice import Choice, choose
 from waldur_chat.providers.transport.sdk import HttpClientTransport
 from waldur_chat.providers.transport.streaming import stream_events
+from waldur_chat.wire.sse_decoder import event_limit
 
 
 class LangServeProvider(Provider):
@@ -26,14 +29,14 @@ class LangServeProvider(Provider):
         check_address("url", url)
         check_key("token", token)
         self._url = url
-        self._headers = {"Accept": "text/event-stream"}
-        if token:
-            self._headers["Authorization"] = f"Token {token}"
+        self._headers = {"Authorization": f"Token {token}"} if token else {}
+        self._reasons = StopReasons()
         self._transport: Transport | None = None
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ProviderEvent, None]:
         """Answer the prompt. The whole conversation is sent as one text, since the service accepts no messages."""
-        return stream_events(partial(self._ask, prompt), LangServeReader())
+        reader = LangServeReader(ThoughtSplitter(), self._reasons, event_limit(prompt.answer_max_length))
+        return stream_events(partial(self._ask, prompt), reader)
 
     async def aclose(self) -> None:
         if self._transport is not None:

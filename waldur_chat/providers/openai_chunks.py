@@ -1,21 +1,26 @@
 """Parse the bytes of an OpenAI-compatible stream into events, in all its dialects. Does no I/O.
 
-Only a few fields of each `chat.completion.chunk` are read, so that servers may omit others or add their own. Reasoning
-is in `reasoning` or `reasoning_content`; usage is in the last chunk, in a separate one without choices, or in every
-chunk.
+What chunks may say is in `dialects`; here is what matters between them: which text is new, whether the answer is
+complete, and which bytes need not be parsed one by one. A body that is a JSON object instead of a stream is read too:
+some services ignore that a stream was asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
-from waldur_chat.errors import ProviderBusy, ProviderFailed, ProviderIncomplete
-from waldur_chat.events import Delta, ProviderEvent, Reasoning, Stopped
-from waldur_chat.providers import untrusted
+from waldur_chat.errors import ProviderFailed, ProviderIncomplete
+from waldur_chat.events import COMPLETE, LENGTH, Delta, ProviderEvent, Stopped
 from waldur_chat.providers.chunk_template import END, ChunkTemplate, infer
-from waldur_chat.wire.sse_decoder import SSEDecoder
+from waldur_chat.providers.dialects.call_reader import CALL_REASONS, CallReader, PromptTools
+from waldur_chat.providers.dialects.chunks import Chunk, chunk_of, json_object, read_chunk
+from waldur_chat.providers.dialects.ends import StopReasons
+from waldur_chat.providers.dialects.leading_thoughts import ThoughtSplitter
+from waldur_chat.providers.dialects.refusals import refusal_in_stream
+from waldur_chat.providers.dialects.texts import Piece
+from waldur_chat.providers.dialects.told_pieces import ToldPieces
+from waldur_chat.wire.sse_decoder import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 
 MAX_HELD_BYTES = 8 * 1024
 """The limit on a held chunk that has started to match the template. Longer ones are parsed at once."""
@@ -25,28 +30,80 @@ MAX_CREDIT, INFER_COST = 32, 4
 
 
 class ChunkReader:
-    """The parser of one stream: `feed()` it the bytes, then call `finish()`."""
+    """The parser of one stream: `feed()` it the bytes, then call `finish()`.
 
-    def __init__(self) -> None:
-        self._decoder = SSEDecoder()
+    Calls are read only if the prompt offers `tools`; otherwise they are nothing.
+    """
+
+    def __init__(
+        self,
+        splitter: ThoughtSplitter | None = None,
+        reasons: StopReasons | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        tools: PromptTools | None = None,
+    ) -> None:
+        self._decoder = SSEDecoder(max_event_bytes)
+        self._max_bytes = max_event_bytes
+        self._splitter = splitter or ThoughtSplitter()
+        self._reasons = reasons or StopReasons()
+        self._calls = CallReader(tools, max_event_bytes) if tools else None
         self._template: ChunkTemplate | None = None
         self._next: ChunkTemplate | None = None
         """The template while the parser is between events: then the next bytes nearly always are exactly one chunk."""
         self._credit = MAX_CREDIT
         self._held = b""
-        self._complete = False
-        self.done = False
+        self._has_begun = False
+        self._body: bytearray | None = None
+        """The bytes so far of a body that is no stream."""
+        self._told = ToldPieces()
+        self._reason = ""
+        """The stop reason, while no text follows it."""
+        self._is_marked = False
         """Whether `[DONE]` was received."""
+        self.done = False
+        """Whether nothing more needs to be read."""
 
     def feed(self, data: bytes) -> Iterable[ProviderEvent]:
-        """The events that the next bytes complete. Raises `ProviderFailed` for invalid data or a reported error."""
+        """The events that the next bytes complete.
+
+        Raises `ProviderFailed` for invalid data, and the error that the service reports.
+        """
         if self._next and (event := self._next.match_one(data)):
             if self._credit < MAX_CREDIT:
                 self._credit += 1
             return (event,)
         return self._feed(data)
 
+    def finish(self) -> list[ProviderEvent]:
+        """The last events, after the end of the bytes.
+
+        Raises `ProviderIncomplete` if there was neither `[DONE]` nor a finish reason, and `ProviderFailed` for calls
+        that cannot be put together.
+        """
+        last: list[ProviderEvent] = []
+        if self._body is not None:
+            last = list(self._read_body(bytes(self._body)))
+        elif not self.done:
+            # The last event may lack its blank line, or be cut off.
+            with suppress(ProviderFailed):
+                last = list(self._read(self._held + END))
+        if not (self._is_marked or self._reason):
+            raise ProviderIncomplete("The stream ended without [DONE] and without a finish reason.")
+        held = list(self._passed(self._splitter.flush(is_complete=self._reason != LENGTH)))
+        if self._calls:
+            held += self._calls.tell(self._reason, is_end=True)
+        if held:
+            last += held
+            # What was held back belongs before the end.
+            last += [Stopped(reason=self._reason)] if self._reason else []
+        return last
+
     def _feed(self, data: bytes) -> Iterator[ProviderEvent]:
+        if not self._has_begun and not (data := self._begin(data)):
+            return
+        if self._body is not None:
+            self._keep(data)
+            return
         data, self._held, self._next = self._held + data, b"", None
         while data and not self.done:
             if not self._decoder.is_between_events:
@@ -55,7 +112,8 @@ class ChunkReader:
                 self._credit = min(self._credit + 1, MAX_CREDIT)
                 event, data = match
                 if event.text:
-                    yield event
+                    self._told.note(event)
+                    yield from self._take_piece(event)
                 continue
             elif self._hold(data):
                 return
@@ -63,22 +121,37 @@ class ChunkReader:
                 size = self._infer(data)
             yield from self._read(data[:size])
             data = data[size:]
-        if self._decoder.is_between_events and not self.done:
+        if self._decoder.is_between_events and not self.done and not self._reason and self._is_transparent:
             self._next = self._template
 
-    def finish(self) -> list[ProviderEvent]:
-        """The last events, after the end of the bytes.
+    @property
+    def _is_transparent(self) -> bool:
+        return self._splitter.is_transparent and (self._calls is None or self._calls.is_transparent)
 
-        Raises `ProviderIncomplete` if there was neither `[DONE]` nor a finish reason.
-        """
-        last: list[ProviderEvent] = []
-        if not self.done:
-            # The last event may lack its blank line, or be cut off.
-            with suppress(ProviderFailed):
-                last = list(self._read(self._held + END))
-        if not self._complete:
-            raise ProviderIncomplete("The stream ended without [DONE] and without a finish reason.")
-        return last
+    def _begin(self, data: bytes) -> bytes:
+        """Find out whether the body is a stream. Line feeds before it say nothing, and are left out."""
+        data = data.lstrip(b"\r\n")
+        self._has_begun = bool(data)
+        if data[:1] in (b"{", b"["):
+            self._body = bytearray()
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        assert self._body is not None
+        self._body += data
+        if len(self._body) > self._max_bytes:
+            raise ProviderFailed("The provider sent an endless body.")
+
+    def _read_body(self, body: bytes) -> Iterator[ProviderEvent]:
+        """The events of a whole answer. One that was cut off is incomplete."""
+        try:
+            chunk = json_object(body)
+        except ProviderFailed:
+            return
+        answer = chunk_of(chunk)
+        yield from self._take(answer)
+        calls = (answer.calls or answer.whole_calls) if self._calls else []
+        self._is_marked = bool(answer.message or answer.new or calls)
 
     def _hold(self, data: bytes) -> bool:
         """Hold the start of a chunk that may match the template, until the rest arrives. Return whether it does."""
@@ -96,73 +169,82 @@ class ChunkReader:
             self._template = None
             return len(data)
         size = _size_of_first(data)
-        template = infer(data[:size], _events)
+        template = infer(data[:size], read_chunk)
         self._template = template or self._template
+        if self._calls and template:
+            self._calls.reasoning_key = template.reasoning_key or self._calls.reasoning_key
         return 0 if template else size
 
     def _read(self, data: bytes) -> Iterator[ProviderEvent]:
         """The events of these bytes, parsed without the template."""
-        for event in self._decoder.feed(data):
+        decoded = self._decoder.feed(data)
+        while event := self._next_event(decoded):
             if event.data.strip() == b"[DONE]":
-                self._complete = self.done = True
+                self._is_marked = self.done = True
                 return
+            if chunk := self._parse(event):
+                yield from self._take(chunk)
+
+    def _next_event(self, decoded: Iterator[ServerSentEvent]) -> ServerSentEvent | None:
+        """The next event; None without one. What is endless after the end of the answer is not waited for."""
+        try:
+            return next(decoded, None)
+        except ProviderFailed:
+            if not self._reason:
+                raise
+            self.done = True
+            return None
+
+    def _parse(self, event: ServerSentEvent) -> Chunk | None:
+        """The chunk in an event; None without one. Metadata that is malformed costs no answer."""
+        if not event.data.strip():
+            return None
+        try:
+            chunk = json_object(event.data)
+        except ProviderFailed:
             if event.name == "error":
-                raise _failure(_object(event.data))
-            for parsed in _events(event.data) if event.data else ():
-                self._complete = self._complete or isinstance(parsed, Stopped)
-                yield parsed
+                raise refusal_in_stream(event.data.decode(errors="replace")) from None
+            if self._reason or event.name != "message":
+                return None
+            raise
+        if event.name == "error":
+            raise refusal_in_stream(chunk)
+        return chunk_of(chunk)
+
+    def _take(self, chunk: Chunk) -> Iterator[ProviderEvent]:
+        self._told.note(*chunk.new)
+        pieces = chunk.new or self._told.new_in_message(chunk)
+        for piece in pieces:
+            yield from self._take_piece(piece)
+        if self._calls:
+            for event in self._calls.read(chunk):
+                self._reason = ""
+                yield event
+        if reason := self._meaning(chunk.reason):
+            if not pieces:
+                yield from self._flush(reason)
+            self._reason = reason
+            yield Stopped(reason=reason)
+        if chunk.usage:
+            yield chunk.usage
+
+    def _take_piece(self, piece: Piece) -> Iterable[ProviderEvent]:
+        self._reason = ""
+        return self._passed(self._splitter.feed(piece.text)) if isinstance(piece, Delta) else (piece,)
+
+    def _passed(self, events: Iterable[ProviderEvent]) -> Iterable[ProviderEvent]:
+        return self._calls.pass_on(events) if self._calls else events
+
+    def _flush(self, reason: str) -> Iterator[ProviderEvent]:
+        """What is held back and is told before this reason."""
+        yield from self._passed(self._splitter.flush(is_complete=reason != LENGTH))
+        if self._calls:
+            yield from self._calls.tell(reason, is_end=False)
+
+    def _meaning(self, word: str) -> str:
+        return COMPLETE if self._calls and word.casefold() in CALL_REASONS else self._reasons.meaning(word)
 
 
 def _size_of_first(data: bytes) -> int:
     """The size of the first event, or of all data if no event ends in it."""
     return data.find(END) + len(END) if END in data else len(data)
-
-
-def _events(data: bytes) -> list[ProviderEvent]:
-    """The events in the data of one server-sent event."""
-    chunk = _object(data)
-    if chunk.get("error") or chunk.get("object") == "error":
-        raise _failure(chunk)
-    events: list[ProviderEvent] = []
-    choice = _first_choice(chunk.get("choices"))
-    delta = untrusted.mapping(choice.get("delta"))
-    reasoning = delta.get("reasoning") or delta.get("reasoning_content")
-    if reasoning and isinstance(reasoning, str):
-        events.append(Reasoning(text=reasoning))
-    content = delta.get("content")
-    if content and isinstance(content, str):
-        events.append(Delta(text=content))
-    reason = choice.get("finish_reason")
-    if reason and isinstance(reason, str):
-        events.append(Stopped(reason=untrusted.word(reason)))
-    if reported := untrusted.mapping(chunk.get("usage")):
-        usage = untrusted.usage(reported.get("prompt_tokens"), reported.get("completion_tokens"))
-        events += [usage] if usage else []
-    return events
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    chunk = untrusted.parse(data)
-    if not isinstance(chunk, dict):
-        raise ProviderFailed("The stream holds an event that is not a JSON object.")
-    return chunk
-
-
-def _first_choice(choices: object) -> dict[str, Any]:
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict):
-            return choice
-    return {}
-
-
-def _failure(chunk: dict[str, Any]) -> ProviderFailed | ProviderBusy:
-    """The error that a service sends in place of a chunk.
-
-    Its message may quote the prompt or the key, so only its codes are logged.
-    """
-    fields = untrusted.mapping(chunk.get("error") or chunk)
-    codes = [code for name in ("type", "code") if (code := untrusted.word(fields.get(name)))]
-    message = f"The stream holds an error ({', '.join(codes) or 'unnamed'})."
-    if {"429", "503", "rate_limit_exceeded", "overloaded_error"} & set(codes):
-        return ProviderBusy(message)
-    return ProviderFailed(message)

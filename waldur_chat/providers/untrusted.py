@@ -29,11 +29,17 @@ def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def usage(input_tokens: object, output_tokens: object) -> Usage | None:
-    """The reported tokens, if both are plausible counts; else None."""
-    if _is_count(input_tokens) and _is_count(output_tokens):
-        return Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    return None
+def usage(input_tokens: object, output_tokens: object, total_tokens: object = None) -> Usage | None:
+    """The reported tokens, if both are plausible counts and not both zero; else None.
+
+    Some services count hidden thoughts in the total only (https://docs.x.ai/docs/guides/reasoning), so the output is at
+    least the total without the input.
+    """
+    if not (_is_count(input_tokens) and _is_count(output_tokens) and (input_tokens or output_tokens)):
+        return None
+    if input_tokens and _is_count(total_tokens):
+        output_tokens = max(output_tokens, total_tokens - input_tokens)
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens)
 
 
 def _is_count(value: object) -> TypeGuard[int]:

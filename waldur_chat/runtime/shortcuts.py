@@ -140,8 +140,11 @@ SHORTCUTS = (
         what="turns end in time when the server is stopping, and uvicorn waits for those without a reader",
         without="the server cuts what still runs when its own time of grace is over",
         package="uvicorn, gunicorn",
-        tried="uvicorn 0.23 to 0.51, gunicorn 20 to 26",
-        attributes=("should_exit, server_state.tasks of a uvicorn.Server", "alive of a gunicorn worker"),
+        tried="uvicorn 0.23 to 0.51, gunicorn 20 to 27",
+        attributes=(
+            "should_exit, server_state.tasks of a uvicorn.Server",
+            "alive of a gunicorn worker, for ASGI self of the coroutine that serves",
+        ),
     ),
 )
 
@@ -151,6 +154,12 @@ NEEDS = (
         what="Django's request within DRF's: its length before it is read, and which kind of server carries it",
         package="djangorestframework",
         tried="3.15 to 3.17",
+    ),
+    Need(
+        path="django.http.HttpResponseBase._resource_closers",
+        what="what the response of a view holds, closed without the signal that a server's request has ended",
+        package="django",
+        tried="4.2 to 6.1",
     ),
 )
 

@@ -37,7 +37,10 @@ LINGER_SECONDS = 0.1
 """How long a connection is kept for the next operation: connecting takes longer than most operations."""
 
 MAX_BATCH = 50
-"""Largest batch: its first item waits for the last."""
+"""Most items of a batch: its first item waits for the last."""
+
+MAX_BATCH_SIZE = 4_000_000
+"""The size from which a batch takes no more items, so that writing it takes a fraction of `TIMEOUT_SECONDS`."""
 
 
 class Worker:
@@ -58,12 +61,14 @@ class Worker:
         self._running_queue().put(partial(_execute, lambda items: [operation(*args) for args in items], [job]))
         return job.future
 
-    def submit_batched(self, operation: Callable[[Sequence[Item]], Sequence[T]], item: Item) -> asyncio.Future[T]:
-        """Run an operation that returns one result for each waiting item. A worker has one such operation.
+    def submit_batched(
+        self, operation: Callable[[Sequence[Item]], Sequence[T]], item: Item, group: object = None, *, size: int = 0
+    ) -> asyncio.Future[T]:
+        """Run an operation that returns one result for each waiting item of the group. A worker has one such operation.
 
-        If it fails for several items, it is repeated for each alone.
+        If it fails for several items, it is repeated for each alone. `size` is what the item holds, in characters.
         """
-        job = _Job(item)
+        job = _Job(item, group, size)
         queue, waiting = self._running_queue(), self._waiting
         waiting.append(job)
         queue.put(lambda run: _execute(operation, _take_batch(waiting), run))
@@ -102,21 +107,32 @@ class _Failed:
 
 
 class _Job:
-    """An item, and the future of its result."""
+    """An item, its size, and the future of its result."""
 
-    __slots__ = ("future", "item", "loop")
+    __slots__ = ("future", "group", "item", "loop", "size")
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: Any, group: object = None, size: int = 0) -> None:
         self.item = item
+        self.group = group
+        self.size = size
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
 
 
 def _take_batch(waiting: deque[_Job]) -> list[_Job]:
+    """Take the first job and others of its group; the rest keep their order."""
     batch: list[_Job] = []
+    others: list[_Job] = []
+    size = 0
     with suppress(IndexError):
-        while len(batch) < MAX_BATCH:
-            batch.append(waiting.popleft())
+        while len(batch) < MAX_BATCH and size < MAX_BATCH_SIZE:
+            job = waiting.popleft()
+            if not batch or job.group == batch[0].group:
+                batch.append(job)
+                size += job.size
+            else:
+                others.append(job)
+    waiting.extendleft(reversed(others))
     return batch
 
 

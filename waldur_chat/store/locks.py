@@ -5,14 +5,25 @@ SQLite has no row locks; there any write locks the whole database, so a write th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import F, QuerySet
 
 from waldur_chat.models import Message, SystemPrompt, Thread, Turn
 from waldur_chat.store import sql
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS = 3
+
+DEADLOCK = "40P01"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 TURN_FIELDS = (
     "id",
@@ -28,6 +39,7 @@ TURN_FIELDS = (
     "reserved",
     "input_tokens",
     "output_tokens",
+    "tool_events",
 )
 THREAD_FIELDS = (
     "id",
@@ -43,6 +55,37 @@ THREAD_FIELDS = (
     "models_used",
 )
 """The fields that finishing a turn reads, in the order in which the models define them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTurn:
+    """A turn whose thread is locked, with the state of its question. Without a question, the status is empty."""
+
+    turn: Turn
+    is_question_current: bool = False
+    question_status: str = ""
+
+
+def retried_on_deadlock(write: Callable[P, T]) -> Callable[P, T]:
+    """Repeat a transaction that the database has rolled back to end a deadlock, for writes that have no order."""
+
+    @wraps(write)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return write(*args, **kwargs)
+            except OperationalError as error:
+                if _sql_state(error) != DEADLOCK:
+                    raise
+        return write(*args, **kwargs)
+
+    return repeated
+
+
+def _sql_state(error: OperationalError) -> str | None:
+    """The SQLSTATE as psycopg 3 or psycopg 2 has it."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def lock(queryset: QuerySet[Thread] | QuerySet[SystemPrompt]) -> int:
@@ -65,8 +108,8 @@ def lock_available(queryset: QuerySet[Thread]) -> list[int]:
     return list(keys)
 
 
-def lock_turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
-    """Lock the threads of these turns, then read the turns, each with whether its question is current.
+def lock_turns(uuids: Sequence[UUID]) -> list[LockedTurn]:
+    """Lock the threads of these turns, then read the turns, each with the state of its question.
 
     Turns of the same thread share one `Thread` instance, so that their sums add up in it. Only the fields that
     finishing needs are read. Both statements are plain SQL so that they can be sent in one exchange.
@@ -75,13 +118,16 @@ def lock_turns(uuids: Sequence[UUID]) -> list[tuple[Turn, bool]]:
     threads: dict[int, Thread] = {}
     turns = []
     lock_threads = (_lock_threads_sql(len(keys)), keys)
-    for is_question_current, *values in sql.fetch(_select_turns_sql(len(keys)), keys, after=[lock_threads]):
+    for is_question_current, question_status, *values in sql.fetch(
+        _select_turns_sql(len(keys)), keys, after=[lock_threads]
+    ):
         turn = sql.build_instance(Turn, TURN_FIELDS, values[: len(TURN_FIELDS)])
         if turn.thread_id and turn.thread_id not in threads:
             threads[turn.thread_id] = sql.build_instance(Thread, THREAD_FIELDS, values[len(TURN_FIELDS) :])
         if turn.thread_id:
             turn.thread = threads[turn.thread_id]
-        turns.append((turn, bool(is_question_current)))
+        is_current = bool(is_question_current)
+        turns.append(LockedTurn(turn=turn, is_question_current=is_current, question_status=question_status or ""))
     return turns
 
 
@@ -104,7 +150,7 @@ def _select_turns_sql(count: int) -> str:
     turn, thread, question = map(sql.table, (Turn, Thread, Message))
     columns = f"{sql.columns(Turn, TURN_FIELDS)}, {sql.columns(Thread, THREAD_FIELDS)}"
     return (
-        f"SELECT {question}.is_current, {columns} FROM {turn} "  # noqa: S608  # See above.
+        f"SELECT {question}.is_current, {question}.status, {columns} FROM {turn} "  # noqa: S608  # See above.
         f"LEFT JOIN {question} ON {question}.id = question_id "
         f"LEFT JOIN {thread} ON {thread}.id = {turn}.thread_id "
         f"WHERE {turn}.uuid IN ({sql.placeholders(count)}) ORDER BY {turn}.id"

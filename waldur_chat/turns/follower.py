@@ -1,5 +1,7 @@
 """Follows turns of other processes for readers in this one: one thread polls the database for all of them.
 
+On hosts with tenants each tenant has a follower of its own.
+
 On PostgreSQL a notification wakes the thread; with other databases it polls, less often while nothing changes. Each
 followed turn has one log per event loop, shared by its readers.
 """
@@ -12,16 +14,18 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.db import connections
 
 from waldur_chat.engine.event_log import EventLog
 from waldur_chat.errors import TurnInterrupted
-from waldur_chat.events import Delta, Failed, Finished, Terminal
-from waldur_chat.runtime.forked import PerProcess
+from waldur_chat.events import Event, Failed, Finished, Terminal, ToolEvent, Warned, with_tool_events
+from waldur_chat.runtime import tenants
 from waldur_chat.runtime.supervised_thread import Run, SupervisedThread
+from waldur_chat.runtime.tenants import PerTenant, Tenant
 from waldur_chat.store.turns import partials, replays
-from waldur_chat.store.turns.replays import Replay
+from waldur_chat.store.turns.replays import Replay, RunningRow
 from waldur_chat.turns.notifier import ChangeNotifier
 from waldur_chat.turns.reaper import reaper_of_process
 
@@ -37,8 +41,8 @@ PAUSE_SECONDS = 0.02
 TIMEOUT_SECONDS = 6.0
 """How long the database may block the thread, before another one replaces it."""
 
-REAP_SECONDS = 2.0
-"""How often expired turns are looked for, and how long a turn without a reader is followed."""
+LINGER_SECONDS = 2.0
+"""How long a turn without a reader is followed."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -52,36 +56,73 @@ class RemoteTurn:
     """When a reader last requested it."""
     position: int = 0
     has_ended: bool = False
+    tool_events_seen: int = 0
+    """`Turn.tool_events` when its calls of tools were last read."""
+    _tool_events: list[tuple[int, ToolEvent]] = field(default_factory=list)
+    """Those that its calls had then."""
+    _told: set[tuple[type, str]] = field(default_factory=set)
 
     def is_over(self) -> bool:
         """Whether the turn need not be followed any more."""
-        has_no_reader = self.log.readers == 0 and time.monotonic() > self.requested_at + REAP_SECONDS
+        has_no_reader = self.log.readers == 0 and time.monotonic() > self.requested_at + LINGER_SECONDS
         return self.has_ended or has_no_reader or self.loop.is_closed()
 
-    def append(self, text: str, terminal: Terminal | None = None) -> None:
-        """Add to the log on its event loop. A closed loop has no readers."""
-        self.position += len(text)
-        self.has_ended = terminal is not None
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._add, text, terminal)
+    def note_tools(self, row: RunningRow, events: list[tuple[int, ToolEvent]]) -> None:
+        """Take the events of its tools, which are told when the text has come to their positions."""
+        self.tool_events_seen, self._tool_events = row.tool_events, events
 
-    def _add(self, text: str, terminal: Terminal | None) -> None:
-        if text or isinstance(terminal, Finished):
+    def append(self, text: str, terminal: Terminal | None = None, warned: Warned | None = None) -> None:
+        """Add to the log on its event loop. A closed loop has no readers."""
+        start, self.position = self.position, self.position + len(text)
+        self.has_ended = terminal is not None
+        due = self._take_due()
+        if text or due or terminal:
+            with suppress(RuntimeError):
+                events = with_tool_events(text, start, due)
+                self.loop.call_soon_threadsafe(self._add, events, terminal, warned)
+
+    def end(self, ended: Replay) -> None:
+        """Add the rest of the stored answer and the end; thoughts that are not part of the answer are skipped."""
+        position = max(self.position, ended.text_start)
+        if position > self.position:
+            self.position = position
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.log.skip_to, position)
+        self._tool_events = [*ended.tool_events]
+        self.append(ended.text[position - ended.text_start :], ended.terminal, ended.warned)
+
+    def _take_due(self) -> list[tuple[int, ToolEvent]]:
+        """The events of tools that are not told yet, and for which the text has come far enough."""
+        due = [one for one in self._tool_events if one[0] <= self.position and _key(one[1]) not in self._told]
+        self._told |= {_key(event) for _, event in due}
+        return due
+
+    def _add(self, events: list[Event], terminal: Terminal | None, warned: Warned | None) -> None:
+        if events or isinstance(terminal, Finished):
             self.log.add(self.replay.started)
-        if text:
-            self.log.add(Delta(text=text))
+        # Known from the stored answer only. A reader that has text already finds it with the stored message.
+        if warned and not self.log.text.length:
+            self.log.add(warned)
+        for event in events:
+            self.log.add(event)
         if terminal:
             self.log.end(terminal)
 
 
-class RemoteTurnFollower:
-    """The followed turns of one process. Used from any thread."""
+def _key(event: ToolEvent) -> tuple[type, str]:
+    return type(event), event.call_uuid
 
-    def __init__(self) -> None:
+
+class RemoteTurnFollower:
+    """The followed turns of one process and tenant. Used from any thread."""
+
+    def __init__(self, tenant: Tenant | None = None) -> None:
+        self._tenant = tenant
         self._lock = threading.Lock()
         self._followed: dict[tuple[str, int], RemoteTurn] = {}
-        self._thread = SupervisedThread("waldur-chat-follower", self._run, TIMEOUT_SECONDS)
-        self._reaped_at = 0.0
+        self._thread = SupervisedThread(
+            "waldur-chat-follower", partial(tenants.run_within, tenant, self._run), TIMEOUT_SECONDS
+        )
 
     def follow(self, replay: Replay, loop: asyncio.AbstractEventLoop) -> EventLog:
         """Return the log of a running turn, which the thread continues to fill as long as it has a reader."""
@@ -105,8 +146,6 @@ class RemoteTurnFollower:
                     notifier.wait(pause)
             except Exception as error:  # Any error: the readers wait for the rest.
                 logger.error("Turns of other processes could not be followed: %s", type(error).__name__)
-                # Their processes may have failed to renew leases too, so do not treat the turns as expired at once.
-                self._reaped_at = time.monotonic()
                 connections.close_all()
                 time.sleep(LONGEST_SECONDS)
         notifier.close()
@@ -123,33 +162,39 @@ class RemoteTurnFollower:
 
     def _poll(self, followed: list[RemoteTurn], run: Run) -> bool:
         """Append new output. Ended turns are queried first: their stored answer contains all their output."""
-        rows = [turn.replay.row for turn in followed]
-        ended = {replay.row: replay for replay in replays.find_ended(rows)}
-        positions: dict[int, int] = {}
+        rows = replays.find_running({turn.replay.turn for turn in followed})
+        gone = {turn.replay.turn for turn in followed} - set(rows)
+        ended = replays.find_ended(gone) if gone else {}
+        positions: dict[str, int] = {}
         for turn in followed:
-            if (row := turn.replay.row) not in ended:
-                positions[row] = min(turn.position, positions.get(row, turn.position))
-        outputs = partials.read_after(positions)
+            if (turn_id := turn.replay.turn) in rows:
+                positions[turn_id] = min(turn.position, positions.get(turn_id, turn.position))
+        outputs = partials.read_after({turn: row.key for turn, row in rows.items()}, positions)
+        tools = self._new_tool_events(followed, rows)
         # A replaced thread must not append: its replacement may have appended the same text already.
         with run.if_current() as is_current:
             if not is_current:
                 return False
             for turn in followed:
-                if replay := ended.get(turn.replay.row):
-                    turn.append(replay.text[turn.position :], replay.terminal)
-                elif output := outputs.get(turn.replay.row):
-                    turn.append(output.text[turn.position - output.position :])
-        self._end_expired(followed)
-        return bool(ended or outputs)
-
-    def _end_expired(self, followed: list[RemoteTurn]) -> None:
-        if time.monotonic() > self._reaped_at + REAP_SECONDS:
-            self._reaped_at = time.monotonic()
-            reaper_of_process().reap_expired()
-            lost = replays.without_thread([turn.replay.row for turn in followed])
-            for turn in followed:
-                if turn.replay.row in lost and not turn.has_ended:
+                if replay := ended.get(turn.replay.turn):
+                    turn.end(replay)
+                elif row := rows.get(turn.replay.turn):
+                    output = outputs.get(turn.replay.turn)
+                    if row.key in tools:
+                        turn.note_tools(row, tools[row.key])
+                    turn.append(output.text[turn.position - output.position :] if output else "")
+                else:  # Its conversation was deleted.
                     turn.append("", Failed(error=TurnInterrupted(), usage=None))
+        reaper_of_process(self._tenant).look()
+        return bool(ended or outputs or tools)
+
+    @staticmethod
+    def _new_tool_events(
+        followed: list[RemoteTurn], rows: dict[str, RunningRow]
+    ) -> dict[int, list[tuple[int, ToolEvent]]]:
+        """The events of tools of the turns, by primary key, that have new ones."""
+        seen = [(turn.tool_events_seen, rows[turn.replay.turn]) for turn in followed if turn.replay.turn in rows]
+        return replays.find_tool_events({row for known, row in seen if row.tool_events != known})
 
 
-follower_of_process = PerProcess(RemoteTurnFollower)
+follower_of_process = PerTenant(RemoteTurnFollower)

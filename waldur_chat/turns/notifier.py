@@ -1,7 +1,8 @@
-"""Waits for changes in the database: by LISTEN on PostgreSQL, elsewhere by a pause before the next poll."""
+"""Waits for changes in the database: by LISTEN on PostgreSQL, elsewhere and behind poolers by a pause before polls."""
 
 from __future__ import annotations
 
+import logging
 import selectors
 import time
 from collections import deque
@@ -11,8 +12,10 @@ from django.db import connection, connections
 
 from waldur_chat.store.turns.partials import CHANNEL
 
+logger = logging.getLogger("waldur_chat.lifecycle")
+
 LISTEN_SECONDS = 1.0
-"""Longest wait for a notification: a connection pooler may drop them."""
+"""Longest wait for a notification, which may be lost with its connection."""
 
 
 class ChangeNotifier:
@@ -20,13 +23,15 @@ class ChangeNotifier:
 
     def __init__(self) -> None:
         self._listens_on: Any = None
+        self._is_direct: bool | None = None
+        """Whether the connection leads to one session of the server; None while that is not known."""
 
     def wait(self, seconds: float) -> None:
         """Wait for a notification; without LISTEN, release the connection and wait so many seconds.
 
         The next query reads the notification from the connection.
         """
-        if connection.vendor != "postgresql":
+        if not self._can_listen():
             connections.close_all()
             time.sleep(seconds)
         elif self._is_listening():
@@ -35,12 +40,28 @@ class ChangeNotifier:
                 selector.select(LISTEN_SECONDS)
 
     def close(self) -> None:
-        """Stop listening and release the connection."""
-        if self._listens_on is not None and self._listens_on is connection.connection:
+        """Stop listening and release the connection. Ignores errors: a broken session listens no more."""
+        try:
+            if self._listens_on is not None and self._listens_on is connection.connection:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"UNLISTEN {CHANNEL}")  # A pool passes the session to others.
+        except Exception:  # Any error: the thread ends.
+            logger.debug("A session that listened is gone.", exc_info=True)
+        finally:
+            self._listens_on = None
+            connections.close_all()
+
+    def _can_listen(self) -> bool:
+        """Whether the database can notify this connection: PostgreSQL, and no pooler of transactions in between.
+
+        Behind a pooler LISTEN would stay in a session that others use, and psycopg keeps their notifications for ever.
+        A pooler gives its clients numbers of processes that are not the server's.
+        """
+        if connection.vendor == "postgresql" and self._is_direct is None:
             with connection.cursor() as cursor:
-                cursor.execute(f"UNLISTEN {CHANNEL}")  # A pool passes the session to others.
-        self._listens_on = None
-        connections.close_all()
+                cursor.execute("SELECT pg_backend_pid()")
+                self._is_direct = cursor.fetchone() == (connection.connection.info.backend_pid,)
+        return bool(self._is_direct)
 
     def _is_listening(self) -> bool:
         """Listen, and return whether this connection did so before; if not, poll first for earlier changes."""

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import ceil
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from django.db import DataError, Error, IntegrityError
 
 from waldur_chat.errors import TurnCancelled
 from waldur_chat.events import Cancelled, Failed, Finished, StoredMessages, Terminal
+from waldur_chat.runtime import tenants
+from waldur_chat.runtime.tenants import Tenant
 from waldur_chat.runtime.worker import Worker
 from waldur_chat.store.turns import finish
 from waldur_chat.store.turns.finish import NO_USAGE, TurnOutcome
@@ -41,16 +44,23 @@ _worker = Worker("waldur-chat-turns")
 _background: set[asyncio.Task[Any]] = set()
 
 
-def outcome_of(terminal: Terminal, text: str, model: str) -> TurnOutcome:
-    """The outcome of a turn with this terminal event, and this text as its answer or title."""
-    usage = terminal.usage or NO_USAGE
+def outcome_of(terminal: Terminal, text: str, model: str, *, text_start: int = 0, warning: str = "") -> TurnOutcome:
+    """The outcome of a turn with this terminal event, and this text, from `text_start` on, as its answer or title."""
+    outcome = TurnOutcome(
+        status="finished",
+        text=text[text_start:],
+        text_start=text_start,
+        warning=warning,
+        model=model,
+        usage=terminal.usage or NO_USAGE,
+    )
     match terminal:
         case Finished(reason=reason):
-            return TurnOutcome(status="finished", reason=reason, text=text, model=model, usage=usage)
+            return replace(outcome, reason=reason)
         case Cancelled():
-            return TurnOutcome(status="cancelled", code=TurnCancelled.code, text=text, model=model, usage=usage)
+            return replace(outcome, status="cancelled", code=TurnCancelled.code)
         case Failed(error=error):
-            return TurnOutcome(status="failed", code=error.code, text=text, model=model, usage=usage)
+            return replace(outcome, status="failed", code=error.code)
 
 
 async def record(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> StoredMessages | None:
@@ -76,20 +86,20 @@ async def _record(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> S
     for pause in (0.0, *RETRY_SECONDS[: READER_ATTEMPTS - 1]):
         await asyncio.sleep(pause)
         with suppress(Error):
-            return await _attempt(turn_id, outcome)
+            return await _attempt(turn_id, outcome, tracked.tenant)
     run_in_background(_record_later(turn_id, outcome, tracked))
     return None
 
 
 async def _record_later(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn) -> None:
     """Retry while the turn counts as running: its lease is renewed, and its conversation accepts no question."""
-    heartbeat = heartbeat_of_process()
+    heartbeat = heartbeat_of_process(tracked.tenant)
     heartbeat.add(turn_id, tracked)
     try:
         for number, pause in enumerate(RETRY_SECONDS[READER_ATTEMPTS - 1 :]):
             await _pause(pause, heartbeat)
             try:
-                await _attempt(turn_id, outcome)
+                await _attempt(turn_id, outcome, tracked.tenant)
                 return
             except (DataError, IntegrityError):
                 if number > 0:  # Retrying does not help, and the conversation would stay blocked.
@@ -97,7 +107,7 @@ async def _record_later(turn_id: str, outcome: TurnOutcome, tracked: TrackedTurn
             except Error:
                 pass
     except asyncio.CancelledError:  # The process exits: its worker still runs what is submitted.
-        _worker.submit_batched(_end_all, (turn_id, outcome))
+        _submit(turn_id, outcome, tracked.tenant)
         raise
     finally:
         heartbeat.discard(turn_id)
@@ -112,14 +122,20 @@ async def _pause(seconds: float, heartbeat: Heartbeat) -> None:
             return
 
 
-async def _attempt(turn_id: str, outcome: TurnOutcome) -> StoredMessages | None:
+async def _attempt(turn_id: str, outcome: TurnOutcome, tenant: Tenant | None) -> StoredMessages | None:
     try:
-        return await _worker.submit_batched(_end_all, (turn_id, outcome))
+        return await _submit(turn_id, outcome, tenant)
     except Error as error:
         logger.error("The end of turn %s could not be stored: %s", turn_id, type(error).__name__)
         raise
 
 
-def _end_all(outcomes: Sequence[tuple[str, TurnOutcome]]) -> list[StoredMessages | None]:
-    heartbeat_of_process().finish_flush()  # The outcome replaces the partial output, so none may be written after it.
-    return finish.finish_turns(outcomes)
+def _submit(turn_id: str, outcome: TurnOutcome, tenant: Tenant | None) -> asyncio.Future[StoredMessages | None]:
+    return _worker.submit_batched(_end_all, (turn_id, outcome, tenant), tenant, size=len(outcome.text))
+
+
+def _end_all(outcomes: Sequence[tuple[str, TurnOutcome, Tenant | None]]) -> list[StoredMessages | None]:
+    """Finish turns of one tenant."""
+    tenant = outcomes[0][2]
+    heartbeat_of_process(tenant).finish_flush()  # The outcome replaces the partial output: none may follow it.
+    return tenants.run_within(tenant, finish.finish_turns, [(turn_id, outcome) for turn_id, outcome, _ in outcomes])

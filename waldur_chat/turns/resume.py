@@ -9,7 +9,9 @@ from waldur_chat.engine import running_turns
 from waldur_chat.engine.event_log import EventLog, LogReader
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ServerStopping
-from waldur_chat.events import Cancelled, Delta, Failed
+from waldur_chat.events import Cancelled, Failed
+from waldur_chat.metrics import observer
+from waldur_chat.runtime import tenants
 from waldur_chat.store.turns.replays import Replay
 from waldur_chat.turns.follower import follower_of_process
 
@@ -21,8 +23,10 @@ class TurnSubscription(EventSource):
     """
 
     def __init__(self, replay: Replay, position: int = 0) -> None:
-        super().__init__(replay.turn, position)
+        # Of what comes before the answer, an ended turn has nothing more to tell.
+        super().__init__(replay.turn, max(position, replay.text_start) if replay.terminal else position)
         self._replay = replay
+        self._tenant = tenants.current()
         self._turn: running_turns.RunningTurn | None = None
         self._is_server_stopping = False
 
@@ -48,9 +52,10 @@ class TurnSubscription(EventSource):
                 self._loop.call_soon_threadsafe(self._leave, self._loop)
 
     def text_before_position(self) -> str:
-        """Return the first `position` characters of the answer."""
+        """Return the answer up to the position."""
         assert self._reader
-        return self._reader.log.text.since(0)[: self.position]
+        text = self._reader.log.text
+        return text.since(0)[: max(self.position - text.start, 0)]
 
     def on_server_stopping(self, stopping_for: float) -> None:
         """Disconnect the reader at once: the turn runs in another process, where the reader can resume."""
@@ -82,18 +87,25 @@ class TurnSubscription(EventSource):
         turn = running_turns.find(self.id)
         if turn and turn.log.keeps_everything and turn.loop is loop:
             self._turn = turn
+            observer().stream_rejoined("this_process")
             return turn.log
         if self._replay.terminal is None:
             running_turns.add_subscription(self, loop)
-            return follower_of_process().follow(self._replay, loop)
+            observer().stream_rejoined("other_process")
+            return follower_of_process(self._tenant).follow(self._replay, loop)
+        observer().stream_rejoined("stored")
         return self._stored_log()
 
     def _stored_log(self) -> EventLog:
         log, terminal = EventLog(), self._replay.terminal
         assert terminal
-        if self._replay.text or not isinstance(terminal, (Failed, Cancelled)):
+        log.skip_to(self._replay.text_start)
+        answer = self._replay.answer
+        if answer or not isinstance(terminal, (Failed, Cancelled)):
             log.add(self._replay.started)
-        if self._replay.text:
-            log.add(Delta(text=self._replay.text))
+        if self._replay.warned:
+            log.add(self._replay.warned)
+        for event in answer:
+            log.add(event)
         log.end(terminal)
         return log

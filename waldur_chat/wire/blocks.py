@@ -1,8 +1,8 @@
 """Split an answer into blocks (markdown, code, mermaid), independent of where its deltas are cut.
 
-Fences are those of CommonMark 0.31.2, section 4.5, but only at the start of a line: fences in block quotes, or with
-more than three spaces before them, are part of the markdown around them. The encoders decide what a block looks like in
-a stream; here are values, and the dicts that are stored.
+Fences are those of `wire.fences`, but only at the start of a line: fences in block quotes, or with more than three
+spaces before them, are part of the markdown around them. The encoders decide what a block looks like in a stream; here
+are values, and the dicts that are stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import IncrementalNewlineDecoder, StringIO
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
+
+from waldur_chat.wire.fences import Fence, opened_by
 
 FenceKey = Literal["code", "mermaid"]
 
@@ -46,8 +48,6 @@ class Whole:
 Piece = Markdown | Announced | Whole
 
 _MAY_OPEN = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|`{3,}[^`]*|~{3,}.*)")
-_OPENER = re.compile(r"(?P<indent> *)(?P<run>`{3,}|~{3,})(?P<info>.*)")
-_CLOSER = re.compile(r" {0,3}(?P<run>`{3,}|~{3,})[ \t]*")
 
 
 class BlockParser:
@@ -61,7 +61,7 @@ class BlockParser:
         self._line_ends = IncrementalNewlineDecoder(None, translate=False)
         self._held: list[str] = []
         self._start: str | None = ""
-        self._fence: _Fence | None = None
+        self._fence: _FencedBlock | None = None
 
     def feed(self, delta: str) -> list[Piece]:
         """Parse the next delta, and return what is certain now."""
@@ -98,13 +98,13 @@ class BlockParser:
     def _end_line(self, line: str) -> Iterator[Piece]:
         if self._fence:
             yield from self._take_content(self._fence, line)
-        elif opener := _OPENER.fullmatch(_without_end(line)):
-            self._fence = _Fence(**opener.groupdict())
+        elif fence := opened_by(_without_end(line)):
+            self._fence = _FencedBlock(fence)
             yield Announced(key=self._fence.key)
         else:
             yield Markdown(text=line)
 
-    def _take_content(self, fence: _Fence, line: str) -> Iterator[Piece]:
+    def _take_content(self, fence: _FencedBlock, line: str) -> Iterator[Piece]:
         fence.take(line)
         if fence.closed:
             self._fence = None
@@ -124,25 +124,24 @@ class BlockParser:
         return text
 
 
-class _Fence:
+class _FencedBlock:
     """An open fence, and the lines in it."""
 
-    def __init__(self, *, indent: str, run: str, info: str) -> None:
-        word = next(iter(info.split()), "")
+    def __init__(self, fence: Fence) -> None:
+        word = next(iter(fence.info.split()), "")
         self.key: FenceKey = "mermaid" if word.lower() == "mermaid" else "code"
         self.closed = False
         self._tag = word if self.key == "code" else ""
-        self._indent = len(indent)
-        self._run = run
+        self._fence = fence
         self._lines: list[str] = []
 
     def take(self, line: str) -> None:
         """Add a line, without the indentation of the opener, or close the fence if the line does."""
-        closer = _CLOSER.fullmatch(_without_end(line))
-        if closer and closer["run"].startswith(self._run):
+        indent = len(self._fence.indent)
+        if self._fence.is_closed_by(_without_end(line)):
             self.closed = True
         else:
-            self._lines.append(line[: self._indent].lstrip(" ") + line[self._indent :])
+            self._lines.append(line[:indent].lstrip(" ") + line[indent:])
 
     def whole(self) -> Whole:
         if self.closed:
@@ -163,15 +162,25 @@ def merge(pieces: Iterable[Piece]) -> Iterator[Piece]:
     yield from _joined(texts)
 
 
-def split_into_blocks(text: str) -> list[dict[str, str]]:
+def split_into_blocks(text: str, inserted: Iterable[tuple[int, dict[str, Any]]] = ()) -> list[dict[str, Any]]:
     """The blocks of a complete answer, as they are stored and served. Ids count from "0".
 
-    Each has `id`, `key`, `status` and `content`, a code block also a `tag`. Blank markdown is omitted.
+    Each has `id`, `key`, `status` and `content`, a code block also a `tag`. Blank markdown is omitted. Blocks are
+    `inserted` at their positions in the text, in ascending order; within a fence they come before it.
     """
     parser = BlockParser()
-    pieces = merge([*parser.feed(text), *parser.finish()])
-    contents = [content for piece in pieces if (content := _content(piece))]
+    contents: list[dict[str, Any]] = []
+    written = 0
+    for position, block in inserted:
+        contents += _contents(parser.feed(text[written:position]))
+        contents.append(block)
+        written = max(written, position)
+    contents += _contents([*parser.feed(text[written:]), *parser.finish()])
     return [{"id": str(number), "status": "complete", **content} for number, content in enumerate(contents)]
+
+
+def _contents(pieces: Iterable[Piece]) -> list[dict[str, Any]]:
+    return [content for piece in merge(pieces) if (content := _content(piece))]
 
 
 def _content(piece: Piece) -> dict[str, str] | None:

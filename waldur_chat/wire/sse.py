@@ -2,14 +2,37 @@
 
 Each event is valid for a standard parser and for clients of 2025, which split at line feeds and read `c` from the JSON
 of every line that begins with `data: ` (contract section 1). Every stream ends with `end`, `error` or `cancelled`. The
-id of an event is the position: the number of characters of the answer that a reader has with it.
+id of an event is the position: the number of characters of the answer that a reader has with it. A reader that resumes
+gets again the calls of tools at its position, and drops those that it knows by `call_uuid`.
 """
 
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed, Finished, Reasoning, Started, StoredMessages, Usage
-from waldur_chat.wire.base import Encoder, dump, quoted, stored_fields, usage_fields
+from waldur_chat.events import (
+    Cancelled,
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    Reasoning,
+    Started,
+    ToolAnswered,
+    ToolCalled,
+    Usage,
+    Warned,
+    answer_status,
+)
+from waldur_chat.wire.base import (
+    Encoder,
+    call_fields,
+    dump,
+    quoted,
+    result_fields,
+    shown_fields,
+    stored_fields,
+    usage_fields,
+)
 
 END = b"end"
 """The id of the terminal event. A reader with this id has everything."""
@@ -32,19 +55,27 @@ class SSEEncoder(Encoder):
                 return _named(b"%d" % position, b"reasoning", {"reasoning": text})
             case Started(turn=turn, thread=thread):
                 ids = {"turn_uuid": turn, "thread_uuid": thread}
-                start = _named(b"%d" % position, b"start", {name: uuid for name, uuid in ids.items() if uuid})
+                fields = {**{name: uuid for name, uuid in ids.items() if uuid}, **self.marking()}
+                start = _named(b"%d" % position, b"start", fields)
                 return RETRY + start if thread else start
+            case Warned(code=code):
+                return _named(b"%d" % position, b"warning", {"warning": self.warning(event), "code": code})
+            case ToolCalled():
+                return _named(b"%d" % position, b"tool_call", call_fields(event))
+            case ToolAnswered():
+                return _named(b"%d" % position, b"tool_result", {**result_fields(event), **shown_fields(event)})
             case Finished(reason=reason, usage=usage, stored=stored):
-                whole = {"c": "", "additional_kwargs": {}, "finish_reason": reason}
+                status = answer_status(event)
+                whole = {"c": "", "additional_kwargs": {}, "finish_reason": reason, "status": status}
                 return _named(END, b"end", {**whole, **_metadata(usage), **stored_fields(stored)})
-            case Failed(error=error, usage=usage, stored=stored):
-                return _named(END, b"error", self._problem(error, usage, stored))
-            case Cancelled(usage=usage, stored=stored):
-                return _named(END, b"cancelled", self._problem(TurnCancelled(), usage, stored))
+            case Failed(error=error):
+                return _named(END, b"error", self._problem(error, event))
+            case Cancelled():
+                return _named(END, b"cancelled", self._problem(TurnCancelled(), event))
 
-    def _problem(self, error: ChatError, usage: Usage | None, stored: StoredMessages | None) -> dict[str, object]:
+    def _problem(self, error: ChatError, end: Failed | Cancelled) -> dict[str, object]:
         words = {"detail": self.sentence(error), "code": error.code, "retryable": error.retryable}
-        return {**words, **_metadata(usage), **stored_fields(stored)}
+        return {**words, "status": answer_status(end), **_metadata(end.usage), **stored_fields(end.stored)}
 
 
 def _metadata(usage: Usage | None) -> dict[str, object]:

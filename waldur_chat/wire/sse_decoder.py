@@ -11,7 +11,19 @@ from dataclasses import dataclass
 
 from waldur_chat.errors import ProviderFailed
 
-MAX_EVENT_BYTES = 128 * 1024
+BYTES_PER_CHARACTER = 12
+"""The most bytes of one character in JSON: two escapes, as `\\ud83d\\ude42`."""
+
+SURROUNDING_BYTES = 1024 * 1024
+"""What an event may hold beside a text: sources, probabilities of tokens, and other fields that are not read."""
+
+
+def event_limit(characters: int) -> int:
+    """The limit on what is buffered of one event in whose text there may be so many characters."""
+    return characters * BYTES_PER_CHARACTER + SURROUNDING_BYTES
+
+
+MAX_EVENT_BYTES = event_limit(0)
 """The limit on what is buffered of one event: its data lines, its name, and the line that has not ended."""
 
 MAX_DIGITS = 9
@@ -44,18 +56,19 @@ class SSEDecoder:
         self._after_return = False
         self._started = False
         self._name = ""
-        self._data: list[bytes] = []
+        self._data = bytearray()
+        self._has_data = False
         self._size = 0
 
     @property
     def is_between_events(self) -> bool:
         """Whether no part of an event is buffered, so that another parser may read the next one."""
-        return not (self._rest or self._data or self._name or self._after_return)
+        return not (self._rest or self._has_data or self._name or self._after_return)
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Decode the next bytes, and yield the events that they complete.
 
-        Raises `ProviderFailed` for an event of more than `max_bytes`: no service sends tokens of that size.
+        Raises `ProviderFailed` for an event of more than `max_bytes`.
         """
         if self._is_single_event(chunk):
             self._started = True
@@ -98,7 +111,9 @@ class SSEDecoder:
         field, _, value = line.partition(b":")
         value = value[1:] if value.startswith(b" ") else value
         if field == b"data":
-            self._data.append(value)
+            # Not a list of lines: as objects, many short ones would take a multiple of their bytes.
+            self._data += value + b"\n"
+            self._has_data = True
             self._size += len(line)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
@@ -110,9 +125,9 @@ class SSEDecoder:
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        name, data = self._name, self._data
-        self._name, self._data, self._size = "", [], 0
-        return ServerSentEvent(name=name or "message", data=b"\n".join(data)) if name or data else None
+        name, data, has_data = self._name, self._data, self._has_data
+        self._name, self._data, self._has_data, self._size = "", bytearray(), False, 0
+        return ServerSentEvent(name=name or "message", data=bytes(data[:-1])) if name or has_data else None
 
 
 def _too_large() -> ProviderFailed:

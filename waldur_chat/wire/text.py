@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Cancelled, Delta, Event, Failed
+from waldur_chat.events import APPROVAL_NEEDED, WAITING, Cancelled, Delta, Event, Failed, Finished
 from waldur_chat.wire.base import Encoder
 
 
 class TextEncoder(Encoder):
-    """`text/plain`. A failure is a line at the end, since the status is 200 already."""
+    """`text/plain`. A failure is a line at the end, since the status is 200 already; so is what the user has to do."""
 
     media_type = "text/plain"
 
@@ -16,6 +16,8 @@ class TextEncoder(Encoder):
         match event:
             case Delta(text=text):
                 return text.encode()
+            case Finished(reason=reason) if reason == WAITING:
+                return f"\n{self._translate(APPROVAL_NEEDED)}\n".encode()
             case Failed(error=error):
                 return self._last_line(error)
             case Cancelled():

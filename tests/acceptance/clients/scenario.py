@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-FOLDERS = ("chat", "chat_messages", "chat_quota", "chat_sessions", "chat_system_prompts", "chat_threads")
+FOLDERS = ("chat", "chat_messages", "chat_quota", "chat_sessions", "chat_system_prompts", "chat_threads", "chat_tools")
 client_package = import_module("waldur_api_client")
 errors = import_module("waldur_api_client.errors")
 
@@ -85,10 +85,10 @@ class Scenario:
         """Call an operation that parses no answer."""
         import_module(f"waldur_api_client.api.{name}").sync_detailed(*path, **arguments)
 
-    def chat_stream(self, **fields: Any) -> None:
+    def chat_stream(self, text: str = "fake:tokens=3", **fields: Any) -> None:
         """Ask. From 7.9.7 on the generated function raises even on 200; what was sent is in the exception."""
         module = import_module("waldur_api_client.api.chat.chat_stream")
-        body = model("ChatRequestRequest")(input_="fake:tokens=3", **fields)
+        body = model("ChatRequestRequest")(input_=text, **fields)
         try:
             content = module.sync_detailed(client=self.owner, body=body).content
         except errors.UnexpectedStatus as error:
@@ -97,7 +97,7 @@ class Scenario:
         assert "w1 " in text, text
 
     def modes(self) -> None:
-        """Go on, reload and edit in the thread, as far as this release knows of that."""
+        """Go on, reload and edit in the thread, as far as this release knows of that; at last an answer that fails."""
         self.chat_stream(thread_uuid=self.thread)
         if has_model("ChatRequestModeEnum"):
             said = self.call("chat_messages.chat_messages_list", thread=self.thread)
@@ -105,6 +105,7 @@ class Scenario:
             self.chat_stream(thread_uuid=self.thread, mode=mode("reload"))
             if "edit" in mode.__members__.values():
                 self.chat_stream(thread_uuid=self.thread, mode=mode("edit"), edit_message_uuid=said[-2].uuid)
+        self.chat_stream("fake:tokens=3&fault=2", thread_uuid=self.thread)
 
     def steps(self) -> dict[str, Callable[[], Any]]:
         """What each operation is called with."""
@@ -128,7 +129,7 @@ class Scenario:
             f"{thread}unarchive": lambda: self._with_or_without(f"{thread}unarchive"),
             f"{thread}cancel": lambda: self._with_or_without(f"{thread}cancel"),
             f"{thread}stats_retrieve": lambda: self.call(f"{thread}stats_retrieve"),
-            f"{messages}list": lambda: self._filled(self.call(f"{messages}list", thread=self.thread)),
+            f"{messages}list": lambda: self._failed_at_last(self.call(f"{messages}list", thread=self.thread)),
             f"{messages}count": lambda: self._positive(self.call(f"{messages}count", thread=self.thread)),
             f"{messages}create": lambda: self.call(f"{messages}create", body=self._message()),
             f"{messages}edit": lambda: self.call(f"{messages}edit", self._last_question(), body=self._edit()),
@@ -140,6 +141,7 @@ class Scenario:
             f"{sessions}current_count": lambda: self._positive(self.call(f"{sessions}current_count")),
             f"{sessions}current_retrieve": lambda: self.call(f"{sessions}current_retrieve"),
             f"{sessions}retrieve": lambda: self.call(f"{sessions}retrieve", self.session),
+            "chat_tools.chat_tools_execute": self._execute,
             f"{quota}usage_retrieve": lambda: self.call(f"{quota}usage_retrieve", user_uuid=self.owner_uuid),
             f"{quota}set_quota": lambda: self.detailed(f"{quota}set_quota", client=self.staff, body=self._quota()),
             f"{prompts}create": lambda: self._keep(self.call(f"{prompts}create", staff=True, body=self._prompt())),
@@ -173,8 +175,24 @@ class Scenario:
     def _keep(self, prompt: Any) -> None:
         self.prompt = prompt.uuid
 
+    def _execute(self) -> None:
+        """A tool with arguments, and one without, whose result has a block for the page."""
+        arguments: Any = {"size": "small"}  # As release 8.0.2 takes them.
+        if has_model("ToolExecuteRequestArguments"):
+            arguments = model("ToolExecuteRequestArguments").from_dict(arguments)
+        body = model("ToolExecuteRequest")
+        quote = self.call("chat_tools.chat_tools_execute", body=body(tool="quote", arguments=arguments))
+        board = self.call("chat_tools.chat_tools_execute", body=body(tool="show_board"))
+        assert (quote["data"]["size"], board["ui_component"]) == ("SMALL", "homeport_nav")
+
     def _filled(self, rows: list[Any]) -> None:
         assert rows
+
+    def _failed_at_last(self, said: list[Any]) -> None:
+        """The last message is an answer that has failed, of which a release may know the blocks, and not the status."""
+        last = said[-1]
+        assert last["status"] == "failed", last
+        assert not hasattr(last, "blocks") or last.blocks[-1].status == "incomplete", last
 
     def _positive(self, count: int) -> None:
         assert count > 0

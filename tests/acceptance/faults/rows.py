@@ -27,12 +27,16 @@ AT_ONCE, RETRIED, SILENT, FIRST, TURN = 0.0, 0.5, 1.0, 2.0, 6.0
 
 UNREACHABLE = "502 provider_unreachable"
 REFUSED = "502 provider_refused"
+QUESTION_REFUSED = "422 question_refused"
+TOO_LONG = "422 context_exceeded"
+EMPTY = "502 provider_empty"
 FAILED = "502 provider_failed"
 INCOMPLETE = "502 provider_incomplete"
 BUSY = "503 provider_busy"
 NOT_CONNECTED = "504 provider_connect_timeout"
 TOO_SLOW = "504 provider_too_slow"
 STALLED = "504 provider_silent"
+AWAY = "503 database_unavailable"
 WELL = "200"
 GONE = "client gone"
 
@@ -124,7 +128,9 @@ ROWS = [
     _once("headers at one byte a second", "at=-1&then=drip", TOO_SLOW, FIRST),
     _once("events at one byte a second", "at=0&then=drip", TOO_SLOW, FIRST),
     _once("nothing but comments", "at=0&say=pings&delay=0.2", TOO_SLOW, FIRST),
-    *(_once(f"status {status}", f"status={status}", REFUSED) for status in (400, 401, 403, 404, 409, 413, 422)),
+    *(_once(f"status {status}", f"status={status}", REFUSED) for status in (401, 403, 404, 409)),
+    *(_once(f"status {status}", f"status={status}", QUESTION_REFUSED) for status in (400, 422)),
+    _once("status 413", "status=413", TOO_LONG),
     _twice("status 408", "status=408", TOO_SLOW),
     _twice("status 429", "status=429", BUSY),
     _twice("status 429, Retry-After: 1", "status=429&retry_after=1", BUSY, 1.0 + RETRIED, retry_after="1"),
@@ -137,10 +143,10 @@ ROWS = [
     _once("status 301 to elsewhere", "status=301&location=http://127.0.0.1:{fake}/elsewhere", REFUSED),
     _once("status 307 to elsewhere", "status=307&location=http://127.0.0.1:{fake}/elsewhere", REFUSED),
     _twice("status 500 with an endless body", "status=500&body=endless", FAILED),
-    _once("status 400 with an endless body", "status=400&body=endless", REFUSED),
+    _once("status 400 with an endless body", "status=400&body=endless", QUESTION_REFUSED),
     _twice("status 500 with a compressed bomb", "status=500&body=bomb&encoding=gzip", FAILED),
-    _once("status 400 with a compressed bomb", "status=400&body=bomb&encoding=gzip", REFUSED),
-    _once("status 204", "status=204", REFUSED),
+    _once("status 400 with a compressed bomb", "status=400&body=bomb&encoding=gzip", QUESTION_REFUSED),
+    _twice("status 204", "status=204", EMPTY),
     _twice("status 200, nothing in it", "body=empty", INCOMPLETE),
     _twice("status 200, HTML in it", "body=html", INCOMPLETE),
     _twice("reset before the headers", "at=-1&then=reset", UNREACHABLE),
@@ -196,7 +202,7 @@ ROWS = [
     _leaving("the client closes its writing half, and is taken for gone", "half-closes", "tokens=100&delay=0.3"),
     _breaking("the database (SQLite) gone", "database before", "500"),
     _breaking("the database (SQLite) gone within the answer", "database amid", WELL, "delay=0.2"),
-    _breaking("the database (PostgreSQL) gone", "database before", "500", site="postgresql"),
+    _breaking("the database (PostgreSQL) gone", "database before", AWAY, site="postgresql"),
     _breaking("the database (PostgreSQL) gone within the answer", "database amid", WELL, "delay=0.2", "postgresql"),
     _breaking("the cache gone", "cache before", WELL),
     _breaking("the cache gone within the answer", "cache amid", WELL, "delay=0.2"),

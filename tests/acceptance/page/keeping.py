@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,13 +27,16 @@ class Thread:
     running_turn: str | None = None
     messages: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, uuid: str, role: str, content: str, index: int) -> dict[str, Any]:
+    def add(
+        self, uuid: str, role: str, content: str, index: int, *, status: str = "complete", code: str = ""
+    ) -> dict[str, Any]:
         """A message, or a version of the one that has this index."""
         earlier = [message["uuid"] for message in self.messages if message["sequence_index"] == index]
         message = {
             "uuid": uuid, "thread": self.uuid, "role": role, "content": content, "sequence_index": index,
-            "replaces": earlier[-1] if earlier else None, "created": "2026-01-01T00:00:00Z",
+            "replaces": earlier[-1] if earlier else None, "created": f"2026-01-01T00:{len(self.messages):02}:00Z",
             "feedback_score": None, "feedback_comment": "", "feedback_category": "",
+            "status": status, "code": code, "warning": "", "ai_generated": role == "assistant",
         }  # fmt: skip
         self.messages.append(message)
         self.messages.sort(key=lambda one: one["sequence_index"])
@@ -79,6 +83,8 @@ class Keeping:
         self.refusals: dict[str, Answer] = {}
         self.when_read: Callable[[Thread], object] = lambda thread: None
         self.page_size = 50
+        self.results: dict[str, str] = {}
+        self.decisions: deque[Answer] = deque()
         self._numbers = count(1)
 
     def uuid(self) -> str:
@@ -118,6 +124,8 @@ class Keeping:
         kind, uuid, act = [*called.path.strip("/").split("/"), "", ""][:3]
         if kind == "quota":
             return good(self.usage)
+        if kind == "tool-calls":
+            return self.decisions.popleft() if act else good({"result": self.results[uuid]})
         if kind == "messages":
             return self._messages(uuid, called)
         return self._threads(method, uuid, act, called)
@@ -141,7 +149,7 @@ class Keeping:
         wanted = query.get("query", "").lower()
         archived = query.get("is_archived")
         found = [
-            {"uuid": thread.uuid, "name": thread.name}
+            {"uuid": thread.uuid, "name": thread.name, "message_count": thread.last_index + 1}
             for thread in sorted(self.threads.values(), key=lambda thread: -thread.used)
             if wanted in thread.name.lower() and archived in (None, str(thread.is_archived).lower())
         ]
@@ -163,7 +171,7 @@ class Keeping:
 
     def answer(self, asked: Asked, scripted: Answer) -> Answer:
         """The scripted answer, with the question stored before it, and stored itself with its end."""
-        if scripted.status < 500 and scripted.status != 200:
+        if scripted.status < 500 and scripted.status not in (200, 422):
             return scripted
         thread = self.threads.get(asked.body.get("thread_uuid", "")) or self.thread()
         thread.used = next(self._numbers)
@@ -180,6 +188,8 @@ class Keeping:
         kept = {} if mode == "reload" else {"user_message_uuid": question["uuid"]}
         body = [self._step(step, thread, question, kept, scripted) for step in scripted.body]
         thread.running_turn = TURN if scripted.status == 200 else None
+        if scripted.status != 200:
+            question.update(status="failed", code=json.loads(_words(scripted)).get("code", ""))
         headers = {**scripted.headers, "X-Chat-Turn": TURN, "X-Chat-Thread": thread.uuid}
         return Answer(status=scripted.status, headers=headers, body=tuple(body))
 
@@ -195,17 +205,29 @@ class Keeping:
 
         def end() -> bytes:
             thread.running_turn = None
+            name, payload = re.match(r"event: (\w+)\ndata: (.*)", step.decode()).groups()  # type: ignore[union-attr]
+            body = json.loads(payload)
+            ended = {"status": _status(name, body), "code": body.get("code", "")}
             index = question["sequence_index"] + 1
             text = "".join(re.findall(r'data: \{"c": "((?:[^"\\]|\\.)*)"\}', _words(scripted)))
             text = json.loads(f'"{text}"')
             ids = dict(kept)
+            question.update({"status": "complete", "code": ""} if text else ended)
             if text:
                 thread.put_last(question)
-                ids["assistant_message_uuid"] = thread.add(self.uuid(), "assistant", text, index)["uuid"]
-            name, payload = re.match(r"event: (\w+)\ndata: (.*)", step.decode()).groups()  # type: ignore[union-attr]
-            return event(name, **json.loads(payload), **ids)
+                answer = thread.add(self.uuid(), "assistant", text, index, **ended)
+                answer["warning"] = "".join(re.findall(r'data: \{"warning": "([^"]*)"', _words(scripted)))
+                ids["assistant_message_uuid"] = answer["uuid"]
+            return event(name, **body, **ids)
 
         return end
+
+
+def _status(name: str, body: dict[str, Any]) -> str:
+    """How an answer ended whose terminal event this is."""
+    if name == "end":
+        return {"length": "length", "content_filter": "filtered"}.get(body["finish_reason"], "complete")
+    return "stopped" if name == "cancelled" else "interrupted" if body.get("code") == "interrupted" else "failed"
 
 
 def _words(scripted: Answer) -> str:

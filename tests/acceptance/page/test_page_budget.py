@@ -46,6 +46,15 @@ def test_one_that_cannot_be_had_is_not_told(keeper: Reader) -> None:
     expect(keeper.page.locator("#budget")).to_be_hidden()
 
 
+def test_what_a_question_needs_is_said_by_the_server_alone(keeper: Reader) -> None:
+    needs = "This question needs 5,000 tokens, and 3,000 are left. Begin a new conversation."
+    keeper.open_kept()
+    body = {"detail": needs, "code": "budget_exhausted", "period": "daily", "needed": 5000, "left": 3000}
+    keeper.ask_and_wait("One?", refusal(429, body))
+
+    expect(keeper.log.locator(".outcome p")).to_have_text(needs)
+
+
 @pytest.mark.parametrize(
     ("seconds", "when"),
     [(60, "in 60 seconds"), (600, "in 10 minutes"), (9000, "in 3 hours"), (1_000_000, "in 12 days")],

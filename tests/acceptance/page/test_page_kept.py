@@ -109,7 +109,9 @@ class TestStop:
         keeper.open_kept()
         keeper.ask("One?", words("Half", Step.WAIT))
         expect(keeper.answer).to_have_text("Half")
-        keeper.kept.when_read = lambda thread: thread.messages[1:] or thread.add("a" * 32, "assistant", "Half a", 1)
+        keeper.kept.when_read = lambda thread: (
+            thread.messages[1:] or thread.add("a" * 32, "assistant", "Half a", 1, status="stopped")
+        )
         keeper.button("Stop").click()
 
         expect(keeper.button("Good answer")).to_be_visible()

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 MODULES = """async () => {
     const { MarkdownView } = await import("/static/waldur_chat/markdown/view.js");
     const { EventParser } = await import("/static/waldur_chat/net/sse.js");
-    window.draw = (...pieces) => {
+    const button = document.createElement("button");
+    window.draw = (...pieces) => drawWith(null, pieces);
+    window.drawWithButton = (...pieces) => drawWith(button, pieces);
+    window.drawWith = (button, pieces) => {
         const root = document.createElement("div");
-        const view = new MarkdownView(root);
+        const view = new MarkdownView(root, button);
         for (const piece of pieces) { view.write(piece); view.draw(); }
         view.draw({ done: true });
         return root.innerHTML;
@@ -88,7 +91,8 @@ class TestHostileAnswer:
             "a", "blockquote", "br", "code", "div", "figcaption", "figure", "h3", "h4", "h5", "h6", "li", "ol", "p",
             "pre", "span", "strong", "em", "table", "tbody", "td", "th", "thead", "tr", "ul", "button", "hr", "del",
         }  # fmt: skip
-        assert {tuple(link) for link in links} == {("https:", "noopener noreferrer nofollow", "_blank")}
+        assert {tuple(link[1:]) for link in links} == {("noopener noreferrer nofollow", "_blank")}
+        assert {link[0] for link in links} == {"https:", "http:"}
         for attribute in ("src", "srcset", "style", "onerror", "onload", "onclick", "onmouseover", "id", "name"):
             expect(reader.answer.locator(f"[{attribute}]")).to_have_count(0)
         reader.page.wait_for_timeout(300)  # whatever might load or run later; the fixture looks
@@ -102,6 +106,32 @@ class TestHostileAnswer:
         reader.ask_and_wait("Show", words("![A cat](https://example.com/cat.png)", END))
 
         expect(reader.answer.get_by_role("link", name="A cat")).to_have_attribute("href", "https://example.com/cat.png")
+
+    @pytest.mark.parametrize(
+        ("address", "leads_to"),
+        [
+            ("/projects/1/?a=b#c", "{own}/projects/1/?a=b#c"),
+            ("./x", "{own}/x"),
+            ("../x", "{own}/x"),
+            ("x.html", "{own}/x.html"),
+            ("#a", "{own}/#a"),
+            ("?page=2", "{own}/?page=2"),
+            ("//evil.example/", "http://evil.example/"),
+            ("/\\evil.example/", "http://evil.example/"),
+            ("mailto:help@example.com", "mailto:help@example.com"),
+        ],
+    )
+    def test_a_relative_link_leads_into_the_own_site(self, loaded: Reader, address: str, leads_to: str) -> None:
+        html = loaded.page.evaluate("text => draw(text)", f"[a]({address})")
+
+        assert f'<a href="{leads_to.format(own=loaded.server.url)}" target="_blank"' in html
+
+    @pytest.mark.parametrize("address", ["", "javascript:x", "data:x", "/#token=key", "#a=b&token=key", "http://["])
+    def test_what_must_not_be_a_link_is_shown_as_it_was_written(self, loaded: Reader, address: str) -> None:
+        assert (
+            loaded.page.evaluate("text => draw(text)", f"[a]({address})")
+            == f"<p>[a]({address.replace('&', '&amp;')})</p>"
+        )
 
     def test_the_policy_refuses_what_would_slip_through(self, visit: Callable[..., Reader]) -> None:
         reader = visit().open()
@@ -159,6 +189,25 @@ a|b
 1|2
 after
 
+Then \\(a_1 * b_2 * c\\), \\,dx and
+\\[
+- x \\\\
+# y
+\\] so
+$$ a
+
+\\begin{align}
+1. x
+2. y
+\\end{align}
+
+> - ```
+>   in
+> - \\[ z
+
+\\[1] one
+\\[2] two
+
 ~~~
 open 🐢
 - end
@@ -169,6 +218,7 @@ class TestMarkdown:
     def test_markdown_is_the_same_however_it_arrives(self, loaded: Reader) -> None:
         found = loaded.page.evaluate(
             """(text) => {
+                const draw = drawWithButton;
                 const results = new Set([draw(text), draw(...text), draw(...text.replaceAll("\\n", "\\r\\n"))]);
                 for (let a = 0; a <= text.length; a += 1)
                     for (let b = a; b <= text.length; b += 37)
@@ -197,14 +247,16 @@ class TestMarkdown:
             ("## a *b* ##", "<h4>a <em>b</em></h4>"),
             ("####### a", "<p>####### a</p>"),
             ("---", "<hr>"),
-            ("- a\n  - b\n    - c\n- d", "<ul><li><p>a</p><ul><li><p>b</p><ul><li><p>c</p></li></ul></li></ul></li>"
-             "<li><p>d</p></li></ul>"),
-            ("3. a\n4. b", '<ol start="3"><li><p>a</p></li><li><p>b</p></li></ol>'),
-            ("1. a\n  - b\n\n2. c", "<ol><li><p>a</p><ul><li><p>b</p></li></ul></li><li><p>c</p></li></ol>"),
-            ("Then:\n- a", "<p>Then:</p><ul><li><p>a</p></li></ul>"),
+            ("- a\n  - b\n    - c\n- d", '<ul dir="ltr"><li><p>a</p><ul dir="ltr"><li><p>b</p>'
+             '<ul dir="ltr"><li><p>c</p></li></ul></li></ul></li>'
+             '<li><p>d</p></li></ul>'),
+            ("3. a\n4. b", '<ol start="3" dir="ltr"><li><p>a</p></li><li><p>b</p></li></ol>'),
+            ("1. a\n  - b\n\n2. c", '<ol dir="ltr"><li><p>a</p><ul dir="ltr"><li><p>b</p></li></ul></li>'
+             '<li><p>c</p></li></ol>'),
+            ("Then:\n- a", '<p>Then:</p><ul dir="ltr"><li><p>a</p></li></ul>'),
             ("in\n1986. a", "<p>in<br>1986. a</p>"),
-            ("> a\n> > b", "<blockquote><p>a</p><blockquote><p>b</p></blockquote></blockquote>"),
-            ("a|b\n:-:|-:\n1|2|3\n4", '<div class="table" tabindex="0"><table>'
+            ("> a\n> > b", '<blockquote dir="ltr"><p>a</p><blockquote dir="ltr"><p>b</p></blockquote></blockquote>'),
+            ("a|b\n:-:|-:\n1|2|3\n4", '<div class="table" tabindex="0" dir="ltr"><table>'
              '<thead><tr><th class="middle" scope="col">a</th><th class="end" scope="col">b</th></tr></thead>'
              '<tbody><tr><td class="middle">1</td><td class="end">2</td></tr>'
              '<tr><td class="middle">4</td></tr></tbody></table></div>'),
@@ -216,11 +268,60 @@ class TestMarkdown:
         assert loaded.page.evaluate("text => draw(text)", text) == html
 
     @pytest.mark.parametrize(
+        ("text", "html"),
+        [
+            (r"\(a^2\) and \,dx", r"<p><m>\(a^2\)</m> and \,dx</p>"),
+            (r"\(a_1 * b_2 * c\)", r"<p><m>\(a_1 * b_2 * c\)</m></p>"),
+            (r"$x_1 * y_1$, $$a *b* c$$", r"<p><m>$x_1 * y_1$</m>, <m>$$a *b* c$$</m></p>"),
+            ("\\[\n- a \\\\\n# b\n\\]", "<p><m>\\[\n- a \\\\\n# b\n\\]</m></p>"),
+            ("a\n$$\n1. b\n$$\nc", "<p>a</p><p><m>$$\n1. b\n$$</m></p><p>c</p>"),
+            (r"\begin{a*}x_1 *y*\end{a*} *z*", r"<p><m>\begin{a*}x_1 *y*\end{a*}</m> <em>z</em></p>"),
+            (r"open \[ a \\ b \; \{ \| \%", r"<p>open \[ a \\ b \; \{ \| \%</p>"),
+            (r"\[1] a", r"<p>\[1] a</p>"),
+            (r"`\(` *a* `\)`", r"<p><code>\(</code> <em>a</em> <code>\)</code></p>"),
+            (r"\$5 and $6 *or* $7_000", "<p>$5 and $6 <em>or</em> $7_000</p>"),
+            ("- \\[\n  - a\n  \\]\n- b", '<ul dir="ltr"><li><p><m>\\[\n- a\n\\]</m></p></li><li><p>b</p></li></ul>'),
+        ],
+    )  # fmt: skip
+    def test_formulas_stay_as_they_were_written(self, loaded: Reader, text: str, html: str) -> None:
+        drawn = loaded.page.evaluate("text => draw(text)", text)
+
+        assert drawn == html.replace("<m>", '<span class="math">').replace("</m>", "</span>")
+
+    @pytest.mark.parametrize(
+        ("head", "line"),
+        [
+            ("", "- item *{}* and more\n"),
+            ("|a|b|\n|-|-|\n", "|cell {}|*b*|\n"),
+            ("", "> - quoted {}\n"),
+            ("```\n", "{}\n"),
+        ],
+    )
+    def test_what_does_not_change_is_not_drawn_again(self, loaded: Reader, head: str, line: str) -> None:
+        """While a list of 500 items is written, in pieces of four characters."""
+        text = head + "".join(line.format(number) for number in range(500))
+        pieces = [text[at : at + 4] for at in range(0, len(text), 4)]
+        made = loaded.page.evaluate(
+            """(pieces) => {
+                const create = document.createElement;
+                let made = 0;
+                document.createElement = (tag) => (made += 1, create.call(document, tag));
+                draw(...pieces);
+                delete document.createElement;
+                return made;
+            }""",
+            pieces,
+        )
+
+        assert 0 < made < 8 * len(pieces)
+
+    @pytest.mark.parametrize(
         "unit",
         ["[", "![", "[a](", "[a](b (", "[a](b \"", "*", "*a ", "**a *b ", "_a", "`", "`a``b", "~~a", "> ", ">", "- ",
          "1. ", "- a\n", "  - a\n", "#", "# \n", "|", "a|b\n-|-\n", "|\n|-|\n", "\\", "<", "<http://", "http://a.",
          "((", "\t", " ", "\r\n", "***a", "- + ", "> - ", "~~~\n", "```a\n", "`" * 3 + " " * 9, "-" * 9 + " ", ":-|",
-         ".", "&#"],
+         ".", "&#", "\\[", "\\(", "\\[\n", "\\(a\\)", "$", "$a ", "$a_", "$$", "$$\n", "a\n$$ ", "\\begin{a}",
+         "\\begin{a}\n", "\\\\"],
     )  # fmt: skip
     def test_no_repetition_makes_it_slow(self, loaded: Reader, unit: str) -> None:
         """A rule that looks back or ahead without bounds would need minutes for these."""

@@ -150,6 +150,53 @@ class TestConversations:
         expect(page.locator(".markdown")).to_have_text("Uno")
         expect(page.locator(".question p")).to_have_text("fake:text=Uno")
 
+    @pytest.mark.parametrize(
+        ("question", "end"),
+        [
+            ("fake:status=500", "The language model failed"),
+            ("fake:tokens=5&fault=2", "The language model"),
+        ],
+    )
+    def test_a_failure_is_the_same_after_a_reload(
+        self, page: Any, titled_chat: Running, question: str, end: str
+    ) -> None:
+        ask(page, titled_chat, question)
+        outcome = page.locator(".turn .outcome.error")
+        expect(outcome).to_contain_text(end, timeout=COLD)
+        expect(page.get_by_role("button", name="Edit", exact=True)).to_be_visible()
+        shown = page.locator(".answer").inner_text()
+
+        page.reload()
+        expect(outcome).to_contain_text(end)
+        expect(page.locator(".answer")).to_have_text(re.compile(re.escape(end)))
+        assert page.locator(".answer").inner_text() == shown
+
+    @pytest.mark.parametrize("question", ["fake:first=30", "fake:tokens=99&delay=0.2"])
+    def test_what_was_stopped_is_so_after_a_reload(self, page: Any, titled_chat: Running, question: str) -> None:
+        ask(page, titled_chat, question)
+        expect(page).to_have_url(re.compile("#thread="), timeout=COLD) if "delay" in question else None
+        page.wait_for_timeout(500)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Edit", exact=True)).to_be_visible()
+        page.wait_for_timeout(1000)
+
+        page.reload()
+        expect(page.locator(".turn .outcome p")).to_have_text("Stopped.")
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+    def test_a_failed_first_question_is_in_the_list_by_its_words(self, page: Any, titled_chat: Running) -> None:
+        ask(page, titled_chat, "fake:status=500")
+        expect(page.get_by_role("log")).to_contain_text("The language model failed", timeout=COLD)
+        expect(page.locator("#threads a[aria-current=true]")).to_have_text("fake:status=500")
+
+        page.reload()
+        expect(page.locator("#threads a[aria-current=true]")).to_have_text("fake:status=500")
+
+    def test_the_notice_is_there_before_anybody_logs_in(self, page: Any, titled_chat: Running) -> None:
+        page.goto(titled_chat.address)
+
+        expect(page.get_by_text("You are chatting with an AI system.")).to_be_visible()
+
     def test_an_edit_that_failed_is_asked_again_in_its_place(self, page: Any, titled_chat: Running) -> None:
         ask(page, titled_chat, "fake:text=Uno")
         expect(page.locator(".markdown")).to_have_text("Uno", timeout=COLD)

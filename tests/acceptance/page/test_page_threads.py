@@ -16,7 +16,8 @@ class TestList:
         (call,) = keeper.kept.calls("GET /threads/")
 
         assert call.query == {
-            "scope": "own", "is_archived": "false", "o": "-modified", "page": "1", "page_size": "50", "field": "name",
+            "scope": "own", "is_archived": "false", "o": "-modified", "page": "1", "page_size": "50",
+            "field": "message_count",
         }  # fmt: skip
 
     def test_it_says_when_there_is_none(self, keeper: Reader) -> None:
@@ -78,7 +79,7 @@ class TestList:
 
         keeper.kept.allow()
         keeper.button("Try again").click()
-        expect(keeper.threads).to_have_text(["New chat", "Spain"])
+        expect(keeper.threads).to_have_text(["Can I still ask?", "Spain"])
         expect(keeper.page.locator("#side-notice")).to_be_empty()
 
 
@@ -154,20 +155,54 @@ class TestOpening:
         assert keeper.server.asked[0].body == {"input": "Two?", "thread_uuid": thread.uuid}
 
 
+class TestFailedFirstQuestion:
+    QUESTION = "Where \n is " + "every " * 20 + "word?"
+    TITLE = "Where is every every every every every every every every…"
+
+    def test_it_names_its_thread(self, keeper: Reader) -> None:
+        keeper.open_kept()
+        keeper.ask_and_wait(self.QUESTION, refusal(502, {"detail": "Down."}))
+
+        expect(keeper.threads).to_have_text([self.TITLE])
+        expect(keeper.page).to_have_title(f"{self.TITLE} · Chat")
+
+    def test_after_a_reload_it_names_its_thread_too(self, keeper: Reader) -> None:
+        for number in range(2):
+            keeper.kept.thread("New chat", f"Question {number}").messages[0].update(status="failed")
+        keeper.kept.thread("New chat", "One?", "Uno")
+        keeper.open_kept()
+
+        expect(keeper.threads).to_have_text(["New chat", "Question 1", "Question 0"])
+
+    def test_it_is_what_the_thread_is_called_when_it_is_opened(self, keeper: Reader) -> None:
+        thread = keeper.kept.thread("New chat", self.QUESTION)
+        keeper.open_kept(thread.uuid)
+
+        keeper.hears(f"Conversation opened: {self.TITLE}")
+
+    def test_one_that_cannot_be_read_leaves_the_list_usable(self, keeper: Reader) -> None:
+        keeper.kept.thread("New chat", "One?")
+        keeper.kept.refuse("GET /messages/", refusal(502, {"detail": "Down."}))
+        keeper.open_kept()
+
+        expect(keeper.threads).to_have_text(["New chat"])
+        expect(keeper.page.locator("#side-notice")).to_have_text("Down.")
+
+
 class TestNew:
     def test_a_new_thread_is_in_the_list_while_it_is_answered(self, keeper: Reader) -> None:
         keeper.kept.thread("Spain", "One?", "Uno")
         keeper.open_kept()
         keeper.ask("Two?", words("Dos", Step.WAIT, END))
 
-        expect(keeper.threads).to_have_text(["New chat", "Spain"])
-        expect(keeper.page.locator("#threads a[aria-current=true]")).to_have_text("New chat")
+        expect(keeper.threads).to_have_text(["Two?", "Spain"])
+        expect(keeper.page.locator("#threads a[aria-current=true]")).to_have_text("Two?")
         keeper.server.go()
 
     def test_its_name_appears_with_the_answer(self, keeper: Reader) -> None:
         keeper.open_kept()
         keeper.ask("Two?", words("Dos", Step.WAIT, END))
-        expect(keeper.threads).to_have_text(["New chat"])
+        expect(keeper.threads).to_have_text(["Two?"])
         (thread,) = keeper.kept.threads.values()
         thread.name = "Spanish numbers"
         keeper.server.go()
@@ -179,7 +214,7 @@ class TestNew:
         keeper.page.clock.install()
         keeper.open_kept()
         keeper.ask_and_wait("Two?", words("Dos", END))
-        expect(keeper.threads).to_have_text(["New chat"])
+        expect(keeper.threads).to_have_text(["Two?"])
         keeper.page.wait_for_timeout(200)
         (thread,) = keeper.kept.threads.values()
         thread.name = "Spanish numbers"

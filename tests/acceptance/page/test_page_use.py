@@ -102,7 +102,8 @@ class TestWhoAsks:
     def test_a_refused_token_can_be_replaced_and_the_question_goes_again(self, reader: Reader, status: int) -> None:
         reader.ask_and_wait("Hello", refusal(status, {"detail": "Invalid token."}))
         expect(reader.log).to_contain_text("Invalid token.")
-        expect(reader.page.locator("#token-reason")).to_have_text("Give an API token that may use the assistant.")
+        reason = "Invalid token. Give an API token that may use the assistant."
+        expect(reader.token).to_have_accessible_description(f"{reason} Kept in this browser tab only.")
         expect(reader.token).to_be_focused()
 
         reader.server.answer(words("Hi", END))
@@ -115,6 +116,46 @@ class TestWhoAsks:
         reader = visit().open("/#token=żółw%0d%0aX-Evil:1")
 
         expect(reader.token).to_be_visible()
+
+    def test_what_cannot_be_a_token_is_said_to_be_none(self, visit: Callable[..., Reader]) -> None:
+        reader = visit().open("/")
+        reader.token.fill("żółw")
+        reader.token.press("Enter")
+
+        expect(reader.page.get_by_role("alert")).to_have_text(
+            "This is no API token: it has characters that a token cannot have."
+        )
+        expect(reader.token).to_be_focused()
+
+    @pytest.mark.parametrize("status", [401, 403])
+    @pytest.mark.parametrize("size", [{"width": 320, "height": 560}, {"width": 1200, "height": 800}])
+    def test_a_wrong_token_is_said_where_it_is_typed(
+        self, visit: Callable[..., Reader], size: dict[str, int], status: int
+    ) -> None:
+        keeper = visit(viewport=size).open("/kept/")
+        keeper.kept.refuse("GET /threads/", refusal(status, {"detail": "Not this token."}))
+        keeper.token.fill("wrong")
+        keeper.token.press("Enter")
+        reason = keeper.page.locator("#token-reason")
+        expect(reason).to_have_text("Not this token. Give an API token that may use the assistant.")
+        expect(reason).to_be_in_viewport()
+        expect(keeper.token).to_be_focused()
+        expect(keeper.token).to_have_attribute("aria-invalid", "true")
+
+        keeper.kept.allow()
+        keeper.token.fill("right")
+        keeper.token.press("Enter")
+        expect(reason).to_be_hidden()
+        expect(keeper.page.locator("#side-notice")).to_be_empty()
+
+    def test_a_token_that_is_refused_behind_the_drawer_closes_it(self, visit: Callable[..., Reader]) -> None:
+        keeper = visit(viewport={"width": 320, "height": 560}).open_kept()
+        keeper.button("Conversations").click()
+        keeper.kept.refuse("GET /threads/", refusal(401, {"detail": "Expired."}))
+        keeper.page.get_by_role("searchbox").fill("x")
+
+        expect(keeper.page.locator("#drawer")).to_be_hidden()
+        expect(keeper.page.locator("#token-reason")).to_contain_text("Expired.")
 
     def test_a_session_posts_with_its_csrf_token(self, visit: Callable[..., Reader]) -> None:
         reader = visit().open("/signed-in/")
@@ -174,7 +215,7 @@ class TestReading:
 
         for line in (
             'heading "Chat" [level=1]', 'log "Conversation"', "article", 'heading "You" [level=2]',
-            'heading "Assistant" [level=2]', 'heading "Top" [level=3]', 'textbox "API token"',
+            'heading "Assistant (AI-generated)" [level=2]', 'heading "Top" [level=3]', 'textbox "API token"',
             'textbox "Your question"', 'button "Send"', 'button "New chat"', 'button "Use token"',
         ):  # fmt: skip
             assert line in outline
@@ -202,6 +243,28 @@ class TestReading:
             assert place
             assert place["x"] >= 0
             assert place["x"] + place["width"] <= 320
+
+    @pytest.mark.parametrize(
+        "text", ["- שלום {}\n- Hello", "1. مرحبا {}\n2. 42", "> سلام {}", "|א {}|ב|\n|-|-|\n|1|2|"]
+    )
+    def test_what_is_written_from_the_right_has_its_markers_there(self, reader: Reader, text: str) -> None:
+        reader.ask_and_wait("Hello", words(text.format("x" * 3), END))
+        sides = reader.answer.locator("ul, ol, blockquote, .table").evaluate(
+            """(block) => {
+                const style = getComputedStyle(block);
+                const range = document.createRange();
+                const ends = [...block.querySelectorAll("li > p, td")].map((node) => {
+                    range.selectNodeContents(node);
+                    const right = node.getBoundingClientRect().right - parseFloat(getComputedStyle(node).paddingRight);
+                    return right - range.getBoundingClientRect().right;
+                });
+                return { direction: style.direction, left: style.paddingLeft, ends: ends.map(Math.round) };
+            }"""
+        )
+
+        assert sides["direction"] == "rtl"
+        assert sides["left"] == "0px"
+        assert set(sides["ends"]) <= {0}
 
     def test_nothing_moves_for_those_who_asked_for_that(self, visit: Callable[..., Reader]) -> None:
         reader = visit(reduced_motion="reduce").open()

@@ -36,6 +36,7 @@ urlpatterns = [
     path("api/kept/turns/<uuid>/events/", answered_before, name="kept-events"),
     path("api/kept-threads/", answered_before, name="kept-threads-list"),
     path("api/kept-messages/", answered_before, name="kept-messages-list"),
+    path("api/kept-tool-calls/", answered_before, name="kept-tool-calls-list"),
     path("api/kept-quota/usage/", answered_before, name="kept-quota-usage"),
     path("static/<path:path>", serve, {"document_root": STATIC}),
 ]

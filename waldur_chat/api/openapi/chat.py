@@ -9,9 +9,10 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from waldur_chat.api.openapi.inspector import describe
 from waldur_chat.api.serializers.chat import ChatErrorSerializer
+from waldur_chat.api.serializers.config import ChatConfigSerializer
 from waldur_chat.wire.encoders import ENCODERS
 
-_ERRORS = {
+ERRORS = {
     400: "The body is not valid. What is wrong stands under the name of the field.",
     401: "No valid credentials were given.",
     403: "This user may not chat.",
@@ -28,23 +29,29 @@ _ERRORS = {
     504: "The model provider was too slow.",
 }
 
-_ERROR_RESPONSES = {
-    status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in _ERRORS.items()
-}
-_ERROR_RESPONSES[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=_ERRORS[400])
+ERROR_RESPONSES = {status: OpenApiResponse(ChatErrorSerializer, description=words) for status, words in ERRORS.items()}
+ERROR_RESPONSES[400] = OpenApiResponse(OpenApiTypes.OBJECT, description=ERRORS[400])
 
 
-def _stream_formats() -> dict[Any, Any]:
+def stream_formats() -> dict[Any, Any]:
     """The response 200 in each format. SSE is first, since generated clients use the first one only."""
     text = OpenApiResponse(OpenApiTypes.STR, description="LLM chat streamed response.")
     return {(200, encoder.media_type): text for encoder in ENCODERS.values()}
 
 
-_KEY = OpenApiParameter(
+KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="The same question with the same key is asked once. At most 255 characters.",
+)
+
+DISCLOSURE = OpenApiParameter(
+    "AI-Disclosure",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="`mode=ai-originated`: an AI system wrote the answer (draft-abaris-aicdh).",
 )
 
 invoke = describe(
@@ -52,8 +59,8 @@ invoke = describe(
     tags=["chat"],
     summary="Invoke the chat model",
     description="Answers when the whole answer is there. Without a body the assistant opens the conversation.",
-    parameters=[_KEY],
-    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **_ERROR_RESPONSES},
+    parameters=[KEY, DISCLOSURE],
+    responses={200: OpenApiResponse(OpenApiTypes.STR, description="The whole answer."), **ERROR_RESPONSES},
 )
 
 events = describe(
@@ -70,11 +77,12 @@ events = describe(
             "after", OpenApiTypes.STR, description="The id of the last event that was received, or `Last-Event-ID`."
         ),
         OpenApiParameter("Last-Event-ID", OpenApiTypes.STR, OpenApiParameter.HEADER, description="See `after`."),
+        DISCLOSURE,
     ],
     responses={
-        **_stream_formats(),
+        **stream_formats(),
         204: OpenApiResponse(description="Everything was received already."),
-        **{status: _ERROR_RESPONSES[status] for status in (401, 403, 406)},
+        **{status: ERROR_RESPONSES[status] for status in (401, 403, 406)},
         400: OpenApiResponse(OpenApiTypes.OBJECT, description="`after` is no id of an event."),
         404: OpenApiResponse(ChatErrorSerializer, description="The user has no such answer."),
     },
@@ -89,6 +97,13 @@ stream = describe(
         "`application/x-ndjson` and `text/plain`. Every stream of events ends with an event that says whether the "
         "answer is complete."
     ),
-    parameters=[_KEY],
-    responses={**_stream_formats(), **_ERROR_RESPONSES},
+    parameters=[KEY, DISCLOSURE],
+    responses={**stream_formats(), **ERROR_RESPONSES},
+)
+
+config = describe(
+    operation_id="chat_config_retrieve",
+    tags=["chat-config"],
+    summary="Show what everybody may know of the chat",
+    responses={200: ChatConfigSerializer, 409: ERROR_RESPONSES[409]},
 )

@@ -6,6 +6,7 @@ of each request. Classes of a subclass, an action or `as_view()` replace them, a
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.apps import apps
@@ -27,6 +28,11 @@ from waldur_chat import users
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ChatDisabled, ChatNotConfigured
 
+logger = logging.getLogger(__name__)
+
+NO_TABLE = "there is no table of tokens, since rest_framework.authtoken is not in INSTALLED_APPS."
+NO_PROVIDER = "there is no provider 'default' in WALDUR_CHAT['PROVIDERS'], and no address in the host's constance."
+
 
 def host_configured_authentication() -> bool:
     """Whether the host has set `DEFAULT_AUTHENTICATION_CLASSES`."""
@@ -41,9 +47,22 @@ def tokens_are_installed() -> bool:
 def authentication_classes() -> list[type[BaseAuthentication]]:
     """The host's classes; without any, `Authorization: Token <key>`, and sessions for pages of the same site."""
     if host_configured_authentication():
-        return _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+        return [one for one in _classes(api_settings.DEFAULT_AUTHENTICATION_CLASSES) if _has_tokens(one)]
     tokens: list[type[BaseAuthentication]] = [TokenAuthentication] if tokens_are_installed() else []
     return [*tokens, SessionAuthentication]
+
+
+def lacks_table(kind: Any) -> bool:
+    """Whether the class reads DRF's table of tokens, which is not installed. It would raise at each token."""
+    reads_tokens = isinstance(kind, type) and issubclass(kind, TokenAuthentication) and kind.model is None
+    return reads_tokens and kind.get_model is TokenAuthentication.get_model and not tokens_are_installed()
+
+
+def _has_tokens(kind: Any) -> bool:
+    if lacks_table(kind):
+        logger.error("%s: %s", kind.__name__, NO_TABLE)
+        return False
+    return True
 
 
 def permission_classes() -> list[type[BasePermission]]:
@@ -72,7 +91,8 @@ def check_switches(settings: Settings, user: object) -> None:
     if not _has_role(settings.enabled_roles, user):
         raise PermissionDenied
     if not settings.chain:
-        raise ChatNotConfigured("There is no default provider.")
+        logger.error("The chat cannot work: %s", NO_PROVIDER)
+        raise ChatNotConfigured(NO_PROVIDER)
 
 
 def check_is_known(user: object) -> None:

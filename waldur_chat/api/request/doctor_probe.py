@@ -64,7 +64,7 @@ def settings_for(request: HttpRequest, settings: Settings) -> Settings:
         raise ProbeInvalid from error
     options["facts"] = _facts(request, settings)
     probe = ProviderSpec(name="probe", backend=BACKEND, options=options, place="the doctor's probe")
-    return replace(settings, providers={"default": probe}, attempts=1)
+    return replace(settings, providers={"default": probe}, attempts=1, context="")
 
 
 def _facts(request: HttpRequest, settings: Settings) -> dict[str, Any]:

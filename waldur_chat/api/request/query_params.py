@@ -15,6 +15,7 @@ from rest_framework import ISO_8601, serializers
 from rest_framework.request import Request
 
 from waldur_chat.api.serializers.fields import UUIDField
+from waldur_chat.models import ToolCall
 from waldur_chat.models.conversations import Severity
 from waldur_chat.store.conversations.thread_filters import ThreadFilter
 
@@ -91,6 +92,13 @@ class ThreadQuery(QuerySerializer):
     scope = serializers.ChoiceField(["own"], required=False, help_text=_("One's own only, for staff and support."))
     user = UUIDField(required=False, help_text=_("Its owner."))
     o = WordsField([*ORDERS, *(f"-{name}" for name in ORDERS)], required=False, help_text=_("The order."))
+
+
+class ToolCallQuery(QuerySerializer):
+    """Filters of calls of tools."""
+
+    thread = UUIDField(required=False, help_text=_("Their conversation."))
+    status = serializers.ChoiceField(list(ToolCall.Status.values), required=False, help_text=_("Their status."))
 
 
 class MessageQuery(QuerySerializer):

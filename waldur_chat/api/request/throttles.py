@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, Protocol
 
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
@@ -19,6 +18,7 @@ from rest_framework.views import APIView
 
 from waldur_chat import users
 from waldur_chat.errors import BudgetExhausted, TooManyTurns
+from waldur_chat.runtime import tenants
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Limit(Protocol):
         """The headers for this limit. `refusal` is the error of the response, if there is one."""
 
 
-SCOPES = ("chat_invoke", "chat_stream")
+SCOPES = ("chat_invoke", "chat_stream", "chat_execute")
 
 
 def rates() -> dict[str, Any]:
@@ -42,7 +42,8 @@ def rates() -> dict[str, Any]:
 class ChatRateThrottle(SimpleRateThrottle):
     """Limits a user's requests by the scope of the action (`chat_stream`), if the host has set a rate for it.
 
-    Anonymous users are counted by address. If the cache fails, nothing is limited: an outage of the cache should not be
+    Anonymous users are counted by address, users who are no rows by their key, and users of each tenant apart, since
+    the tenants of a host share its cache. If the cache fails, nothing is limited: an outage of the cache should not be
     one of the chat. A subclass may set a `scope` or a `rate` of its own.
     """
 
@@ -57,8 +58,16 @@ class ChatRateThrottle(SimpleRateThrottle):
         return rates().get(self.scope or "")
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        ident = request.user.pk if users.is_known(request.user) else _fingerprint(self.get_ident(request))
+        ident = tenants.qualified(str(self._ident_of_user(request)), tenants.current())
         return self.cache_format % {"scope": self.scope, "ident": ident}
+
+    def _ident_of_user(self, request: Request) -> Any:
+        user = request.user
+        if users.is_known(user):
+            return user.pk
+        if getattr(user, "is_authenticated", False) and getattr(user, "pk", None) is not None:
+            return _fingerprint(f"{type(user).__qualname__} {user.pk}")
+        return _fingerprint(self.get_ident(request))
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if self.scope is None:
@@ -113,7 +122,7 @@ class TurnLimit:
     def headers(self, refusal: Exception | None) -> dict[str, str]:
         """The policy; if the turn was refused because of it, also that nothing is left."""
         headers = {"RateLimit-Policy": f'"turns";q={self._turns};qu="concurrent-requests"'}
-        if isinstance(refusal, APIException) and refusal.get_codes() == TooManyTurns.code:
+        if isinstance(getattr(refusal, "error", None), TooManyTurns):
             headers["RateLimit"] = f'"turns";r=0;t={getattr(refusal, "wait", 1)}'
         return headers
 

@@ -25,11 +25,12 @@ from waldur_chat.api.responses.stream_body import POLL_SECONDS, AsyncBody, Strea
 from waldur_chat.asgi import executor
 from waldur_chat.asgi.release_thread import release_request_thread
 from waldur_chat.chat import Answer, collect, ended
-from waldur_chat.conf import Settings
+from waldur_chat.conf import Settings, notice_text
 from waldur_chat.engine.event_log import TextBuffer
 from waldur_chat.engine.event_source import EventSource
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import Delta
+from waldur_chat.events import APPROVAL_NEEDED, Delta, Event, Reasoning
+from waldur_chat.runtime import tenants
 from waldur_chat.runtime.connections import release_connections
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
@@ -53,26 +54,34 @@ class ResponseMode(ABC, Generic[T]):
 
 
 class JsonAnswer(ResponseMode[Answer]):
-    """The complete answer as one JSON string."""
+    """The complete answer as one JSON string. If it waits for its user, that is its last sentence."""
+
+    def __init__(self) -> None:
+        self._language = get_language()
 
     async def wait_for_status(self, source: EventSource) -> Answer:
         text = TextBuffer()
+        thoughts: list[Event] = []
         source.wait_for_end()
         while True:
             events = await source.take()
             text.add("".join(event.text for event in events if isinstance(event, Delta)))
+            if not thoughts:
+                thoughts += [event for event in events if isinstance(event, Reasoning)][:1]
             if ended(events):
-                return collect([Delta(text=text.since(0)), events[-1]])
+                return collect([*thoughts, Delta(text=text.since(0)), events[-1]])
 
     def respond(self, request: HttpRequest, source: EventSource, result: Answer) -> HttpResponseBase:
-        return Response(result.text)
+        if result.status != "waiting":
+            return Response(result.text)
+        return Response("\n\n".join(filter(None, [result.text, _translate(self._language, APPROVAL_NEEDED)])))
 
 
 class EventStream(ResponseMode[None]):
     """The events of the answer while it is written. The first event decides the status."""
 
     def __init__(self, encoder: type[Encoder], settings: Settings) -> None:
-        self._encoder = encoder(partial(_translate, get_language()))
+        self._encoder = encoder(partial(_translate, get_language()), notice_text(settings.notice))
         self._settings = settings
 
     async def wait_for_status(self, source: EventSource) -> None:
@@ -107,6 +116,7 @@ class DeferredResponse(HttpResponse, Generic[T]):
         self.view = view
         self.source = source
         self.mode = mode
+        self.tenant = tenants.current()
         keeps = executor.current() is not None
         self.holds_connections = not release_connections(keep_persistent=keeps) or keeps
         self._is_unrendered = True  # Set last: `__del__` runs after a failing `__init__` too.
@@ -170,12 +180,17 @@ class AsyncDeferredResponse(DeferredResponse[T]):
             else:
                 result = await self._wait_with_executor(request_executor, loop)
         except ChatError as error:
-            return await sync_to_async(self.refuse)(error)
+            return await sync_to_async(self._refuse_in_thread)(error)
         except BaseException:
             self.source.close()
             raise
         else:
             return self.respond(result)
+
+    def _refuse_in_thread(self, error: ChatError) -> HttpResponseBase:
+        """Refuse in a thread that may be another than the view's. The host's exception handler may use the database."""
+        with tenants.within(self.tenant):
+            return self.refuse(error)
 
     async def _wait_with_executor(
         self, request_executor: executor.RequestExecutor, loop: asyncio.AbstractEventLoop

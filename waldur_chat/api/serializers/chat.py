@@ -167,5 +167,6 @@ class ChatErrorSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text=_("What went wrong, in the language of the request."))
     code = serializers.CharField(help_text=_("The same in one word, for programs."))
     retry_after = serializers.IntegerField(
-        required=False, help_text=_("Seconds after which to try again, as `Retry-After` has it; with 429 and 503.")
+        required=False,
+        help_text=_("Seconds after which to try again, as `Retry-After` has it; with 429, 503 and some 409."),
     )

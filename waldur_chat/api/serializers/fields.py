@@ -1,4 +1,4 @@
-"""Serializer fields that the whole API shares: UUIDs, times, flags and choices."""
+"""Serializer fields that the whole API shares: UUIDs, sentences, times, flags and choices."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import Direction, extend_schema_field
 from rest_framework import ISO_8601, serializers
@@ -31,6 +33,13 @@ class UUIDField(serializers.UUIDField):
         if uuid is None:
             self.fail("invalid", value=data)
         return uuid
+
+
+class SentenceField(serializers.CharField):
+    """A sentence that was stored in English, in the language of the request."""
+
+    def to_representation(self, value: Any) -> str:
+        return gettext(value) if value else ""
 
 
 class TimeField(serializers.DateTimeField):
@@ -63,13 +72,23 @@ class NamedChoiceField(serializers.ChoiceField):
 
 
 class NamedChoiceExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # Defining the class registers it.
-    """Describes a `NamedChoiceField` as a component of the OpenAPI document."""
+    """Describes a `NamedChoiceField` as a component of the OpenAPI document, named by the prefix of the API.
+
+    The component is registered here, since `get_name()` does not know of which view the field is.
+    """
 
     target_class = NamedChoiceField
     match_subclasses = True
 
-    def get_name(self) -> str:
-        return str(self.target.name)
-
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        return {"enum": list(self.target.choices), "type": "string"}
+        name = getattr(auto_schema, "component_name", str)(self.target.name)
+        schema = {"enum": list(self.target.choices), "type": "string"}
+        return enum_reference(auto_schema, name, schema)
+
+
+def enum_reference(auto_schema: AutoSchema, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe an enum as a component of the OpenAPI document; returns the reference to it."""
+    kind = ResolvedComponent.SCHEMA
+    component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)  # type: ignore[no-untyped-call]
+    auto_schema.registry.register_on_missing(component)
+    return dict(component.ref)

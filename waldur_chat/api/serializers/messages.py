@@ -10,7 +10,14 @@ from rest_framework import serializers
 
 from waldur_chat import conf, users
 from waldur_chat.api.serializers.chat import TextField
-from waldur_chat.api.serializers.fields import FlagField, NamedChoiceField, ObjectField, TimeField, UUIDField
+from waldur_chat.api.serializers.fields import (
+    FlagField,
+    NamedChoiceField,
+    ObjectField,
+    SentenceField,
+    TimeField,
+    UUIDField,
+)
 from waldur_chat.models import Message
 from waldur_chat.models.conversations import Severity
 from waldur_chat.wire.blocks import split_into_blocks
@@ -32,17 +39,23 @@ _BLOCK = {
     "properties": {
         "id": {"type": "string"},
         "key": {"type": "string", "enum": list(BLOCK_KEYS)},
-        "status": {"type": "string"},
+        "status": {"type": "string", "description": "`complete`, or `incomplete`: the answer ended within it."},
     },
     "additionalProperties": {},
 }
 _OBJECTS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}}
 
 
-def blocks_of(message: Message) -> list[dict[str, str]]:
-    """The blocks of an answer; a message of the user is one markdown block."""
+def blocks_of(message: Message) -> list[dict[str, Any]]:
+    """The blocks of an answer, the last of which may be incomplete; a message of the user is one markdown block.
+
+    Clients accept any status of a block.
+    """
     if message.role == Message.Role.ASSISTANT:
-        return split_into_blocks(message.text)
+        blocks = split_into_blocks(message.text) if message.blocks is None else message.blocks
+        if blocks and message.status not in (Message.Status.COMPLETE, Message.Status.WAITING):
+            blocks[-1]["status"] = "incomplete"
+        return blocks
     return [{"id": "0", "key": "markdown", "status": "complete", "content": message.text}]
 
 
@@ -52,8 +65,17 @@ class MessageSerializer(serializers.Serializer[Any]):
     uuid = UUIDField(read_only=True)
     thread = UUIDField(source="thread_uuid")
     role = NamedChoiceField(Message.Role.choices, name="MessageRoleEnum")
+    status = NamedChoiceField(
+        Message.Status.choices,
+        name="AnswerStatusEnum",
+        read_only=True,
+        help_text=_("How the answer ended. A question has this of its last turn if that gave no answer."),
+    )
+    code = serializers.CharField(read_only=True, help_text=_("The code of the error that ended it."))
+    model = serializers.CharField(read_only=True)
+    ai_generated = serializers.SerializerMethodField()
     blocks = serializers.SerializerMethodField()
-    warning = serializers.CharField(read_only=True)
+    warning = SentenceField(read_only=True)
     content = TextField(source="text")
     content_display = serializers.CharField(read_only=True, source="text")
     tool_calls = serializers.SerializerMethodField()
@@ -78,15 +100,19 @@ class MessageSerializer(serializers.Serializer[Any]):
         """The fields. The length limit of `content` is a setting, so it is read each time."""
         return {**super().get_fields(), "content": TextField(source="text", max_length=input_max_length())}
 
+    def get_ai_generated(self, message: Message) -> bool:
+        """Whether an AI system wrote it."""
+        return bool(message.role == Message.Role.ASSISTANT)
+
     @extend_schema_field({"type": "array", "items": _BLOCK})
-    def get_blocks(self, message: Message) -> list[dict[str, str]]:
+    def get_blocks(self, message: Message) -> list[dict[str, Any]]:
         """The text in blocks."""
         return blocks_of(message)
 
     @extend_schema_field(_OBJECTS)
     def get_tool_calls(self, message: Message) -> list[object]:
-        """Always empty: this chat calls no tools."""
-        return []
+        """The calls of tools in the blocks."""
+        return [block["tool"] for block in message.blocks or () if block["key"] == "tool"]
 
     def validate_role(self, role: str) -> str:
         """Reject messages in the name of the assistant."""

@@ -17,7 +17,7 @@ from waldur_chat.api.request.query_params import MessageQuery
 from waldur_chat.api.request.storage import check_storage
 from waldur_chat.api.serializers.messages import MessageEditSerializer, MessageFeedbackSerializer, MessageSerializer
 from waldur_chat.api.views.resources import ResourceViewSet
-from waldur_chat.errors import QuestionRefused, ThreadNotFound
+from waldur_chat.errors import InvalidQuestion, ThreadNotFound
 from waldur_chat.models import Message, Thread
 from waldur_chat.store.conversations import messages, threads
 from waldur_chat.store.turns.position import NOT_THE_LAST
@@ -59,7 +59,7 @@ class MessageViewSet(ResourceViewSet):
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """One message."""
         message = self.find(messages.visible_to(request.user))
-        messages.record_reading([message], request.user)
+        messages.record_reading([message], self.reader)
         return self.one(message)
 
     @operation("chat_messages_history_list", "List the versions of a message", MessageSerializer(many=True), 404,
@@ -102,15 +102,15 @@ class MessageViewSet(ResourceViewSet):
     def _list_response(self, matching: QuerySet[Message]) -> Response:
         """All of these messages as a bare array, with their number in a header. Writes the audit entries."""
         rows = list(matching)
-        messages.record_reading(rows, self.request.user)
+        messages.record_reading(rows, self.reader)
         data = self.get_serializer(rows, many=True).data
         return Response(data, headers={COUNT_HEADER: str(len(rows))})
 
     def _replaced(self, thread: Thread, uuid: UUID | None) -> Message | None:
-        """The message of this thread that is to be replaced; None without a UUID. Raises `QuestionRefused`."""
+        """The message of this thread that is to be replaced; None without a UUID. Raises `InvalidQuestion`."""
         if uuid is None:
             return None
         message: Message | None = messages.owned_by(self.request.user).filter(thread=thread.pk, uuid=uuid).first()
         if message is None:
-            raise QuestionRefused("replaces", NOT_THE_LAST)
+            raise InvalidQuestion("replaces", NOT_THE_LAST)
         return message

@@ -11,7 +11,6 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from waldur_chat.api.openapi.inspector import describe
 from waldur_chat.api.openapi.operations import PAGES, UUID_IN_PATH, operation
 from waldur_chat.api.serializers.prompts import SystemPromptSerializer, SystemPromptVersionSerializer
 from waldur_chat.api.views.resources import ResourceViewSet
@@ -23,8 +22,8 @@ VERSION = SystemPromptVersionSerializer
 
 
 def _operation(name: str, summary: str, answer: Any, *refusals: int, **options: Any) -> Callable[[Any], Any]:
-    described = operation(f"chat_system_prompts_{name}", summary, answer, *refusals, **options)
-    return lambda view: describe(tags=["chat-system-prompts"])(described(view))
+    tags = ["chat-system-prompts"]
+    return operation(f"chat_system_prompts_{name}", summary, answer, *refusals, tags=tags, **options)
 
 
 def _of_one(name: str, summary: str, answer: Any, *parameters: Any, **options: Any) -> Callable[[Any], Any]:

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from waldur_chat import chat
+from waldur_chat import chat, conf
 from waldur_chat.api.openapi.operations import PAGES, UUID_IN_PATH, fields_of, operation
 from waldur_chat.api.request.auth import check_is_known
 from waldur_chat.api.request.pagination import COUNT_HEADER
@@ -21,7 +21,7 @@ from waldur_chat.api.responses.download import Download
 from waldur_chat.api.serializers.sessions import ChatSessionSerializer
 from waldur_chat.api.views.resources import ResourceViewSet
 from waldur_chat.models import Session
-from waldur_chat.store.conversations import deletion, sessions, threads
+from waldur_chat.store.conversations import audit, deletion, sessions, threads
 from waldur_chat.store.conversations.export import FORMATS
 
 SHOWN = ChatSessionSerializer
@@ -78,4 +78,8 @@ class SessionViewSet(ResourceViewSet):
         if name not in FORMATS:
             raise ValidationError({"as": [_("This can be one of {names}.").format(names=", ".join(FORMATS))]})
         write, media_type, file_name = FORMATS[name]
-        return Download(write(request.user), name=file_name, media_type=media_type)
+        is_read = request.method != "HEAD"
+        if is_read:
+            audit.record_export(self.reader, request.user)
+        texts = write(request.user) if is_read else iter(())
+        return Download(texts, name=file_name, media_type=media_type, limit=conf.site_value("EXPORTS_AT_ONCE"))

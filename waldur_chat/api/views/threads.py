@@ -60,7 +60,7 @@ class ThreadViewSet(ResourceViewSet):
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """One conversation, without its messages."""
         thread = self.find(threads.visible_to(request.user))
-        audit.record(request.user, thread, "api")
+        audit.record(self.reader, thread, "api")
         return self.one(thread)
 
     @operation("chat_threads_update", "Rename a conversation", SHOWN, 404, request=SHOWN, parameters=[UUID_IN_PATH])

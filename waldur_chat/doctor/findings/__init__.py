@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from waldur_chat.doctor.findings.access import ACCESS_KINDS
+from waldur_chat.doctor.findings.database import DATABASE_KINDS
 from waldur_chat.doctor.findings.delivery import DELIVERY_KINDS
 from waldur_chat.doctor.findings.kinds import Finding, FindingKind
 from waldur_chat.doctor.findings.provider import PROVIDER_KINDS
+from waldur_chat.doctor.findings.tools import TOOL_KINDS
 
 __all__ = ["IN_APPLICATION", "KINDS", "Finding", "FindingKind", "make_finding"]
 
-KINDS = {kind.id: kind for kind in (*ACCESS_KINDS, *DELIVERY_KINDS, *PROVIDER_KINDS)}
+KINDS = {kind.id: kind for kind in (*ACCESS_KINDS, *DELIVERY_KINDS, *PROVIDER_KINDS, *TOOL_KINDS, *DATABASE_KINDS)}
 """By id, in the order of the table in docs/doctor.md."""
 
 IN_APPLICATION = {

@@ -10,6 +10,11 @@ ACCESS_KINDS = (
         cure="nginx: listen 443 ssl; server_name {host};",
     ),
     FindingKind(
+        id="workers_busy",
+        cause="The site accepts connections, but answers none: its workers are busy, as sync ones are with a stream.",
+        cure="gunicorn --worker-class gthread --workers 4 --threads 50",
+    ),
+    FindingKind(
         id="certificate_expired",
         cause="The certificate has expired, or is not valid yet.",
         cure="certbot renew && nginx -s reload",

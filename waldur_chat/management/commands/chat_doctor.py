@@ -18,12 +18,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError
 
 from waldur_chat import conf
-from waldur_chat.doctor import provider_check
+from waldur_chat.doctor import mcp_servers, provider_check, sequences
 from waldur_chat.doctor.control_channel import ControlListener
 from waldur_chat.doctor.examine import ExperimentResult, Plan, examine
 from waldur_chat.doctor.findings import Finding, make_finding
 from waldur_chat.doctor.http_client import Address
 from waldur_chat.doctor.probes import ProbeClient
+from waldur_chat.turns.tools.offering import has_tools
 
 
 class Command(BaseCommand):
@@ -90,6 +91,9 @@ def _results(options: dict[str, Any]) -> Iterator[ExperimentResult]:
             direct=_direct(options["direct"], client) if options["direct"] else None,
         )
         yield from examine(client, plan)
+        yield ExperimentResult(tried="the sequences of our tables", findings=sequences.check_sequences())
+        if servers := mcp_servers.servers_of_site():
+            yield ExperimentResult(tried="the tools of each MCP server", findings=mcp_servers.check_servers(servers))
         if not options["no_model"]:
             yield _ask_model()
 
@@ -98,6 +102,7 @@ def _ask_model() -> ExperimentResult:
     tried = "one small question to each provider"
     try:
         settings = conf.load()
+        tried += " and, since the site has tools, for a call of one" if has_tools(settings) else ""
         transports = provider_check.transports(settings)
         tried = f"{tried} ({transports})" if transports else tried
         return ExperimentResult(tried=tried, findings=provider_check.check_providers(settings))

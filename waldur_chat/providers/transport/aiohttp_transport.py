@@ -9,15 +9,16 @@ from importlib import import_module
 from typing import Any
 
 from waldur_chat import __version__
-from waldur_chat.errors import ProviderError
 from waldur_chat.messages import Prompt
-from waldur_chat.providers.transport.base import KEEPALIVE_SECONDS, LazyResource, Response, request_id
-from waldur_chat.providers.transport.errors import check_head, connection_error
+from waldur_chat.providers.transport.base import ACCEPT, KEEPALIVE_SECONDS, LazyResource, Response, request_id
+from waldur_chat.providers.transport.errors import connection_error
+from waldur_chat.providers.transport.refused import check_head, is_answer, refuse
 
 READ_AHEAD_BYTES = 16 * 1024
 """How much of a stream is buffered before its connection is paused. By default aiohttp buffers half a megabyte."""
 
 COMMON_HEADERS = {
+    "Accept": ACCEPT,
     "Accept-Encoding": "identity",
     "Content-Type": "application/json",
     "User-Agent": f"waldur_chat/{__version__}",
@@ -46,8 +47,10 @@ class AiohttpTransport:
         except Exception as error:
             raise connection_error(error) from error
         try:
+            if not is_answer(response.status):
+                raise await refuse(response.status, response.headers, response.content.readany)
             check_head(response.status, response.headers)
-        except ProviderError:
+        except BaseException:  # Also when cancelled while the body of an error is read.
             response.close()
             raise
         return AiohttpResponse(response)

@@ -8,6 +8,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from waldur_chat.messages import Prompt
 
+ACCEPT = "text/event-stream, application/json;q=0.9"
+"""Strict gateways refuse streams to `application/json` alone, or anything to `text/event-stream` alone.
+
+https://github.com/openai/openai-node/issues/375
+"""
+
 MAX_KEPT_CONNECTIONS = 100
 KEEPALIVE_SECONDS = 5.0
 
@@ -15,7 +21,7 @@ T = TypeVar("T")
 
 
 class Response(Protocol):
-    """A response with status 200, whose body is not read yet. The caller must close it."""
+    """A response with an answer, whose body is not read yet. The caller must close it."""
 
     @property
     def has_ended(self) -> bool:
@@ -34,7 +40,7 @@ class Transport(Protocol):
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
         """Send `body` as JSON. The prompt has the request id and the time limit for connecting.
 
-        Raises a `ChatError` for everything but an uncompressed response with status 200. Follows no redirects.
+        Raises a `ChatError` for everything but an uncompressed response with an answer. Follows no redirects.
         """
 
     async def aclose(self) -> None:

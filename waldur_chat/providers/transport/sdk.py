@@ -16,14 +16,17 @@ from waldur_chat.errors import ChatError, ChatNotConfigured, ProviderError, Prov
 from waldur_chat.messages import Prompt
 from waldur_chat.providers.transport import httpcore_leaks
 from waldur_chat.providers.transport.base import (
+    ACCEPT,
     KEEPALIVE_SECONDS,
     MAX_KEPT_CONNECTIONS,
     LazyResource,
     Response,
     request_id,
 )
-from waldur_chat.providers.transport.errors import check_head, connection_error, status_error
+from waldur_chat.providers.transport.environment import environment_problems
+from waldur_chat.providers.transport.errors import connection_error
 from waldur_chat.providers.transport.logs import keep_muted, mute_client_logs
+from waldur_chat.providers.transport.refused import check_head, is_answer, refuse, status_error
 from waldur_chat.runtime import shortcuts
 
 _TELEMETRY_FIELDS = (
@@ -84,7 +87,8 @@ class SdkTransport:
 
     def _headers(self, openai: Any, prompt: Prompt) -> dict[str, Any]:
         left_out = [*TELEMETRY, *([] if self._sends_key else ["Authorization"])]
-        return {**dict.fromkeys(left_out, openai.Omit()), "Accept-Encoding": "identity", **request_id(prompt)}
+        sent = {"Accept": ACCEPT, "Accept-Encoding": "identity", **request_id(prompt)}
+        return {**dict.fromkeys(left_out, openai.Omit()), **sent}
 
 
 class HttpClientTransport:
@@ -95,7 +99,7 @@ class HttpClientTransport:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
-        self._headers = {"Accept-Encoding": "identity", **headers}
+        self._headers = {"Accept": ACCEPT, "Accept-Encoding": "identity", **headers}
         self._client: LazyResource[Any] = LazyResource(self._open)
 
     async def post(self, body: Mapping[str, Any], prompt: Prompt) -> Response:
@@ -148,20 +152,29 @@ class HttpxResponse:
 
 
 def open_http_client() -> Any:
-    """Make an HTTP client that follows no redirects, and raises a `ProviderError` unless `check_head` accepts.
+    """Make an HTTP client that follows no redirects, and raises a `ProviderError` for what is no answer.
 
-    Call it in a thread: the first call imports the SDK (half a second, 40 MB), and each call reads certificates.
+    Call it in a thread: the first call imports the SDK (half a second, 40 MB), and each call reads certificates. Raises
+    `ChatNotConfigured` if the environment keeps it from being made, as a proxy of a kind that it does not know.
     """
     openai = import_module("openai")
-    limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
-        max_connections=None, max_keepalive_connections=MAX_KEPT_CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS
-    )
-    client = openai.DefaultAsyncHttpxClient(
-        event_hooks={"response": [_check_response]}, follow_redirects=False, timeout=None, limits=limits
-    )
+    try:
+        client = _open_http_client(openai)
+    except Exception as error:  # ImportError, OSError, httpx.InvalidURL and others; its message may hold a secret.
+        reasons = " ".join(environment_problems()) or "Check the variables for proxies and certificates."
+        raise ChatNotConfigured(f"The HTTP client cannot be made ({type(error).__name__}). {reasons}") from error
     if shortcuts.is_on("httpcore_leaks") and httpcore_leaks.is_available():
         httpcore_leaks.install(client)
     return client
+
+
+def _open_http_client(openai: Any) -> Any:
+    limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
+        max_connections=None, max_keepalive_connections=MAX_KEPT_CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS
+    )
+    return openai.DefaultAsyncHttpxClient(
+        event_hooks={"response": [_check_response]}, follow_redirects=False, timeout=None, limits=limits
+    )
 
 
 def to_chat_error(error: Exception) -> ChatError:
@@ -170,7 +183,7 @@ def to_chat_error(error: Exception) -> ChatError:
     if isinstance(error.__cause__, ChatError):  # From `_check_response`: up to openai 2 the SDK wraps it.
         return error.__cause__
     if isinstance(error, openai.APIStatusError):  # From an HTTP client in the options.
-        return status_error(error.status_code, error.response.headers)
+        return status_error(error.status_code, error.response.headers, getattr(error, "body", None))
     if isinstance(error, openai.APIConnectionError):
         return connection_error(error)
     return ProviderFailed(f"The openai client raised {type(error).__name__}.")
@@ -197,6 +210,12 @@ async def _checked(response: Any) -> Response:
 
 
 async def _check_response(response: Any) -> None:
+    if not is_answer(response.status_code):
+        body = HttpxResponse(response)
+        try:
+            raise await refuse(response.status_code, response.headers, body.read)
+        finally:
+            await body.aclose()
     check_head(response.status_code, response.headers)
 
 

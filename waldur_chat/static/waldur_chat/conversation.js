@@ -1,12 +1,15 @@
 // The conversation on the page: its turns, the running one, and the thread that stores them.
 
+import { callOfRow, nameOf } from "./net/calls.js";
 import { Problem } from "./net/problems.js";
 import { receiveAnswer } from "./net/resume.js";
 import { cancelTurn, findThread, isStored, readThread } from "./net/store.js";
 import { buildInput } from "./state/client_history.js";
 import { newKey, removeQuestion, removeQuestionSoon, savedQuestion, saveQuestion } from "./state/outbox.js";
+import { COMPLETE, endOf, STOPPED } from "./answer/ends.js";
 import { explain } from "./ui/explain.js";
-import { strings } from "./ui/i18n.js";
+import { announce, format, showNotice, strings } from "./ui/i18n.js";
+import { titleOf } from "./ui/thread.js";
 import { Turn } from "./ui/transcript.js";
 
 const page = document.body.dataset;
@@ -46,7 +49,7 @@ export class Conversation {
    * open the thread again instead.
    */
   again(turn) {
-    if (turn.isLost) return this.#on.found(this.thread);
+    if (turn.isLost || (this.thread && !turn.questions.last)) return this.#on.found(this.thread);
     return turn.inForce ? this.#run(turn) : this.ask(this.take(turn));
   }
 
@@ -54,6 +57,20 @@ export class Conversation {
     if (turn.questions.last.uuid) turn.questions.add({ text: question });
     else turn.questions.set([...turn.questions.all.slice(0, -1), { text: question }]); // that one was not stored
     return this.#run(turn);
+  }
+
+  /** Approve or deny a call of a tool, by `act`; the answer goes on then. */
+  async decide(uuid, act) {
+    const turn = this.#add({ questions: [] });
+    const url = `${page.callsUrl}${uuid}/${act}/`;
+    const { row, isRefused, problem, end } = await this.#run(turn, { key: newKey(), url, body: {} });
+    if (turn.answers.last || !(row || isRefused || end?.status === "complete")) return;
+    this.take(turn); // nothing was written: others wait, it was refused, or the call has left the rest to the user
+    this.turns.at(-1)?.comeBack();
+    if (!row && !isRefused) return;
+    if (row) return this.#ownerOf(uuid, turn).takeCall({ uuid, ...callOfRow(row) });
+    await this.#on.found(this.thread); // somebody may have decided elsewhere
+    showNotice(explain(problem));
   }
 
   stop() {
@@ -93,9 +110,9 @@ export class Conversation {
     this.#on.changed();
     const last = this.turns.at(-1);
     if (running) this.#resumeTurn(running);
-    else if (last?.questions.last && !last.answers.last) last.finish({ sentence: strings.unanswered, canRetry: true });
+    else last?.showUnanswered();
     if (!running) this.resendSaved();
-    return name;
+    return titleOf(name, this.turns.length > 1 || last?.answers.last ? "" : last?.question);
   }
 
   /** Send the saved question of this thread again, if the page was left before it arrived. */
@@ -125,6 +142,7 @@ export class Conversation {
   }
 
   #add(exchange) {
+    this.turns.at(-1)?.leave();
     const turn = new Turn(exchange);
     this.turns.push(turn);
     this.#element.append(turn.element);
@@ -135,17 +153,28 @@ export class Conversation {
   async #run(turn, asked = { key: newKey(), body: this.#bodyOf(turn) }) {
     const known = this.#on.known();
     const { signal } = (this.#current = new AbortController());
-    if (isStored && asked.key) saveQuestion(asked);
+    if (isStored && asked.key && !asked.url) saveQuestion(asked);
     else removeQuestion();
     turn.begin();
     this.#on.began();
     const outcome = await this.#receive(turn, asked, signal);
-    turn.finish(outcome);
-    if (this.#current?.signal !== signal) return; // the user has left the conversation
+    turn.finish(outcome.end);
+    if (!outcome.isRefused && !asked.url) this.#supersede(turn);
+    if (this.#current?.signal !== signal) return {}; // the user has left the conversation
     this.#current = null;
-    if (signal.aborted || outcome.isError || outcome.isFound) removeQuestion();
+    if (signal.aborted || outcome.problem || outcome.isFound) removeQuestion();
     else removeQuestionSoon(asked.key);
-    if (outcome.isFound) return this.#on.found(this.thread);
+    if (outcome.isFound) this.#on.found(this.thread);
+    else this.#end(turn, outcome, known, signal);
+    return outcome;
+  }
+
+  /** Whoever asks further decides no more on calls that have waited. */
+  #supersede(turn) {
+    for (const one of this.turns) if (one !== turn) one.supersede();
+  }
+
+  #end(turn, outcome, known, signal) {
     this.#on.ended(turn, outcome);
     turn.isLost = Boolean(outcome.isLost);
     if (!isStored || outcome.isRefused || outcome.isLost || (turn.isSettled && !signal.aborted)) return;
@@ -162,7 +191,7 @@ export class Conversation {
     return { ...body, mode: "edit", edit_message_uuid: turn.inForce };
   }
 
-  /** Add the events to `turn`, and return the outcome. */
+  /** Add the events to `turn`, and return the outcome: its `end`, the `problem` if there was one, and what follows. */
   async #receive(turn, asked, signal) {
     let isBroken = false;
     try {
@@ -174,20 +203,31 @@ export class Conversation {
         this.#noteThread(event.thread);
         if (event.type === "text") turn.addText(event.text);
         if (event.type === "reasoning") turn.addThought(event.text);
-        if (event.type === "cancelled") return { sentence: event.detail || strings.stopped, canRetry: true };
-        if (event.type === "end" && event.reason === "length") return { sentence: strings.cut };
+        if (event.type === "warning") turn.warn(event.text);
+        if (event.type === "call") this.#takeCall(event, turn);
+        if (event.type === "row") return { end: COMPLETE, row: event.row };
+        if (event.type === "end") return { end: { status: event.status } };
       }
       return {};
     } catch (error) {
-      if (signal.aborted) return { sentence: strings.stopped, canRetry: true };
+      if (signal.aborted) return { end: STOPPED };
       if (!(error instanceof Problem)) throw error;
       turn.identify(error);
       this.#noteThread(error.thread);
       const isLost = Boolean(error.turn);
-      const isRefused = !isLost && error.status < 500; // nothing was stored
-      const { status, retryable } = error;
-      return { sentence: explain(error), isError: true, canRetry: retryable, status, isRefused, isLost };
+      const isRefused = !isLost && error.status < 500 && !error.thread; // nothing was stored
+      return { end: endOf(error, isRefused), problem: error, isRefused, isLost };
     }
+  }
+
+  #takeCall({ isNew, call }, turn) {
+    this.#ownerOf(call.uuid, turn).takeCall(call);
+    if (isNew) announce(format(strings.calls, { tool: nameOf(call) }));
+  }
+
+  /** The turn that shows this call: an answer that goes on tells what becomes of calls in an earlier one. */
+  #ownerOf(uuid, turn) {
+    return this.turns.find((one) => one.hasCall(uuid)) ?? turn;
   }
 
   #showBreak(turn, isBroken) {

@@ -1,5 +1,6 @@
 // The chat page: handles what the user does (ask, stop, start anew, open a thread, enter a token).
 
+import { onForm } from "./answer/question_form.js";
 import { Conversation } from "./conversation.js";
 import { Problem } from "./net/problems.js";
 import { isStored } from "./net/store.js";
@@ -8,12 +9,13 @@ import { countCharacters } from "./state/client_history.js";
 import { adoptToken, currentToken, keepToken } from "./state/token.js";
 import { showBudget } from "./ui/budget.js";
 import { composer, onEnter, setText } from "./ui/composer.js";
+import { describe } from "./answer/ends.js";
 import { explain } from "./ui/explain.js";
+import { followEnd } from "./ui/follow_end.js";
 import { announce, format, showNotice, strings } from "./ui/i18n.js";
 import { runAction } from "./ui/message_actions.js";
 import { sidePanel } from "./ui/side_panel.js";
 import { ThreadList } from "./ui/threads.js";
-import { followEnd } from "./ui/transcript.js";
 
 const $ = (id) => document.getElementById(id);
 const page = document.body.dataset;
@@ -60,12 +62,13 @@ function showBeginning() {
   showNotice("");
 }
 
-function showEnd(turn, { sentence, status }) {
+function showEnd(turn, { end, problem }) {
   if (document.activeElement === $("stop")) composer.focus();
   showState();
-  announce(sentence || strings.complete);
-  refused = [401, 403].includes(status) ? turn : null;
-  if (refused) askForToken(status);
+  const sentence = describe(end).sentence || (turn.needsUser ? strings.asks : strings.complete);
+  announce([turn.answers.last?.warning, sentence].filter(Boolean).join(" "));
+  refused = [401, 403].includes(problem?.status) ? turn : null;
+  if (refused) askForToken(problem);
   else showAccount();
 }
 
@@ -122,12 +125,13 @@ function showFailure(error) {
   }
   $("failure").hidden = false;
   $("failure").querySelector("p").textContent = explain(error);
-  askIfNeeded(error.status);
+  askIfNeeded(error);
 }
 
 function showNewThread(thread) {
   putIntoAddress(thread);
   showState();
+  threads.noteQuestion(thread, conversation.turns[0]?.question ?? "");
   threads.refresh();
 }
 
@@ -151,7 +155,13 @@ function nameSoon() {
 }
 
 function showName(thread, name) {
-  if (thread === conversation.thread) document.title = `${name} · ${title}`;
+  if (thread === conversation.thread) showTitle(name);
+}
+
+/** Name the tab, and the conversation where it is printed, which without a name is called like the page. */
+function showTitle(name) {
+  document.title = name ? `${name} · ${title}` : title;
+  $("printed-title").textContent = name || title;
 }
 
 // Showing
@@ -166,7 +176,7 @@ function showState() {
   $("other-token").hidden = currentToken() === "";
   $("other-token").setAttribute("aria-expanded", !$("token-form").hidden);
   if (!isStored) return;
-  if (!thread) document.title = title;
+  if (!thread) showTitle("");
   threads.mark(thread);
 }
 
@@ -176,21 +186,31 @@ function canAsk() {
   return currentToken() !== "" || page.session === "true";
 }
 
-function askIfNeeded(status) {
-  if (status === 401) askForToken(status);
+/** A token that was refused is asked for again; so is one that may not chat, which a session is not. */
+function askIfNeeded(error) {
+  if (error.status === 401 || (error.status === 403 && currentToken() !== "")) askForToken(error);
 }
 
-function askForToken(status) {
-  if (status === 401) keepToken("");
+function askForToken(error) {
+  if (error.status === 401) keepToken("");
+  closePanel(); // the form lies behind it
   $("token-form").hidden = false;
-  $("token-reason").textContent = strings.token;
+  showTokenReason(`${explain(error)} ${strings.token}`);
   showState();
   if (composer.value === "") $("token").focus();
+}
+
+/** Say what was wrong with the token, where it is typed; nothing if `sentence` is empty. */
+function showTokenReason(sentence) {
+  $("token-reason").textContent = sentence;
+  if (sentence) $("token").setAttribute("aria-invalid", "true");
+  else $("token").removeAttribute("aria-invalid");
 }
 
 function useToken() {
   keepToken($("token").value);
   $("token").value = "";
+  showTokenReason(currentToken() === "" ? strings["bad-token"] : "");
   if (currentToken() === "") return $("token").focus();
   signIn();
   if (refused && refused === conversation.turns.at(-1)) conversation.again(refused);
@@ -228,6 +248,7 @@ $("other-token").addEventListener("click", () => {
   showState();
   if (!$("token-form").hidden) $("token").focus();
 });
+onForm($("transcript"), (answer) => check(answer) && conversation.ask(answer));
 $("transcript").addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-act]");
   if (button) runAction(button, conversation, check);

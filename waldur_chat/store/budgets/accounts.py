@@ -1,33 +1,29 @@
-"""Token accounts of users and of the site: reserved before a model is called, charged when the turn has ended.
+"""Token accounts of users and of the site: their limits, and what ended turns are charged.
 
-A reservation or charge locks the account's row until its transaction ends, so no limit is exceeded and no update lost.
-Users' accounts are locked in the order of their keys, then the site's, which prevents deadlocks.
+A charge locks the account's row until its transaction ends, so no update is lost. Users' accounts are locked in the
+order of their keys, then the site's, which prevents deadlocks. What running turns hold is in `reservations`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from waldur_chat.conf import Settings
-from waldur_chat.errors import BudgetConflict, BudgetExhausted
 from waldur_chat.events import Usage
 from waldur_chat.models import Budget, DayOfUsage
 from waldur_chat.models.budgets import UNLIMITED
 from waldur_chat.store import sql
-from waldur_chat.store.budgets.periods import Periods, first_days, resets
+from waldur_chat.store.budgets.periods import Periods, first_days
 
 PERIODS = {"daily": "day", "weekly": "week", "monthly": "month"}
-RETRY_SECONDS = 5
-"""Suggested retry delay if only the reservations of running turns exceed a limit: those are released soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,35 +64,6 @@ def limited_accounts(user: Any, settings: Settings) -> list[Account]:
             row = rows.get(scope) or Budget.objects.get_or_create(**owner)[0]
             limited.append(Account(row=row, scope=scope, limits=limits))
     return limited
-
-
-def check_available(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
-    """Raise `BudgetExhausted` if `reserve()` would raise it for the accounts as they were read.
-
-    This refuses a burst of requests beyond the limit without a write, which would lock the accounts for all others.
-    """
-    for account in limited:
-        _check_limits(account, account.row.reserved + tokens, tokens, settings)
-
-
-def reserve(tokens: int, limited: Sequence[Account], settings: Settings) -> None:
-    """Reserve tokens in all these accounts. Raises `BudgetExhausted`, which must roll back the transaction."""
-    for account in limited:
-        # The update locks the row, so the limits are checked against what concurrent turns have reserved or charged.
-        Budget.objects.filter(pk=account.row.pk).update(reserved=F("reserved") + tokens)
-        locked = replace(account, row=Budget.objects.get(pk=account.row.pk))
-        _check_limits(locked, locked.row.reserved, tokens, settings)
-
-
-def _check_limits(account: Account, reserved: int, tokens: int, settings: Settings) -> None:
-    """Raise `BudgetExhausted` if `reserved`, which includes the `tokens` of the new turn, exceeds a limit."""
-    used = used_in(account.row, timezone.now())
-    for period, limit in account.limits.items():
-        if used[period] + reserved > limit:
-            error = BudgetExhausted if settings.budget_status == BudgetExhausted.status else BudgetConflict
-            # If the turn would fit without the reservations of others, room may appear before the period ends.
-            wait = _seconds_to_reset(period) if used[period] + tokens > limit else RETRY_SECONDS
-            raise error(scope=account.scope, period=period, limit=limit, retry_after=wait)
 
 
 def used_in(budget: Budget, moment: datetime) -> dict[str, int]:
@@ -232,9 +199,3 @@ def _upsert_account_sql(owner: str, names: Sequence[str]) -> str:
         f"INSERT INTO {account} ({', '.join(names)}) VALUES ({sql.placeholders(len(names))}) "  # noqa: S608  # No values in it.
         f"ON CONFLICT ({owner}) DO UPDATE SET {', '.join(changes)}"
     )
-
-
-def _seconds_to_reset(period: str) -> int:
-    now = timezone.now()
-    reset: datetime = getattr(resets(now), period)
-    return max(1, math.ceil((reset - now).total_seconds()))

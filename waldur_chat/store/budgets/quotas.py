@@ -9,8 +9,10 @@ from typing import Any
 from django.utils import timezone
 
 from waldur_chat.conf import Settings
+from waldur_chat.errors import ChatNotConfigured
 from waldur_chat.models import Budget
 from waldur_chat.models.budgets import UNLIMITED
+from waldur_chat.store import support
 from waldur_chat.store.budgets import accounts, periods
 
 
@@ -62,8 +64,11 @@ def load_quota(user: Any, settings: Settings) -> Quota:
 def set_limits(user: Any, **limits: int | None) -> None:
     """Set limits of a user, by field names of `Budget`; None removes one. Other limits stay.
 
-    It is one upsert, since a turn may create the user's row at the same time.
+    It is one upsert, since a turn may create the user's row at the same time. Raises `ChatNotConfigured` where the
+    database cannot limit tokens: there each question of the user would be refused.
     """
+    if not support.is_supported():
+        raise ChatNotConfigured("Tokens cannot be limited in this kind of database: use PostgreSQL or SQLite")
     if limits:
         Budget.objects.bulk_create(
             [Budget(user_id=user.pk, **limits)],

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from django.db import transaction
+from django.db.models import Model
 
-from waldur_chat.models import Message, Piece, Reading, Session, Thread, Turn
+from waldur_chat.models import Message, Piece, Reading, Session, Thread, ToolCall, Turn
 from waldur_chat.store import locks, sql
 
 ThreadColumn = Literal["id", "session_id"]
@@ -21,7 +22,7 @@ def delete(thread: Thread) -> None:
 
 
 def erase(user: Any) -> None:
-    """Delete all conversations of a user, their session, and the audit entries about them."""
+    """Delete all conversations of a user, their session, their calls of tools, and the audit entries about them."""
     while not _try_to_erase(user):
         pass
 
@@ -38,6 +39,7 @@ def _try_to_erase(user: Any) -> bool:
                 transaction.set_rollback(True)
                 return False
             _delete_threads("session_id", session.pk)
+        ToolCall.objects.filter(user=user.pk, thread=None).delete()
         Reading.objects.filter(owner=user.pk).delete()
     return True
 
@@ -53,12 +55,12 @@ def _delete_threads(column: ThreadColumn, key: int) -> None:
     Piece.objects.filter(turn__in=turns.values("pk")).delete()
     # The process of a running turn sees `is_cancelled` at its next heartbeat.
     turns.filter(status=Turn.Status.RUNNING).update(thread=None, question=None, answer=None, is_cancelled=True)
-    for model in (Turn, Message, Thread):
+    for model in (ToolCall, Turn, Message, Thread):
         sql.execute(_delete_sql(model, column), [key])
 
 
 @sql.cached_statement
-def _delete_sql(model: type[Turn] | type[Message] | type[Thread], column: ThreadColumn) -> str:
+def _delete_sql(model: type[Model], column: ThreadColumn) -> str:
     """Delete threads or their rows in one statement; `QuerySet.delete()` would fetch all of them first."""
     threads = f"SELECT id FROM {sql.table(Thread)} WHERE {column} = %s"  # noqa: S608  # No values in it.
     reference = "id" if model is Thread else "thread_id"

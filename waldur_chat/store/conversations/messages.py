@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from waldur_chat import users
-from waldur_chat.errors import QuestionRefused, ThreadBusy, ThreadNotFound
+from waldur_chat.errors import InvalidQuestion, ThreadBusy, ThreadNotFound
 from waldur_chat.models import Message, Reading, Session, Thread, Turn
 from waldur_chat.store import locks
+from waldur_chat.store.turns.approvals.superseding import supersede
 from waldur_chat.store.turns.position import NOT_THE_LAST
 
 NEWEST = 1000
@@ -60,9 +61,9 @@ def versions(message: Message) -> QuerySet[Message]:
 
 
 def rate(message: Message, *, score: bool, comment: str, category: str) -> Message:
-    """Rate an answer; this replaces an earlier rating. Raises `QuestionRefused` and `ThreadNotFound`."""
+    """Rate an answer; this replaces an earlier rating. Raises `InvalidQuestion` and `ThreadNotFound`."""
     if message.role != Message.Role.ASSISTANT:
-        raise QuestionRefused("score", NOT_AN_ANSWER)
+        raise InvalidQuestion("score", NOT_AN_ANSWER)
     with transaction.atomic():
         _lock(message.thread_id)
         Message.objects.filter(pk=message.pk).update(
@@ -79,18 +80,19 @@ def rate(message: Message, *, score: bool, comment: str, category: str) -> Messa
 def write_user_message(thread: int, text: str, replaces: Message | None = None) -> Message:
     """Write a message of the user, as the next one or as a new version of their last one, without calling a model.
 
-    `thread` is the key of its row. Raises `QuestionRefused`, `ThreadBusy` and `ThreadNotFound`.
+    `thread` is the key of its row. Raises `InvalidQuestion`, `ThreadBusy` and `ThreadNotFound`.
     """
     _lock(thread)
     _check_idle(thread)
     current = Message.objects.filter(thread=thread, is_current=True).order_by("-sequence_index")
+    last = current.first()
+    supersede(last)
     if replaces is None:
-        last = current.first()
         index = last.sequence_index + 1 if last else 0
     else:
         last = current.filter(role=Message.Role.USER).first()
         if last is None or last.pk != replaces.pk:
-            raise QuestionRefused("replaces", NOT_THE_LAST)
+            raise InvalidQuestion("replaces", NOT_THE_LAST)
         index = last.sequence_index
         current.filter(pk=last.pk).update(is_current=False)
     count = F("message_count") + int(replaces is None)  # A new version does not count.

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from waldur_chat.models import Message, Seat, Thread, Turn
+from waldur_chat.models import Message, Seat, Thread, ToolCall, Turn
 from waldur_chat.store import locks, sql
 
 BATCH = 500
@@ -59,7 +59,7 @@ def _delete_threads(keys: list[int], before: datetime) -> int:
     """Delete the threads that are still unused. They are locked first, so that no turn starts in them."""
     # Filtered again: a thread may have been used since its key was read.
     unused = locks.lock_available(unused_threads(before).filter(pk__in=keys))
-    for model in (Turn, Message):
+    for model in (ToolCall, Turn, Message):
         sql.delete(model, "thread_id", unused)
     return sql.delete(Thread, "id", unused)
 

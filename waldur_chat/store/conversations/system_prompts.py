@@ -75,9 +75,13 @@ def deactivate(prompt: SystemPrompt) -> SystemPrompt:
     return prompt
 
 
+@locks.retried_on_deadlock
 @transaction.atomic
 def delete(prompt: SystemPrompt) -> None:
-    """Delete a prompt and its versions. They are locked first: no turn can refer to them, and no version is added."""
+    """Delete a prompt and its versions. They are locked first: no turn can refer to them, and no version is added.
+
+    The turns that refer to them are updated in any order, and so are running turns whose leases are renewed.
+    """
     if locks.lock(SystemPrompt.objects.filter(pk=prompt.pk)):
         list(prompt.versions.select_for_update().values_list("pk"))
         prompt.delete()
@@ -86,7 +90,7 @@ def delete(prompt: SystemPrompt) -> None:
 def _lock_activation() -> None:
     """Lock the first prompt, the same row for all, so that activations run one after the other."""
     first = SystemPrompt.objects.order_by("pk").values("pk")[:1]
-    locks.lock(SystemPrompt.objects.filter(pk__in=first))
+    locks.lock(SystemPrompt.objects.filter(pk=first))  # Not pk__in: MariaDB has no LIMIT in that.
 
 
 def _write_version(prompt: SystemPrompt, author: Any) -> None:

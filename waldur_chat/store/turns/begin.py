@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,34 +14,18 @@ from django.utils import timezone
 from waldur_chat.conf import Settings
 from waldur_chat.errors import ThreadBusy, ThreadNotFound
 from waldur_chat.messages import Message as PromptMessage
-from waldur_chat.messages import Question, size_of
-from waldur_chat.models import SystemPromptVersion, Thread, Turn
+from waldur_chat.messages import Question
+from waldur_chat.models import SystemPromptVersion, Thread, ToolCall, Turn
 from waldur_chat.models.conversations import NAME_MAX_LENGTH, NEW_CHAT
 from waldur_chat.store import rows
-from waldur_chat.store.budgets import accounts
+from waldur_chat.store.budgets import accounts, reservations
+from waldur_chat.store.budgets.reservations import Reservation, Reserved
 from waldur_chat.store.conversations import sessions
 from waldur_chat.store.turns import leases
-from waldur_chat.store.turns.history import load_history, merge_consecutive
+from waldur_chat.store.turns.approvals import decisions
+from waldur_chat.store.turns.history import StoredPrompt, load_history, told_answers
+from waldur_chat.store.turns.new_turns import make_turns, usual_input_tokens, with_reservations
 from waldur_chat.store.turns.position import MessagePosition, find_position
-
-MESSAGE_TOKENS = 16
-"""Tokens that a model's chat template may add to each message."""
-BYTES_PER_TOKEN = 4
-"""A usual ratio, for the estimated input of a turn that ends without reported usage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
-    """The most tokens that a turn may use: `output_tokens` for its answer, `title_tokens` for a title (0: no title).
-
-    `is_enforced` means that the providers limit the output themselves. `first_words` is the name of a new conversation
-    for which no model is asked.
-    """
-
-    output_tokens: int = 0
-    is_enforced: bool = True
-    title_tokens: int = 0
-    first_words: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +52,25 @@ class IdempotencyInfo:
 class StartedTurn:
     """A turn that was written, and its prompt. Ids are 32 hexadecimal digits; they are empty for what does not exist.
 
-    `row` is its primary key. `title_turn` is the turn that finds a title beside it; `is_title` means that it is such a
-    turn itself. The engine stops the answer at `max_output_tokens`. `opens`: the assistant begins the conversation.
+    `title_turn` is the turn that finds a title beside it; `is_title` means that it is such a turn itself. `reserved` is
+    what is held for it, None without limits. `is_shortened` means that its history was cut to fit into the budget.
+    `opens`: the assistant begins the conversation. The first `unanswered_length` characters of the last message are
+    earlier questions; see `messages.Prompt`. `decided` are calls of tools on which the user has decided: the turn runs
+    those that were approved, before the model goes on.
     """
 
     turn: str
-    row: int = 0
     thread: str = ""
     question: str = ""
     title_turn: str = ""
+    title_reserved: Reserved | None = None
     is_title: bool = False
+    is_shortened: bool = False
     opens: bool = False
-    max_output_tokens: int | None = None
+    reserved: Reserved | None = None
     messages: tuple[PromptMessage, ...]
+    unanswered_length: int = 0
+    decided: tuple[ToolCall, ...] = ()
 
 
 def begin_stored(
@@ -94,31 +84,45 @@ def begin_stored(
 ) -> StartedTurn:
     """Write the question and its turn, in a new conversation or in one of the user's own.
 
-    Raises `ThreadNotFound`, `QuestionRefused`, `ThreadBusy` and `BudgetExhausted`; nothing is written then.
+    Raises `ThreadNotFound`, `InvalidQuestion`, `ThreadBusy` and `BudgetExhausted`, and `IntegrityError` if another
+    constraint is violated than those for which a turn is in the way; nothing is written then.
     """
     thread = _own_thread(user, question.thread) if question.thread else _new_thread(user, idempotency.session)
     try:
         with transaction.atomic():
             is_empty = _lock_thread(thread, question, reservation)
-            position = find_position(question, thread, is_empty=is_empty)
-            messages = _build_prompt(thread, position, settings, system.text)
-            turns = _make_turns(user, thread, position, system.version, messages, reservation)
+            decided = decisions.decide_last(user, thread, question.decision) if question.decision else None
+            position = decided.position if decided else find_position(question, thread, is_empty=is_empty)
+            prompt = _build_prompt(thread, position, settings, system.text)
+            answer_only = replace(reservation, title_input_tokens=0)
+            messages, is_shortened = prompt.shortened(lambda told: reservations.fits(told, answer_only, limited))
+            if not reservations.fits(messages, reservation, limited):
+                reservation = answer_only  # The title waits for a better day.
+            turns = make_turns(user, thread, position, system.version, messages, reservation)
+            turns[0].tool_events = len(decided.calls) if decided else 0
             turns[0].key, turns[0].fingerprint = idempotency.key, idempotency.fingerprint
-            _set_reservations(turns, messages, reservation, limited)
-            _write(thread, position, turns)
+            reserved = reservations.likely(messages, reservation, limited)
+            _write(thread, position, with_reservations(turns, reserved, reservation))
+            if decided:
+                decisions.hand_over(decided, turns[0])
             # Last, since the locks on the accounts make all other turns of the user and of the site wait.
-            accounts.reserve(sum(turn.reserved for turn in turns), limited, settings)
+            reserved = _reserve(turns, reserved, limited, settings)
     except IntegrityError as error:  # A unique constraint allows one running answer per thread, and one turn per key.
-        raise _busy_error(thread) from error
+        if turn := _turn_in_the_way(user, thread, idempotency.key):
+            raise ThreadBusy(turn) from error
+        raise
     return StartedTurn(
         turn=turns[0].uuid.hex,
-        row=turns[0].pk,
         thread=thread.uuid.hex,
         question=position.question.uuid.hex if position.is_new and position.question else "",
         title_turn=turns[1].uuid.hex if len(turns) > 1 else "",
+        title_reserved=reserved and reservations.likely_of_title(reservation, reserved),
+        is_shortened=is_shortened,
         opens=position.question is None,
-        max_output_tokens=_enforced_limit(reservation, limited),
+        reserved=reserved,
         messages=messages,
+        unanswered_length=_unanswered_length(messages, _question_text(position, settings)),
+        decided=decided.calls if decided else (),
     )
 
 
@@ -140,18 +144,17 @@ def begin_unstored(
         user_id=user.pk,
         thread=titled,
         purpose=purpose,
-        expires=leases.lease_end(),
-        input_tokens=_max_input_tokens(messages) // BYTES_PER_TOKEN,
+        expires=leases.new_lease(),
+        input_tokens=usual_input_tokens(messages),
     )
-    _set_reservations([turn], messages, reservation, limited)
+    reserved = reservations.likely(messages, reservation, limited)
     with transaction.atomic():
-        rows.insert(turn)
-        accounts.reserve(turn.reserved, limited, settings)
+        rows.insert_all(with_reservations([turn], reserved, reservation))
+        reserved = _reserve([turn], reserved, limited, settings)
     return StartedTurn(
         turn=turn.uuid.hex,
-        row=turn.pk,
         is_title=titled is not None,
-        max_output_tokens=_enforced_limit(reservation, limited),
+        reserved=reserved,
         messages=messages,
     )
 
@@ -190,55 +193,41 @@ def _wants_first_words(thread: Thread, reservation: Reservation) -> bool:
     return bool(reservation.first_words) and thread.name == NEW_CHAT and not thread.is_named
 
 
-def _build_prompt(
-    thread: Thread, position: MessagePosition, settings: Settings, system: str
-) -> tuple[PromptMessage, ...]:
+def _build_prompt(thread: Thread, position: MessagePosition, settings: Settings, system: str) -> StoredPrompt:
     """The system prompt, the history, and the question."""
-    before = position.question.sequence_index if position.question else position.answer_index
-    text = position.question.text if position.question else settings.opening_prompt
-    history = load_history(thread, before, settings) if before else []
-    instructions = [PromptMessage(role="system", text=system)] if system else []
-    return merge_consecutive([*instructions, *history, PromptMessage(role="user", text=text)])
-
-
-def _make_turns(
-    user: Any,
-    thread: Thread,
-    position: MessagePosition,
-    system: SystemPromptVersion | None,
-    messages: tuple[PromptMessage, ...],
-    reservation: Reservation,
-) -> list[Turn]:
-    """The turn for the answer, and one for the title if the conversation has none."""
-    answer = Turn(
-        user_id=user.pk,
-        thread=thread,
-        question=position.question,
-        is_new_question=position.is_new,
-        answer_index=position.answer_index,
-        system_prompt=system,
-        expires=leases.lease_end(),
-        input_tokens=_max_input_tokens(messages) // BYTES_PER_TOKEN,
+    before = position.history_end
+    return StoredPrompt(
+        instructions=[PromptMessage(role="system", text=system)] if system else [],
+        history=load_history(thread, before, settings) if before else [],
+        question=PromptMessage(role="user", text=_question_text(position, settings)),
+        answers=told_answers(position.goes_on_after) if position.goes_on_after else [],
     )
-    wants_title = reservation.title_tokens and position.question and thread.name == NEW_CHAT and not thread.is_named
-    if not wants_title:
-        return [answer]
-    title = Turn(user_id=user.pk, thread=thread, purpose=Turn.Purpose.TITLE, expires=leases.lease_end())
-    return [answer, title]
 
 
-def _set_reservations(
-    turns: Sequence[Turn],
-    messages: tuple[PromptMessage, ...],
-    reservation: Reservation,
-    limited: Sequence[accounts.Account],
-) -> None:
-    """Set the worst case of each turn: one token per byte of the prompt, and the limits of the outputs."""
-    if not limited:
-        return
-    worst_cases = (_max_input_tokens(messages) + reservation.output_tokens, reservation.title_tokens)
-    for turn, tokens in zip(turns, worst_cases, strict=False):  # Without a title there is only one turn.
-        turn.reserved = tokens
+def _unanswered_length(messages: Sequence[PromptMessage], question: str) -> int:
+    """How many characters of earlier questions stand before this one in the same message."""
+    asked = next(message for message in reversed(messages) if message.role == "user")
+    return len(asked.text) - len(question)
+
+
+def _question_text(position: MessagePosition, settings: Settings) -> str:
+    return position.question.text if position.question else settings.opening_prompt
+
+
+def _reserve(
+    turns: Sequence[Turn], reserved: Reserved | None, limited: Sequence[accounts.Account], settings: Settings
+) -> Reserved | None:
+    """Hold what is likely needed for these turns, or all that is left, which then is less output of the first one."""
+    if reserved is None:
+        return None
+    wanted = sum(turn.reserved for turn in turns)
+    needed = wanted - reserved.tokens + reserved.input_tokens + 1
+    granted = reservations.reserve(wanted, needed, limited, settings)
+    if granted == wanted:
+        return reserved
+    turns[0].reserved -= wanted - granted
+    Turn.objects.filter(pk=turns[0].pk).update(reserved=turns[0].reserved)
+    return replace(reserved, tokens=turns[0].reserved)
 
 
 def _write(thread: Thread, position: MessagePosition, turns: Sequence[Turn]) -> None:
@@ -250,16 +239,11 @@ def _write(thread: Thread, position: MessagePosition, turns: Sequence[Turn]) -> 
     rows.insert_all(turns)
 
 
-def _enforced_limit(reservation: Reservation, limited: Sequence[accounts.Account]) -> int | None:
-    return reservation.output_tokens if limited and not reservation.is_enforced else None
+def _turn_in_the_way(user: Any, thread: Thread, key: str | None) -> str:
+    """The turn that runs in the thread, or that the user has started with this key; empty if there is none.
 
-
-def _max_input_tokens(messages: Iterable[PromptMessage]) -> int:
-    """The most tokens that these messages can have: tokenizers produce at most one per byte."""
-    return sum(size_of(message.text) + MESSAGE_TOKENS for message in messages)
-
-
-def _busy_error(thread: Thread) -> ThreadBusy:
-    """The error with the id of the running turn, if any. Queried by UUID, since a new thread has no primary key."""
-    running = Turn.objects.filter(thread__uuid=thread.uuid, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER)
-    return ThreadBusy("".join(turn.uuid.hex for turn in running[:1]))
+    The thread is found by UUID, since a new one has no primary key.
+    """
+    turns = Turn.objects.filter(thread__uuid=thread.uuid, status=Turn.Status.RUNNING, purpose=Turn.Purpose.ANSWER)
+    turn = turns.first() or (Turn.objects.filter(user=user.pk, key=key).first() if key else None)
+    return turn.uuid.hex if turn else ""

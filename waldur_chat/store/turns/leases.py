@@ -1,4 +1,9 @@
-"""Leases of running turns, which their processes renew, and cancellation requests to any process."""
+"""Leases of running turns, which their processes renew, and cancellation requests to any process.
+
+A lease is a value, not a time: its process replaces it again and again, and others only compare it with what they have
+read before. A turn is dead when another process sees its lease unchanged for too long, by the monotonic clock of that
+process. So a wall clock that steps in any process ends no turn.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +11,49 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import SystemRandom
 from uuid import UUID
 
 from django.utils import timezone
 
 from waldur_chat.events import Usage
 from waldur_chat.models import Thread, Turn
+from waldur_chat.store import sql
 
 LEASE_SECONDS = 6.0
-"""How long a turn counts as running after its process has last renewed the lease."""
+"""How far leases lie in the future: during a deployment, earlier versions compare them with the clock."""
+
+UNCHANGED_SECONDS = 8.0
+"""How long the lease of a living turn may stay the same."""
+
+UNCHANGED_SECONDS_ON_SQLITE = 20.0
+"""The same on SQLite, where a renewal waits for all other writers."""
+
+# pytest and hosts seed the global generator, which would then repeat its numbers.
+_random = SystemRandom()
 
 
-def lease_end() -> datetime:
-    """When a lease that is renewed now expires."""
-    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
+def new_lease() -> datetime:
+    """A value that no lease has had before, with certainty enough, also if the clock stands still or steps back."""
+    return timezone.now() + timedelta(seconds=LEASE_SECONDS, microseconds=_random.randrange(1_000_000))
+
+
+def unchanged_seconds() -> float:
+    """How long the lease of a living turn may stay the same in this database."""
+    return UNCHANGED_SECONDS_ON_SQLITE if sql.database().vendor == "sqlite" else UNCHANGED_SECONDS
+
+
+def of_running_turns() -> set[datetime]:
+    """The leases of all running turns of all processes. A process renews those of its turns to the same value."""
+    running = Turn.objects.filter(status=Turn.Status.RUNNING)
+    return set(running.values_list("expires", flat=True).distinct())
+
+
+def lease_of(turn: str) -> datetime | None:
+    """The lease of a turn, by id; None if it does not run any more."""
+    running = Turn.objects.filter(uuid=UUID(turn), status=Turn.Status.RUNNING)
+    lease: datetime | None = running.values_list("expires", flat=True).first()
+    return lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +76,7 @@ def renew(updates: Mapping[str, LeaseUpdate]) -> None:
     # One update for each model, usually one for all turns of the process.
     for model, uuids in by_model.items():
         known_model = {"model": model[:200]} if model else {}
-        running.filter(uuid__in=uuids).update(expires=lease_end(), **known_model)
+        running.filter(uuid__in=uuids).update(expires=new_lease(), **known_model)
     usages = {UUID(turn): update.usage for turn, update in updates.items() if update.usage}
     reported = running.filter(uuid__in=usages).only("uuid") if usages else ()
     changed = [_with_usage(turn, usages[turn.uuid]) for turn in reported]

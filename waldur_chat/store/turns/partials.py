@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -22,9 +23,9 @@ ROWS_PER_QUERY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialOutput:
-    """Text that a turn, by its primary key, has produced from a position on."""
+    """Text that a turn, by its id, has produced from a position on."""
 
-    row: int
+    turn: str
     position: int
     text: str
 
@@ -42,16 +43,37 @@ def write(outputs: Sequence[PartialOutput]) -> None:
 
 
 def _insert(outputs: Sequence[PartialOutput]) -> None:
-    rows = ", ".join(["(%s, %s, %s)"] * len(outputs))
-    values = [value for one in outputs for value in (one.row, one.position, replace_nul(one.text))]
-    statement = f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) VALUES {rows}"  # noqa: S608  # No values in it.
-    sql.execute(_with_notification(statement), values)
+    values: list[object] = []
+    for one in outputs:
+        values += [*sql.db_values(Turn, {"uuid": UUID(one.turn)}), one.position, replace_nul(one.text)]
+    sql.execute(_with_notification(_insert_sql(len(outputs))), values)
+
+
+@sql.cached_statement
+def _insert_sql(count: int) -> str:
+    """Insert the text of so many turns, which are found by UUID.
+
+    A primary key would be that of another turn, if the tables were those of another schema (`runtime.tenants`).
+    """
+    is_postgresql = sql.database().vendor == "postgresql"
+    first = "(CAST(%s AS uuid), CAST(%s AS integer), CAST(%s AS text))" if is_postgresql else "(%s, %s, %s)"
+    rows = ", ".join([first, *["(%s, %s, %s)"] * (count - 1)])
+    # Both databases name the columns of VALUES so.
+    found = f"(VALUES {rows}) AS output JOIN {sql.table(Turn)} turn ON turn.uuid = output.column1"
+    columns = "turn.id, output.column2, output.column3"
+    return f"INSERT INTO {sql.table(Piece)} (turn_id, position, text) SELECT {columns} FROM {found}"  # noqa: S608  # No values in it.
 
 
 def delete_statement(turns: Sequence[int]) -> sql.Statement:
     """Delete the partial output of turns, by primary key. Readers are notified when the transaction ends."""
     statement = f"DELETE FROM {sql.table(Piece)} WHERE turn_id IN ({sql.placeholders(len(turns))})"  # noqa: S608  # No values in it.
     return _with_notification(statement), turns
+
+
+def notify() -> None:
+    """Notify readers in other processes when the transaction ends; see `_with_notification()`."""
+    if sql.database().vendor == "postgresql":
+        sql.fetch("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 def _with_notification(statement: str) -> str:
@@ -61,17 +83,22 @@ def _with_notification(statement: str) -> str:
     return f"WITH done AS ({statement}) SELECT pg_notify('{CHANNEL}', '')"  # See above.
 
 
-def read_after(positions: Mapping[int, int]) -> dict[int, PartialOutput]:
-    """The text of turns, by primary key, after these positions; turns without new text are left out."""
-    rows = list(positions)
-    news: dict[int, PartialOutput] = {}
-    for start in range(0, len(rows), ROWS_PER_QUERY):
-        wanted = [Q(turn=row, position__gte=positions[row]) for row in rows[start : start + ROWS_PER_QUERY]]
+def read_after(rows: Mapping[str, int], positions: Mapping[str, int]) -> dict[str, PartialOutput]:
+    """The text of turns, by id, after these positions; turns without new text are left out.
+
+    `rows` are their primary keys as this connection sees them.
+    """
+    turns = {row: turn for turn, row in rows.items()}
+    keys = list(turns)
+    news: dict[str, PartialOutput] = {}
+    for start in range(0, len(keys), ROWS_PER_QUERY):
+        wanted = [Q(turn=row, position__gte=positions[turns[row]]) for row in keys[start : start + ROWS_PER_QUERY]]
         found = Piece.objects.filter(reduce(or_, wanted)).order_by("turn", "position")
         for row, position, text in found.values_list("turn", "position", "text"):
-            previous = news.get(row, PartialOutput(row=row, position=positions[row], text=""))
-            news[row] = replace(previous, text=_append(previous.text, position - previous.position, text))
-    return {row: one for row, one in news.items() if one.text}
+            turn = turns[row]
+            previous = news.get(turn, PartialOutput(turn=turn, position=positions[turn], text=""))
+            news[turn] = replace(previous, text=_append(previous.text, position - previous.position, text))
+    return {turn: one for turn, one in news.items() if one.text}
 
 
 def text_of(turn: Turn) -> str:

@@ -1,12 +1,15 @@
 // Markdown within a line: emphasis, code, links. Nodes are made by createElement and text only, never from markup,
 // nesting is a few levels deep at most, and no character is looked at more than a few times.
 
+import { linkTo } from "./links.js";
+import { findSpans } from "./spans.js";
+
 const TAGS = { "*": "em", _: "em", "**": "strong", __: "strong", "~~": "del" };
-const TOKEN = /\\([!-/:-@[-`{-~])|`+|!?\[|\*+|_+|~~|<br ?\/?>|<(https?:\/\/[^\s<>]+)>|\bhttps?:\/\/[^\s<>"`]+|\n/gi;
-const SPAN = /\\[\s\S]|`+|[[\]]/g;
+const TOKEN =
+  /\\(?:begin(?=\{)|[!-/:-@[-`{-~])|\$\$?|`+|!?\[|\*+|_+|~~|<br ?\/?>|<(https?:\/\/[^\s<>]+)>|\bhttps?:\/\/[^\s<>"`]+|\n/gi;
+const ESCAPED = "*_`~#+-.<>$"; // what has a meaning here; before all else a backslash is text, since LaTeX is full of them
 const TARGET =
   /\(\s*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*))(?:\s+(?:"[^"]*"|'[^']*'|\([^()]*\)))?\s*\)/y;
-const LINKED = new Set(["http:", "https:", "mailto:"]);
 const AFTER_URL = ".,;:!?'*_~]}。，、；：！？」】"; // ends the sentence around a bare URL, not the URL
 
 export function element(tag, className = "") {
@@ -17,51 +20,39 @@ export function element(tag, className = "") {
 
 /** Append `text` to `parent`; with `links` false (inside a link) without further links. */
 export function appendInline(parent, text, links = true) {
-  const { codeEnd, bracketEnd } = findSpans(text);
+  const { codeEnd, bracketEnd, mathEnd, escaped } = findSpans(text);
   const stack = [{ marker: "", node: parent }]; // one entry per open emphasis, each marker at most once
   const add = (node) => node !== "" && stack.at(-1).node.append(node);
   const token = new RegExp(TOKEN);
   let position = 0;
   for (let match; (match = token.exec(text)); token.lastIndex = position) {
     add(text.slice(position, match.index));
-    const [found, escaped, bracketed] = match;
-    position = match.index + found.length;
-    if (escaped) add(escaped);
-    else if (found[0] === "`") position = addCode(add, text, match.index, found, codeEnd);
-    else if (found.endsWith("[")) position = addLink(add, text, match.index, found, bracketEnd, links);
+    const { 0: found, 1: bracketed, index } = match;
+    position = index + found.length;
+    if (mathEnd.has(index)) position = addMath(add, text, index, mathEnd.get(index));
+    else if (found[0] === "\\") add(isEscape(text, index, escaped) ? found[1] : found);
+    else if (found[0] === "`") position = addCode(add, text, index, found, codeEnd);
+    else if (found.endsWith("[")) position = addLink(add, text, index, found, bracketEnd, links);
     else if (found === "\n" || /^<br/i.test(found)) add(element("br"));
     else if (bracketed) add(anchor(bracketed, bracketed, links) ?? found);
-    else if (/^h/i.test(found)) position = match.index + addUrl(add, found, links);
-    else addEmphasis(stack, found, text[match.index - 1], text[position]);
+    else if (/^h/i.test(found)) position = index + addUrl(add, found, links);
+    else if (found[0] === "$") add(found);
+    else addEmphasis(stack, found, text[index - 1], text[position]);
   }
   add(text.slice(position));
   while (stack.length > 1) unwrap(stack);
 }
 
-/** One pass that tells for each ` and [ where its partner is, so that no later search need go to the end in vain. */
-function findSpans(text) {
-  const runs = new Map(); // length of a run of backticks -> where such runs are, the last one first
-  for (const { 0: run, index } of [...text.matchAll(/`+/g)].reverse()) {
-    if (!runs.has(run.length)) runs.set(run.length, []);
-    runs.get(run.length).push(index);
-  }
-  const codeEnd = new Map();
-  const bracketEnd = new Map();
-  const open = [];
-  let position = 0;
-  for (const { 0: found, index } of text.matchAll(SPAN)) {
-    if (index < position || found[0] === "\\") continue;
-    if (found === "[") open.push(index);
-    else if (found === "]") open.length && bracketEnd.set(open.pop(), index);
-    else {
-      const ends = runs.get(found.length);
-      while (ends?.length && ends.at(-1) <= index) ends.pop();
-      if (!ends?.length) continue;
-      codeEnd.set(index, ends.at(-1));
-      position = ends.at(-1) + found.length;
-    }
-  }
-  return { codeEnd, bracketEnd };
+function isEscape(text, index, escaped) {
+  const mark = text[index + 1];
+  return ESCAPED.includes(mark) || escaped.has(index) || (mark === "!" && text[index + 2] === "[");
+}
+
+function addMath(add, text, start, end) {
+  const math = element("span", "math");
+  math.textContent = text.slice(start, end);
+  add(math);
+  return end;
 }
 
 function addCode(add, text, start, ticks, codeEnd) {
@@ -103,25 +94,12 @@ function addUrl(add, found, links) {
 }
 
 function anchor(url, label, links) {
-  const href = safeAddress(url);
-  if (!href) return null;
+  const link = linkTo(url);
+  if (!link) return null;
   if (!links) return document.createTextNode(label);
-  const link = element("a");
-  link.href = href;
-  link.target = "_blank";
-  link.rel = "noopener noreferrer nofollow";
   if (label === url) link.textContent = url;
   else appendInline(link, label, false);
   return link;
-}
-
-function safeAddress(url) {
-  try {
-    const parsed = new URL(url);
-    return LINKED.has(parsed.protocol) ? parsed.href : null;
-  } catch {
-    return null; // relative or nonsense
-  }
 }
 
 /** A run of *, _ or ~~ ends what it can, innermost first; what is left of it begins something, or is text. */

@@ -1,23 +1,33 @@
-// Markdown into DOM nodes, block by block, as it arrives: blocks that are complete stay, only the last is drawn again.
+// Markdown into DOM nodes as it arrives. What does not change stays as it is: blocks that are complete, and within the
+// last one all items of a list and all rows of a table but the last.
 
+import { parse, splitRow } from "./blocks.js";
 import { appendInline, element } from "./inline.js";
 
-const FENCE = /^[ \t]*(`{3,}|~{3,})(.*)$/s;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/s;
-const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
-const QUOTE = /^ {0,3}> ?/;
-const ITEM = /^([ \t]*)([-*+]|\d{1,9}[.)])(?:[ \t]+(?=\S)|[ \t]*$)/;
-const DELIMITERS = /^[ \t]*\|?[-:| \t]+$/;
+const FROM_THE_RIGHT = /^[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const MAX_DEPTH = 8; // of quotes and lists within each other; deeper ones are shown as they were written
 
-const READERS = [readFence, readHeading, readRule, readQuote, readList, readTable, readParagraph];
+// Each draws a part {kind, source, ...} as {node}. One that can follow its part without a new node has
+// `change(part, context)` too, which returns false if it cannot for once.
+const DRAWERS = {
+  code: drawCode,
+  formula: drawFormula,
+  heading: drawHeading,
+  item: (part, context) => drawInside(element("li"), part, context),
+  list: drawList,
+  paragraph: drawParagraph,
+  quote: (part, context) => drawInside(element("blockquote"), part, context),
+  row: (part) => ({ node: drawRow("td", part.source, part.sides) }),
+  rule: () => ({ node: element("hr") }),
+  table: drawTable,
+};
 
 /** The growing text of one answer inside `root`. `codeButton` is cloned into each code block that is complete. */
 export class MarkdownView {
   #root;
   #codeButton;
   #tail = ""; // from the beginning of the last block on
-  #open = []; // the nodes that show #tail
+  #views = []; // what shows #tail
 
   constructor(root, codeButton = null) {
     this.#root = root;
@@ -30,165 +40,92 @@ export class MarkdownView {
 
   /** Show all that was written. An unfinished line never completes the block before it: its kind may still change. */
   draw({ done = false } = {}) {
-    for (const node of this.#open) node.remove();
     const lines = this.#tail.split(/\r?\n/);
     const unfinished = done ? [] : [lines.pop()];
-    const blocks = parse(lines);
-    const last = done ? null : blocks.pop();
-    const context = { depth: 0, done, codeButton: this.#codeButton };
-    for (const block of blocks) this.#root.append(block.draw(context));
+    const complete = parse(lines, !done);
+    const last = done ? null : complete.pop();
     const rest = [...lines.slice(last?.start ?? lines.length), ...unfinished];
+    const context = { depth: 0, isOpen: !done, codeButton: this.#codeButton };
+    update(this.#root, this.#views, [...complete, ...parse(rest, !done)], context);
+    this.#views.splice(0, complete.length);
     this.#tail = rest.join("\n");
-    this.#open = parse(rest).map((block) => block.draw(context));
-    for (const node of this.#open) this.#root.append(node);
   }
 }
 
-/** The blocks {start, end, draw} of these lines: where each begins, the line after it, and how it becomes a node. */
-function parse(lines) {
-  const blocks = [];
-  let start = 0;
-  while (start < lines.length) {
-    if (isBlank(lines[start])) {
-      start += 1;
-      continue;
-    }
-    let block = null;
-    for (const read of READERS) if ((block = read(lines, start))) break;
-    blocks.push({ start, ...block });
-    start = block.end;
+/**
+ * Let `views`, the last children of `parent`, show these parts. `isOpen` in the context says that the text may go on:
+ * in the last part then, which is drawn as long as it may still change.
+ */
+function update(parent, views, parts, context) {
+  for (const [at, part] of parts.entries()) {
+    const isOpen = context.isOpen && at === parts.length - 1;
+    const view = views[at];
+    const isAlike = view?.part.kind === part.kind && view.part.source === part.source;
+    if (isAlike && (view.isOpen === isOpen || !view.change)) continue;
+    const inside = { ...context, isOpen };
+    const isChanged = view?.part.kind === part.kind && view.change?.(part, inside);
+    const { node, change } = isChanged ? view : DRAWERS[part.kind](part, inside);
+    if (!view) parent.append(node);
+    else if (!isChanged) view.node.replaceWith(node);
+    views[at] = { node, change, part, isOpen };
   }
-  return blocks;
+  for (const { node } of views.splice(parts.length)) node.remove();
 }
 
-function drawLines(parent, lines, context) {
-  const inside = { ...context, depth: context.depth + 1 };
-  if (inside.depth > MAX_DEPTH) parent.append(lines.join("\n"));
-  else for (const block of parse(lines)) parent.append(block.draw(inside));
-  return parent;
-}
-
-function readFence(lines, start) {
-  const [, marks, info] = FENCE.exec(lines[start]) ?? [];
-  if (!marks || (marks[0] === "`" && info.includes("`"))) return null;
-  const indent = widthOf(lines[start]);
-  const isEnd = (line) => {
-    const end = line.trim();
-    return end.length >= marks.length && end === marks[0].repeat(end.length);
-  };
-  let end = start + 1;
-  while (end < lines.length && !isEnd(lines[end])) end += 1;
-  const closed = end < lines.length;
-  const draw = ({ done, codeButton }) => {
-    const text = lines.slice(start + 1, end).map((line) => dedent(line, indent)).join("\n");
-    return drawCode(info.trim().split(/\s/)[0], text, closed || done ? codeButton : null);
-  };
-  return { end: closed ? end + 1 : end, draw };
-}
-
-function drawCode(language, text, button) {
-  const figure = element("figure", "code");
-  const caption = element("figcaption");
-  const name = element("span");
-  name.textContent = language;
-  caption.append(name);
-  if (button) caption.append(button.cloneNode(true));
-  const pre = element("pre");
-  pre.tabIndex = 0; // wide code can be scrolled by keyboard
-  const code = element("code");
-  code.textContent = text;
-  pre.append(code);
-  figure.append(caption, pre);
-  return figure;
-}
-
-function readHeading(lines, start) {
-  const [, marks, text = ""] = HEADING.exec(lines[start]) ?? [];
-  if (!marks) return null;
-  const draw = () => {
-    const heading = element(`h${Math.min(marks.length + 2, 6)}`); // h1 and h2 are the page's own
-    appendInline(heading, text.trim().replace(/(^|[ \t])#+$/, "").trim());
-    return heading;
-  };
-  return { end: start + 1, draw };
-}
-
-function readRule(lines, start) {
-  return RULE.test(lines[start].trimEnd()) ? { end: start + 1, draw: () => element("hr") } : null;
-}
-
-function readQuote(lines, start) {
-  let end = start;
-  while (end < lines.length && QUOTE.test(lines[end])) end += 1;
-  if (end === start) return null;
-  const inner = () => lines.slice(start, end).map((line) => line.replace(QUOTE, ""));
-  return { end, draw: (context) => drawLines(element("blockquote"), inner(), context) };
-}
-
-function readList(lines, start) {
-  const first = ITEM.exec(lines[start])?.[2];
-  if (!first) return null;
-  const isOrdered = (marker) => marker.length > 1;
-  const items = [];
-  let end = start;
-  for (let next = start; next < lines.length; next = skipBlank(lines, end)) {
-    const marker = ITEM.exec(lines[next])?.[2];
-    if (!marker || isOrdered(marker) !== isOrdered(first) || (next > start && readRule(lines, next))) break;
-    const item = readItem(lines, next);
-    items.push(item.inner);
-    end = item.end;
+/** A node with blocks of its own. */
+function drawInside(node, part, context) {
+  if (context.depth === MAX_DEPTH) {
+    node.append(part.lines.join("\n"));
+    return { node };
   }
-  const draw = (context) => {
-    const list = element(isOrdered(first) ? "ol" : "ul");
-    if (isOrdered(first) && parseInt(first) !== 1) list.start = parseInt(first);
-    for (const inner of items) list.append(drawLines(element("li"), inner, context));
-    return list;
+  const views = [];
+  const change = ({ kind, lines, source }, now) => {
+    if (kind === "quote") setDirection(node, source);
+    update(node, views, parse(lines, now.isOpen), { ...now, depth: now.depth + 1 });
+    return true;
   };
-  return { end, draw };
+  change(part, context);
+  return { node, change };
 }
 
-/** An item is its own line and all that is indented under it; models often indent by less than the standard asks. */
-function readItem(lines, start) {
-  const [marker, indent] = ITEM.exec(lines[start]);
-  const inner = [lines[start].slice(marker.length)];
-  const contentWidth = widthOf(indent) + marker.length - indent.length;
-  let end = start + 1;
-  for (let next = end; next < lines.length; next += 1) {
-    const line = lines[next];
-    if (isBlank(line)) continue;
-    const isUnder = widthOf(line) >= widthOf(indent) + 2;
-    const goesOn = next === end && !startsBlock(lines, next) && !ITEM.test(line);
-    if (!isUnder && !goesOn) break;
-    for (; end < next; end += 1) inner.push("");
-    inner.push(dedent(line, contentWidth));
-    end = next + 1;
-  }
-  return { inner, end };
+function drawList(part, context) {
+  const { isOrdered, first } = part;
+  const list = element(isOrdered ? "ol" : "ul");
+  if (isOrdered && first !== 1) list.start = first;
+  const views = [];
+  const change = (next, now) => {
+    if (next.isOrdered !== isOrdered || (isOrdered && next.first !== first)) return false;
+    setDirection(list, next.source);
+    update(list, views, next.items, now);
+    return true;
+  };
+  change(part, context);
+  return { node: list, change };
 }
 
-function readTable(lines, start) {
-  if (!startsTable(lines, start)) return null;
-  let end = start + 2;
-  while (end < lines.length && !isBlank(lines[end]) && !startsBlock(lines, end)) end += 1;
-  const draw = () => {
-    const sides = splitRow(lines[start + 1]).map(sideOf);
-    const table = element("table");
-    const [head, body] = [element("thead"), element("tbody")];
-    head.append(drawRow("th", splitRow(lines[start]), sides));
-    for (const line of lines.slice(start + 2, end)) body.append(drawRow("td", splitRow(line), sides));
-    table.append(head, body);
-    const frame = element("div", "table");
-    frame.tabIndex = 0; // a wide table can be scrolled by keyboard
-    frame.append(table);
-    return frame;
+function drawTable(part, context) {
+  const table = element("table");
+  const [head, body] = [element("thead"), element("tbody")];
+  head.append(drawRow("th", part.head, part.sides));
+  table.append(head, body);
+  const frame = element("div", "table");
+  frame.tabIndex = 0; // a wide table can be scrolled by keyboard
+  frame.append(table);
+  const views = [];
+  const change = (next, now) => {
+    if (next.head !== part.head || next.delimiters !== part.delimiters) return false;
+    setDirection(frame, next.source);
+    update(body, views, next.rows, now);
+    return true;
   };
-  return { end, draw };
+  change(part, context);
+  return { node: frame, change };
 }
 
 /** Short rows stay short: filling them up would let a few bytes make a million cells. */
-function drawRow(tag, cells, sides) {
+function drawRow(tag, line, sides) {
   const row = element("tr");
-  for (const [column, text] of cells.slice(0, sides.length).entries()) {
+  for (const [column, text] of splitRow(line).slice(0, sides.length).entries()) {
     const cell = element(tag, sides[column]);
     if (tag === "th") cell.scope = "col";
     appendInline(cell, text);
@@ -197,69 +134,60 @@ function drawRow(tag, cells, sides) {
   return row;
 }
 
-function startsTable(lines, start) {
-  const delimiters = lines[start + 1]?.trimEnd() ?? "";
-  if (!lines[start].includes("|") || !delimiters.includes("-") || !DELIMITERS.test(delimiters)) return false;
-  const cells = splitRow(delimiters);
-  return cells.every((cell) => /^:?-+:?$/.test(cell)) && cells.length === splitRow(lines[start]).length;
-}
-
-function splitRow(line) {
-  const cells = line.trim().split(/(?<!\\)\|/);
-  if (cells.length > 1 && cells[0] === "") cells.shift();
-  if (cells.length > 1 && cells.at(-1) === "") cells.pop();
-  return cells.map((cell) => cell.trim().replaceAll("\\|", "|"));
-}
-
-function sideOf(delimiter) {
-  if (!delimiter.endsWith(":")) return "";
-  return delimiter.startsWith(":") ? "middle" : "end";
-}
-
-function readParagraph(lines, start) {
-  let end = start + 1;
-  while (end < lines.length && !isBlank(lines[end]) && !startsBlock(lines, end)) end += 1;
-  const draw = () => {
-    const paragraph = element("p");
-    appendInline(paragraph, lines.slice(start, end).map((line) => line.trim()).join("\n"));
-    return paragraph;
+/** With the button to copy it once it is complete. */
+function drawCode(part, context) {
+  const { language } = part;
+  const figure = element("figure", "code");
+  const caption = element("figcaption");
+  const name = element("span");
+  name.textContent = language;
+  caption.append(name);
+  const pre = element("pre");
+  pre.tabIndex = 0; // wide code can be scrolled by keyboard
+  const code = element("code");
+  const text = document.createTextNode("");
+  code.append(text);
+  pre.append(code);
+  figure.append(caption, pre);
+  const change = (next, { isOpen, codeButton }) => {
+    const button = (next.isClosed || !isOpen) && codeButton;
+    const hasButton = caption.lastChild !== name;
+    if (next.language !== language || (hasButton && !button)) return false;
+    if (next.text.startsWith(text.data)) text.appendData(next.text.slice(text.length));
+    else text.data = next.text;
+    if (button && !hasButton) caption.append(button.cloneNode(true));
+    return true;
   };
-  return { end, draw };
+  change(part, context);
+  return { node: figure, change };
 }
 
-/** Whether a line ends the paragraph before it. A number other than 1 does not: it may be a year at a line's start. */
-function startsBlock(lines, at) {
-  const line = lines[at];
-  const marker = ITEM.exec(line);
-  if (marker && marker[0].length < line.length && (marker[2].length === 1 || parseInt(marker[2]) === 1)) return true;
-  if (HEADING.test(line) || QUOTE.test(line) || readRule(lines, at) || startsTable(lines, at)) return true;
-  const [, marks, info] = FENCE.exec(line) ?? [];
-  return Boolean(marks) && !(marks[0] === "`" && info.includes("`"));
+function drawHeading({ level, text }) {
+  const heading = element(`h${Math.min(level + 2, 6)}`); // h1 and h2 are the page's own
+  appendInline(heading, text);
+  return { node: heading };
 }
 
-function isBlank(line) {
-  return line.trim() === "";
+function drawParagraph({ text }) {
+  const paragraph = element("p");
+  appendInline(paragraph, text);
+  return { node: paragraph };
 }
 
-function skipBlank(lines, at) {
-  let next = at;
-  while (next < lines.length && isBlank(lines[next])) next += 1;
-  return next;
+/** A formula whose end has not come yet. */
+function drawFormula({ text }) {
+  const [paragraph, math] = [element("p"), element("span", "math")];
+  math.textContent = text;
+  paragraph.append(math);
+  return { node: paragraph };
 }
 
-function widthOf(line) {
-  let width = 0;
-  for (const character of line) {
-    if (character === "\t") width += 4;
-    else if (character === " ") width += 1;
-    else break;
-  }
-  return width;
-}
-
-/** `line` without up to `width` columns of its indentation. */
-function dedent(line, width) {
-  let at = 0;
-  for (let left = width; left > 0 && " \t".includes(line[at] ?? "x"); at += 1) left -= line[at] === "\t" ? 4 : 1;
-  return line.slice(at);
+/**
+ * Let the side of markers, borders and columns follow the first letter. Chromium 156 would look for it in the whole node
+ * with dir="auto", each time that something is appended.
+ */
+function setDirection(node, text) {
+  const letter = /\p{L}/u.exec(text)?.[0];
+  const direction = letter && FROM_THE_RIGHT.test(letter) ? "rtl" : "ltr";
+  if (letter && node.dir !== direction) node.dir = direction;
 }

@@ -11,7 +11,7 @@ const MAX_RETRIES = 12; // in a row without a new event, which is about two minu
 const MAX_RETRIES_UNSENT = 2; // the same for a question that may not have arrived
 
 /**
- * Yield the events of an answer as readEvents() does: of the question {key, body}, or of the existing {turn}. Between
+ * Yield the events of an answer as readEvents() does: of the question {key, body, url?}, or of the existing {turn}. Between
  * two connections, yield {type: "broken"}. Throws a Problem, with its `turn` if that may continue on the server.
  */
 export async function* receiveAnswer(asked, signal) {
@@ -36,8 +36,8 @@ export async function* receiveAnswer(asked, signal) {
   }
 }
 
-function connect({ key, body }, { turn, id }, signal) {
-  if (!turn) return readEvents("POST", page.streamUrl, { body, headers: { "Idempotency-Key": key }, signal });
+function connect({ key, body, url = page.streamUrl }, { turn, id }, signal) {
+  if (!turn) return readEvents("POST", url, { body, headers: { "Idempotency-Key": key }, signal });
   const headers = id ? { "Last-Event-ID": id } : {};
   return readEvents("GET", page.eventsUrl.replace("TURN", turn), { headers, signal });
 }

@@ -1,5 +1,6 @@
 // The API of stored conversations.
 
+import { callsOf } from "./calls.js";
 import { receive, send } from "./http.js";
 
 const page = document.body.dataset;
@@ -8,7 +9,7 @@ const PAGE_SIZE = 50;
 /** Whether the server stores conversations; if not, they exist on this page only. */
 export const isStored = "threadsUrl" in page;
 
-/** The user's threads {uuid, name}, the last used first, and whether there are more. */
+/** The user's threads {uuid, name, message_count}, the last used first, and whether there are more. */
 export async function listThreads({ isArchived = false, query = "", number = 1 } = {}) {
   const asked = { is_archived: isArchived, o: "-modified", page_size: PAGE_SIZE, page: number };
   return list(query ? { ...asked, query } : asked);
@@ -16,7 +17,7 @@ export async function listThreads({ isArchived = false, query = "", number = 1 }
 
 async function list(asked) {
   const query = new URLSearchParams({ scope: "own", ...asked });
-  for (const field of ["uuid", "name"]) query.append("field", field);
+  for (const field of ["uuid", "name", "message_count"]) query.append("field", field);
   const { body, links } = await receive(`${page.threadsUrl}?${query}`);
   return { threads: body, hasMore: /rel="?next\b/.test(links) };
 }
@@ -31,6 +32,12 @@ export async function readThread(uuid) {
   // After the thread: if its turn has ended by then, its answer is among these.
   const messages = await receive(`${page.messagesUrl}?${query}`);
   return { name, running, exchanges: exchangesOf(messages.body) };
+}
+
+/** The text of the first message of a thread. */
+export async function readFirstQuestion(uuid) {
+  const messages = await receive(`${page.messagesUrl}?${new URLSearchParams({ thread: uuid })}`);
+  return messages.body[0]?.content ?? "";
 }
 
 function exchangesOf(messages) {
@@ -51,6 +58,9 @@ function versionOf(message) {
     uuid: message.uuid,
     index: message.sequence_index,
     text: message.content,
+    calls: callsOf(message),
+    end: { status: message.status ?? "complete", code: message.code ?? "" },
+    warning: message.warning ?? "",
     created: Date.parse(message.created),
     score: message.feedback_score,
     comment: message.feedback_comment ?? "",

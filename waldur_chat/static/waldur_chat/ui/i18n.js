@@ -5,6 +5,14 @@ const $ = (id) => document.getElementById(id);
 export const language = document.documentElement.lang;
 export const strings = Object.fromEntries([...$("words").content.children].map((p) => [p.dataset.word, p.textContent]));
 
+/** The errors of turns by code: {sentence, isRetryable}, as the server tells them. */
+export const errors = Object.fromEntries(
+  [...($("errors")?.content.children ?? [])].map((p) => [
+    p.dataset.code,
+    { sentence: p.textContent, isRetryable: p.dataset.retryable === "true" },
+  ]),
+);
+
 /** `sentence` with {name} replaced by the value of that name. */
 export function format(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

@@ -33,6 +33,12 @@ const ACTIONS = {
   newer(turn, { button }) {
     versionsAround(button, turn).move(1);
   },
+  approve(turn, { button, conversation }) {
+    return decide(button, conversation);
+  },
+  deny(turn, { button, conversation }) {
+    return decide(button, conversation);
+  },
   up(turn) {
     return rate(turn, true);
   },
@@ -47,6 +53,12 @@ const ACTIONS = {
     setTimeout(() => (button.textContent = label), 2000);
   },
 };
+
+function decide(button, conversation) {
+  if (conversation.isBusy) return showNotice(strings.busy);
+  composer.focus();
+  return conversation.decide(button.closest(".call").dataset.uuid, button.dataset.act);
+}
 
 function versionsAround(button, turn) {
   return button.closest(".question") ? turn.questions : turn.answers;

@@ -4,9 +4,19 @@ import { format, strings } from "./i18n.js";
 import { hashOf } from "../state/address.js";
 
 const UNNAMED = "New chat"; // the server's name for a thread without a title
+const TITLE_LENGTH = 60;
+
+/** What to call a thread: its name, or else the first words of its question. */
+export function titleOf(name, question = "") {
+  if (name !== UNNAMED) return name;
+  const words = question.trim().replace(/\s+/g, " ");
+  if (words.length <= TITLE_LENGTH) return words || strings.unnamed;
+  return `${words.slice(0, TITLE_LENGTH).replace(/ \S*$/, "")}…`;
+}
 
 /** Made from the page's <template id="thread">. `rename(item, name)` is called with another name. */
 export class ThreadItem {
+  #question = "";
   #rename;
 
   constructor({ uuid, name }, rename) {
@@ -29,7 +39,17 @@ export class ThreadItem {
   }
 
   get title() {
-    return this.isUnnamed ? strings.unnamed : this.name;
+    return titleOf(this.name, this.#question);
+  }
+
+  /** What to call the thread by as long as it has no name. */
+  get question() {
+    return this.#question;
+  }
+
+  set question(text) {
+    this.#question = text;
+    this.setName(this.name);
   }
 
   setName(name) {

@@ -5,19 +5,20 @@ import { explain } from "./explain.js";
 import { announce, strings } from "./i18n.js";
 import { ThreadItem } from "./thread.js";
 import { Problem } from "../net/problems.js";
-import { archiveThread, deleteThread, listThreads, renameThread } from "../net/store.js";
+import { archiveThread, deleteThread, listThreads, readFirstQuestion, renameThread } from "../net/store.js";
 
 const $ = (id) => document.getElementById(id);
 const SEARCH_AFTER = 250; // milliseconds after the last key
 
 export class ThreadList {
   #items = new Map(); // by UUID, in display order
+  #questions = new Map(); // the first ones, by UUID of threads that have no name yet
   #pages = 1;
   #active = "";
   #asked = 0; // number of requests; only the latest response is shown
   #on;
 
-  /** `on` has deleted(uuid), named(uuid, title) and refused(status). */
+  /** `on` has deleted(uuid), named(uuid, title) and refused(problem). */
   constructor(on) {
     this.#on = on;
     $("search").addEventListener("input", () => this.#searchSoon());
@@ -34,6 +35,11 @@ export class ThreadList {
 
   isUnnamed(uuid) {
     return this.#items.get(uuid)?.isUnnamed ?? false;
+  }
+
+  /** Remember the first question of a thread, which names it until it has a title. */
+  noteQuestion(uuid, question) {
+    this.#questions.set(uuid, question);
   }
 
   /** Mark the open thread, "" for none. */
@@ -73,8 +79,22 @@ export class ThreadList {
     const asked = (this.#asked += 1);
     await this.#try(async () => {
       const found = await listThreads({ number, isArchived: this.#isArchived, query: $("search").value.trim() });
-      if (asked === this.#asked) show(found);
+      if (asked !== this.#asked) return;
+      show(found);
+      await this.#nameUnanswered(found.threads);
     }, { canRepeat: true, isWanted: () => asked === this.#asked });
+  }
+
+  /** A thread whose first question failed has no title, but should be found again: find that question. */
+  async #nameUnanswered(threads) {
+    for (const { uuid, message_count: count } of threads) {
+      const isUnknown = count === 1 && !this.#questions.has(uuid) && this.isUnnamed(uuid);
+      if (isUnknown) this.noteQuestion(uuid, await readFirstQuestion(uuid));
+      const item = this.#items.get(uuid);
+      const question = this.#questions.get(uuid) ?? "";
+      if (item?.isUnnamed && item.question !== question) item.question = question;
+    }
+    this.mark(this.#active);
   }
 
   /** Run `act`, and show its Problem if it fails; resolves to whether it succeeded. */
@@ -86,7 +106,7 @@ export class ThreadList {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (isWanted()) this.#showNotice(explain(error), canRepeat);
-      this.#on.refused(error.status);
+      this.#on.refused(error);
       return false;
     }
   }

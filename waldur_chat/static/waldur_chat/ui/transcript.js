@@ -1,15 +1,19 @@
-// The transcript: one Turn per question, drawn at most once per frame, and scrolling to the newest line.
+// The transcript: one Turn per question, drawn at most once per frame.
 
+import { COMPLETE, describe, isSame, UNANSWERED } from "../answer/ends.js";
 import { strings } from "./i18n.js";
 import { Versions } from "./versions.js";
-import { MarkdownView } from "../markdown/view.js";
+import { AnswerParts } from "../answer/parts.js";
+import { lock, unlock } from "../answer/question_form.js";
 
 const REST = 3; // after drawing for t milliseconds, wait at least 3t, so that typing stays responsive
 
 /** One question with its answer, in all versions. Made from the <template id="turn">. */
 export class Turn {
   inForce = ""; // the UUID of the current question on the server; an edited one is current once it has an answer
-  #markdown = null;
+  #attempt = null; // the end of the latest attempt, if that left no answer
+  #parts = null;
+  #isPast = false; // a later turn exists
   #thoughts = "";
   #frame = 0;
   #restUntil = 0;
@@ -23,10 +27,13 @@ export class Turn {
     });
     this.answers = new Versions(this.#find(".answer .pager"), (version, isLast) => {
       this.#find(".answer").classList.toggle("old", !isLast);
-      this.#drawAnswer(version.text);
+      this.#drawAnswer(version);
+      this.#find(".warning").textContent = version.warning ?? "";
+      this.#showEnd();
       this.showRating();
     });
     this.adopt({ questions, answers });
+    this.#showFailedAttempt();
     this.#find(".question").hidden = questions.length === 0;
   }
 
@@ -41,15 +48,15 @@ export class Turn {
   /** Whether all that the server has stored is known. */
   get isSettled() {
     const { last } = this.questions; // undefined if the assistant opened the conversation
-    return Boolean(!last || last.uuid) && (this.answer === "" || Boolean(this.answers.last.uuid));
+    return Boolean(!last || last.uuid) && (!isWritten(this.answers.last) || Boolean(this.answers.last.uuid));
   }
 
   /** Begin an answer: a new version if there is one already. */
   begin() {
-    this.answers.add({ text: "" });
+    this.#attempt = null;
+    this.answers.add({ text: "", calls: [] });
     this.#find(".thinking").hidden = true;
     this.#find(".thoughts").replaceChildren();
-    this.#find(".outcome").hidden = true;
     this.#find(".waiting").hidden = false;
     this.#find(".answer").setAttribute("aria-busy", "true");
   }
@@ -61,8 +68,54 @@ export class Turn {
 
   addText(text) {
     this.answers.last.text += text;
-    this.#markdown.write(text);
+    this.#parts.write(text);
     this.#drawSoon();
+  }
+
+  /** Whether this call of a tool is in one of the answers. */
+  hasCall(uuid) {
+    return Boolean(this.#callOf(uuid));
+  }
+
+  /** Show a call of a tool, or what becomes of one that is shown: see net/calls.js. */
+  takeCall(fields) {
+    const { last } = this.answers;
+    const call = this.#callOf(fields.uuid) ?? { ...fields, at: last.text.length };
+    Object.assign(call, fields);
+    if (!this.hasCall(call.uuid)) last.calls.push(call);
+    this.#parts.showCall(call);
+    if (this.#isPast) this.leave();
+  }
+
+  /** Whether the user has to fill in a form, or to decide on a call. */
+  get needsUser() {
+    return !this.#isPast && Boolean(this.#find("form.asked, .approval:not([hidden])"));
+  }
+
+  /** Lock the forms of the answer: the conversation has gone on. */
+  leave() {
+    this.#isPast = true;
+    for (const form of this.element.querySelectorAll("form.asked")) lock(form);
+  }
+
+  /** It is the last turn again: one that followed has written nothing. */
+  comeBack() {
+    this.#isPast = false;
+    for (const form of this.element.querySelectorAll("form.asked")) unlock(form);
+  }
+
+  /** No call waits any more for the user's decision. */
+  supersede() {
+    for (const { uuid, approval, outcome } of this.#calls)
+      if (approval && !outcome) this.takeCall({ uuid, approval: "", outcome: "expired" });
+  }
+
+  get #calls() {
+    return this.answers.all.flatMap(({ calls = [] }) => calls);
+  }
+
+  #callOf(uuid) {
+    return this.#calls.find((call) => call.uuid === uuid);
   }
 
   addThought(text) {
@@ -70,21 +123,60 @@ export class Turn {
     this.#drawSoon();
   }
 
-  /** End the answer. `sentence` says why, unless it is complete; `isError` how to show it. */
-  finish({ sentence = "", isError = false, canRetry = false } = {}) {
+  /** Show what the reader must know of how the answer is made. */
+  warn(sentence) {
+    this.answers.last.warning = this.#find(".warning").textContent = sentence;
+  }
+
+  /** End the answer, see ends.js. */
+  finish(end = COMPLETE) {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     if (this.#find("[aria-busy]")) this.#draw({ done: true });
-    if (this.answers.last?.text === "") this.answers.set(this.answers.all.slice(0, -1)); // keep the earlier version
+    const { last } = this.answers;
+    const hasAnswer = isWritten(last);
+    this.#attempt = hasAnswer ? null : end;
+    if (hasAnswer) last.end = end;
+    if (hasAnswer) this.#endCalls(last);
+    else this.answers.set(this.answers.all.slice(0, -1)); // keep the earlier version
     this.#find(".waiting").hidden = true;
     this.showBreak(false);
     this.#find(".answer").removeAttribute("aria-busy");
+    this.#showEnd();
+    this.#showTools();
+  }
+
+  /** Of calls that have not ended with their turn nobody knows what came. */
+  #endCalls({ calls = [] }) {
+    for (const call of calls.filter(({ outcome, approval }) => !outcome && approval !== "needed"))
+      this.takeCall({ uuid: call.uuid, outcome: "unknown" });
+  }
+
+  /** Say that the question has no answer, unless it has one or says why not. */
+  showUnanswered() {
+    if (this.questions.last && !this.answers.last) this.#attempt ??= UNANSWERED;
+    this.#showEnd();
+  }
+
+  #showFailedAttempt() {
+    this.showAsked({ onlyEnded: true });
+    const { end } = this.questions.last ?? {};
+    if (end && !isSame(end, COMPLETE)) this.#attempt = end;
+    this.#showEnd();
+  }
+
+  /** Show the end of the latest attempt, or of an earlier version of the answer while that is shown. */
+  #showEnd() {
+    const { shown, last } = this.answers;
+    const isLast = shown === last;
+    const end = (isLast && this.#attempt) || shown?.end || COMPLETE;
+    const { sentence, isError, canRetry } = describe(end);
     const outcome = this.#find(".outcome");
     outcome.hidden = sentence === "";
     outcome.classList.toggle("error", isError);
     outcome.querySelector("p").textContent = sentence;
-    outcome.querySelector("[data-act=retry]").hidden = !canRetry;
-    this.#showTools();
+    outcome.querySelector("[data-act=retry]").hidden = !canRetry || !isLast;
+    outcome.querySelector("[data-act=edit]").hidden = !isLast;
   }
 
   /** Set the UUIDs {question, answer} of the stored messages. */
@@ -103,16 +195,27 @@ export class Turn {
   /** Take the versions of the server, unless there are more here. */
   adopt({ questions, answers }) {
     if (questions.length >= this.questions.all.length) this.questions.set(questions);
-    if (answers.length >= this.answers.all.length) this.answers.set(answers);
+    if (answers.length >= this.answers.all.length) this.#adoptAnswers(answers);
     this.inForce = questions.at(-1)?.uuid ?? "";
     this.#showTools();
   }
 
-  /** Show the question that is being answered; an edited one becomes current with its answer only. */
-  showAsked() {
+  #adoptAnswers(answers) {
+    const [before, after] = [this.answers.last?.end, answers.at(-1)?.end];
+    if (answers.length > this.answers.all.length) this.#attempt = null;
+    if (before && after && isSame(before, after)) answers.at(-1).end = before; // its sentence may say more
+    this.answers.set(answers);
+  }
+
+  /**
+   * Show the question that was asked last; an edited one becomes current with its answer only. With `onlyEnded`, only
+   * if that has an end without an answer.
+   */
+  showAsked({ onlyEnded = false } = {}) {
     const { all } = this.questions;
     const asked = newestOf(all);
     if (asked === this.questions.last || asked.created < newestOf(this.answers.all)?.created) return;
+    if (onlyEnded && isSame(asked.end, COMPLETE)) return;
     this.questions.set([...all.filter((version) => version !== asked), asked]);
   }
 
@@ -126,14 +229,12 @@ export class Turn {
     this.element.classList.toggle("stored", Boolean(this.inForce));
     this.#find(".question .tools").hidden = !this.inForce;
     this.#find(".answer .tools").hidden = !this.answers.last?.uuid;
+    this.#find(".answer .tools [data-act=retry]").hidden = !this.questions.last;
   }
 
-  #drawAnswer(text) {
-    const copy = document.getElementById("copy").content.firstElementChild;
-    this.#find(".markdown").replaceChildren();
-    this.#markdown = new MarkdownView(this.#find(".markdown"), copy);
-    this.#markdown.write(text);
-    this.#markdown.draw({ done: text !== "" });
+  #drawAnswer(version) {
+    this.#parts = new AnswerParts(this.#find(".parts"), version);
+    if (this.#isPast) this.leave();
   }
 
   #drawSoon() {
@@ -148,7 +249,7 @@ export class Turn {
   }
 
   #draw(how) {
-    this.#markdown.draw(how);
+    this.#parts.draw(how);
     if (!this.#thoughts) return;
     this.#find(".thinking").hidden = false;
     this.#find(".thoughts").append(this.#thoughts);
@@ -160,28 +261,10 @@ export class Turn {
   }
 }
 
-function newestOf(versions) {
-  return [...versions].sort((one, other) => one.created - other.created).at(-1);
+function isWritten(version) {
+  return Boolean(version?.text || version?.calls?.length);
 }
 
-/** Keep the end of the page in view while it grows, unless the user scrolled up; `button` returns to it. */
-export function followEnd(button) {
-  let following = true;
-  let last = 0;
-  const page = document.documentElement;
-  const toEnd = () => {
-    following = true;
-    scrollTo(0, page.scrollHeight);
-  };
-  const look = () => {
-    const isAtEnd = innerHeight + scrollY >= page.scrollHeight - 40;
-    if (isAtEnd) following = true;
-    else if (scrollY < last) following = false;
-    last = scrollY;
-    button.hidden = following;
-  };
-  addEventListener("scroll", look, { passive: true });
-  button.addEventListener("click", toEnd);
-  new ResizeObserver(() => (following ? scrollTo(0, page.scrollHeight) : look())).observe(document.body);
-  return toEnd;
+function newestOf(versions) {
+  return [...versions].sort((one, other) => one.created - other.created).at(-1);
 }

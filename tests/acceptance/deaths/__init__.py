@@ -1,0 +1,1 @@
+"""Processes that are killed while a tool runs."""

@@ -1,0 +1,1 @@
+"""Tools of MCP servers on a site: pinned, offered, called, and shown to staff."""

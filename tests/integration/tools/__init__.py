@@ -1,0 +1,1 @@
+"""Tools: declared, checked, and executed as the user."""

@@ -1,0 +1,1 @@
+"""The tools of Waldur, on a stand-in of its views."""

@@ -1,0 +1,1 @@
+"""The client of MCP servers, against a server of the tests."""

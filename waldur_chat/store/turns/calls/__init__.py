@@ -1,0 +1,1 @@
+"""What readers, pages and models see of calls of tools."""

@@ -1,0 +1,1 @@
+"""What is kept of a request, and how its credentials are found again."""

@@ -1,0 +1,1 @@
+"""What only the host's own code may ask for."""
