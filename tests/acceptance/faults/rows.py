@@ -18,10 +18,16 @@ SETTINGS = {
     "ATTEMPTS": 2,
     "TITLES": False,
     "BREAKER_FAILURES": 1_000_000,
-    "ANSWER_MAX_LENGTH": 8_000_000,
 }
 SHARED_LIMITS = {"TURNS_PER_USER": 100, "TURNS_PER_SITE": 100}
 """What is counted in the database; for the host that uses PostgreSQL."""
+
+UNSTORED = {"STORAGE": False, "ANSWER_MAX_LENGTH": 8_000_000}
+"""For the host whose answers are long enough that a write waits for the client.
+
+Elsewhere the limit is the usual one: an endless event, which may be a dozen times as long, must be read to its limit
+within `SILENCE_SECONDS`, also on a busy machine.
+"""
 
 AT_ONCE, RETRIED, SILENT, FIRST, TURN = 0.0, 0.5, 1.0, 2.0, 6.0
 

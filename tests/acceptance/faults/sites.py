@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tests.acceptance import needs
 from tests.acceptance.faults.asking import connect, receive
 from tests.acceptance.faults.relay import Relay
-from tests.acceptance.faults.rows import SETTINGS, SHARED_LIMITS
+from tests.acceptance.faults.rows import SETTINGS, SHARED_LIMITS, UNSTORED
 from tests.acceptance.streams import eventually, family, open_files, threads, what_is_open
 from tests.processes import Running, fake_service, free_port, host, stats
 
@@ -120,7 +120,7 @@ def site(
         credentials = address.netloc.rpartition("@")[0]
         database = address._replace(netloc=f"{credentials}@127.0.0.1:{relay.port}").geturl()
     provider = {"base_url": f"{fake.address}/v1", "api_key": "sk-test", "model": "usual"}
-    stores = {"STORAGE": kind != "unstored"}
+    further = {**(SHARED_LIMITS if database else {}), **(UNSTORED if kind == "unstored" else {})}
     entry = {"BACKEND": "tests.fake.provider.AddressedProvider", "OPTIONS": provider}
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.acceptance.faults.settings",
@@ -130,7 +130,7 @@ def site(
     with host(
         server,
         directory,
-        settings={**SETTINGS, **(SHARED_LIMITS if database else {}), **stores, "PROVIDERS": {"default": entry}},
+        settings={**SETTINGS, **further, "PROVIDERS": {"default": entry}},
         database=database,
         environment=environment,
         log=Path("/dev/full") if kind == "full disk" else None,
