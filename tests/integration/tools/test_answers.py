@@ -24,7 +24,7 @@ from waldur_chat.models import Message, ToolCall, Turn
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import tool_calls
 from waldur_chat.store.turns.calls import shown_calls
-from waldur_chat.turns.tools import turn_tools
+from waldur_chat.turns.tools import call_store, turn_tools
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,7 +202,7 @@ class TestWithoutDatabase:
             return False
 
         monkeypatch.setattr(tool_calls, "change", fails)
-        monkeypatch.setattr(turn_tools, "RETRY_SECONDS", ())
+        monkeypatch.setattr(call_store, "RETRY_SECONDS", ())
         said = model([call(1, "write", '{"word": "a"}')], ["a"])
         assert outcomes(ask(user, "Hi")) == [("write", "unknown")]
         assert results(said) == [turn_tools.NOT_CLAIMED]
@@ -219,7 +219,7 @@ class TestWithoutDatabase:
             return ends(*arguments)
 
         monkeypatch.setattr(tool_calls, "end", fails_once)
-        monkeypatch.setattr(turn_tools, "RETRY_SECONDS", (0.01,))
+        monkeypatch.setattr(call_store, "RETRY_SECONDS", (0.01,))
         model([call(1, "who")], ["a"])
         assert outcomes(ask(user, "Hi")) == [("who", "done")]
 

@@ -1,28 +1,24 @@
-"""Runs the tools that the model of a turn calls, and stores each call before it begins and when it has ended."""
+"""Runs the tools that the model of a turn calls. Each call is stored before it begins, and when it has ended."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import Error
 from django.utils import timezone
 from django.utils.translation import get_language
 
 from waldur_chat.conf import Settings
 from waldur_chat.engine.rounds.runner import Round, RoundResult
-from waldur_chat.errors import DatabaseUnavailable, TurnInterrupted, TurnNotFound
 from waldur_chat.events import WAITING, CallRequested, ToolEvent
 from waldur_chat.messages import Message, ToolSpec
 from waldur_chat.metrics import observer
 from waldur_chat.models import ToolCall
 from waldur_chat.runtime import tenants
-from waldur_chat.runtime.worker import Worker
 from waldur_chat.store.turns import tool_calls
 from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.store.turns.calls import told_calls
@@ -35,15 +31,11 @@ from waldur_chat.tools.caller import ToolCaller
 from waldur_chat.tools.context import ToolContext
 from waldur_chat.tools.effects import Effects
 from waldur_chat.tools.results import ToolResult
-from waldur_chat.turns.tools.new_calls import add_calls
+from waldur_chat.turns.tools.call_store import CallStore
 from waldur_chat.turns.tools.pending import PendingCall
 from waldur_chat.turns.tools.selection import ToolSelection
-from waldur_chat.turns.tools.thoughts import TurnThoughts
 from waldur_chat.wire.framing import data_in, framed
 
-logger = logging.getLogger("waldur_chat.lifecycle")
-
-T = TypeVar("T")
 Announce = Callable[[ToolEvent], None]
 
 NOT_OFFERED = "There is no tool of this name. You may call: {names}."
@@ -54,10 +46,6 @@ APPROVAL_TIME = timedelta(days=7)
 Status = ToolCall.Status
 
 NOT_CLAIMED = "This call was not run: it was ended meanwhile, or the database cannot be reached."
-RETRY_SECONDS = (0.2, 1.0, 3.0)
-"""Seconds between attempts to store what a call gave."""
-
-_worker = Worker("waldur-chat-calls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +110,7 @@ class TurnTools:
         self._context = context
         self._settings = settings
         self._key = told_calls.frame_key(context.turn or uuid4().hex)
-        self._thoughts = TurnThoughts()
+        self._store = CallStore(context.turn if context.thread else "", context.tenant)
         self._decided = [PendingCall.decided(row, self._selection.find(row.tool)) for row in decided]
 
     @property
@@ -152,7 +140,7 @@ class TurnTools:
         Raises `DatabaseUnavailable` and `TurnInterrupted` if the calls cannot be stored; none is run then.
         """
         calls = [self._understood(request, is_tainted=asked.is_tainted) for request in asked.requests]
-        await self._begin(asked, calls)
+        await self._store.begin(asked, calls)
         for call in calls:
             announce(call.called())
         await self._run_all([call for call in calls if not call.is_waiting], announce)
@@ -203,42 +191,19 @@ class TurnTools:
             return
         call.status, call.expires = Status.WAITING, timezone.now() + APPROVAL_TIME
 
-    async def _begin(self, asked: Round, calls: Sequence[PendingCall]) -> None:
-        """Store the calls. Those that run at once are running."""
-        if not self._context.thread:
-            return
-        self._thoughts.note(asked)
-        try:
-            await self._store(add_calls, self._context.turn, asked, calls, self._thoughts.kept())
-        except TurnNotFound as error:  # Its conversation was deleted, or it was taken for dead.
-            raise TurnInterrupted from error
-        except Error as error:
-            raise DatabaseUnavailable(f"Calls of tools could not be stored: {type(error).__name__}") from error
-
     async def _finish(self, call: PendingCall, announce: Announce) -> None:
         """Run one call, store what it gave, and tell it."""
-        if call.refusal is None and call.status != Status.RUNNING and not await self._claim(call):
+        if call.refusal is None and call.status != Status.RUNNING and not await self._store.claim(call):
             call.refusal = ToolResult.failed(NOT_CLAIMED)
         call.has_begun = True
         if call.refusal:
             observer().tool_called(call.tool.name if call.tool else "", "refused")
         result = call.refusal or await self._execute(call)
         ended = replace(self._ended(result), is_traced=call.is_traced)
-        is_stored = await self._end(call, ended)
+        is_stored = await self._store.end(call, ended)
         call.result = result
         outcome = OUTCOMES[ended.status] if is_stored else "unknown"
         announce(call.answered(outcome, ended))
-
-    async def _claim(self, call: PendingCall) -> bool:
-        """Mark a call as running, before it is: of two that claim it, one runs it."""
-        if self._context.thread:
-            try:
-                if not await self._store(_claim, call.uuid, call.status):
-                    return False
-            except Error:
-                return False
-        call.status = Status.RUNNING
-        return True
 
     async def _execute(self, call: PendingCall) -> ToolResult:
         assert call.tool
@@ -255,22 +220,6 @@ class TurnTools:
             ui_component=result.ui_component,
             ui_data=result.as_json().get("ui_data", {}),
         )
-
-    async def _end(self, call: PendingCall, ended: EndedCall) -> bool:
-        """Store the end, repeatedly if the database fails. Otherwise the end of the turn finds the call unknown."""
-        if not self._context.thread:
-            return True
-        for pause in (*RETRY_SECONDS, None):
-            try:
-                return await self._store(tool_calls.end, self._context.turn, call.uuid, ended, call.status)
-            except Error as error:
-                logger.error("The end of a call of %s was not stored: %s", call.request.name, type(error).__name__)
-                if pause is not None:
-                    await asyncio.sleep(pause)
-        return False
-
-    async def _store(self, operation: Callable[..., T], *arguments: object) -> T:
-        return await _worker.submit(tenants.run_within, self._context.tenant, operation, *arguments)
 
     def _message(self, call: PendingCall) -> Message:
         assert call.result
@@ -289,7 +238,3 @@ class TurnTools:
     def _text(self, result: ToolResult) -> str:
         text: str = tool_calls.storable(result.text_for_model(self._settings.tool_result_length))
         return text
-
-
-def _claim(uuid: UUID, status: str) -> bool:
-    return tool_calls.change(uuid, status, status=Status.RUNNING)
