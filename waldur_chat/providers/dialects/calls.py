@@ -26,7 +26,11 @@ from waldur_chat.providers.dialects.open_call import OpenCall
 MAX_CALLS = 128
 """How many calls one answer may ask for."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME_LENGTH = 64
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_NAMESPACE = "functions."
+"""Before the names of tools in the prompts of some models, which then call them so."""
+
 _ID_LENGTH = 5
 
 
@@ -95,8 +99,8 @@ class CallAssembler:
         return same[0] is not blank or not all(call.is_blank for call in same)
 
     def _events(self, call: OpenCall) -> Iterator[CallRequested]:
-        if not _NAME.fullmatch(call.name):
-            raise ProviderFailed("The model called a tool without a name, or by one that no tool can have.")
+        if not call.name.strip():
+            raise ProviderFailed("The model called a tool without a name.")
         arguments = call.arguments()
         if self._is_guessed and not objects_in(arguments[0]):
             raise ProviderFailed("The fragments of several calls cannot be told apart.")
@@ -104,7 +108,13 @@ class CallAssembler:
             raise ProviderFailed("A call went on after its end.")
         new, call.told = arguments[len(call.told) :], arguments
         for text in new:
-            yield CallRequested(id=self._new_id(), name=call.name, arguments=text, extra=dict(call.extra))
+            yield CallRequested(id=self._new_id(), name=self._name(call), arguments=text, extra=dict(call.extra))
+
+    def _name(self, call: OpenCall) -> str:
+        """The name as services take it back: what no tool can be called is changed, and most likely not offered."""
+        name = call.name.strip()
+        bare = name.removeprefix(_NAMESPACE)
+        return bare if bare in self._offered else _NOT_IN_NAMES.sub("_", name)[:NAME_LENGTH]
 
     def _new_id(self) -> str:
         """An id that suits every service: Mistral takes nine letters and digits, and nothing else."""
