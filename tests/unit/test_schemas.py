@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -131,6 +132,35 @@ def test_types_that_json_cannot_tell_are_refused(hint: Any) -> None:
 def test_a_schema_that_is_not_valid_is_refused() -> None:
     with pytest.raises(ValueError, match="schema is no JSON Schema: 'strng' is not valid"):
         form_of({"type": "strng"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "'#/$defs/b' is not in it"),
+        ({"anyOf": [{"$ref": "#/anyOf/1"}]}, "'#/anyOf/1' is not in it"),
+        ({"$ref": "https://example.com/schema"}, "References must be of the kind"),
+        ({"items": {"pattern": "a("}}, "'a(' is no pattern: missing"),
+        ({"patternProperties": {"[": True}}, "'[' is no pattern"),
+        ({"$ref": "#"}, "It refers to itself without an end."),
+    ],
+)
+def test_what_would_fail_only_with_an_answer_is_refused_before(schema: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"schema is no JSON Schema: .*{re.escape(problem)}"):
+        form_of(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"a/b": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a~1b"}}},
+        {"anyOf": [{"$ref": "#/anyOf/1"}, {"type": "string"}]},
+        {"properties": {"pattern": {"type": "string"}, "$ref": {"enum": [{"$ref": "none", "pattern": "("}]}}},
+        {"properties": {"next": {"$ref": "#"}}},
+    ],
+)
+def test_references_within_a_schema_are_followed(schema: Any) -> None:
+    assert form_of(schema).schema == schema
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def invoke(
     text: str | None = None,
     *,
     user: Any | None = None,
-    thread: UUID | None = None,
+    thread: UUID | str | None = None,
     schema: type | Mapping[str, Any] | None = None,
     system: str | None = None,
     messages: GivenMessages | None = None,
@@ -72,7 +72,7 @@ async def ainvoke(
     text: str | None = None,
     *,
     user: Any | None = None,
-    thread: UUID | None = None,
+    thread: UUID | str | None = None,
     schema: type | Mapping[str, Any] | None = None,
     system: str | None = None,
     messages: GivenMessages | None = None,
@@ -97,7 +97,7 @@ def stream(
     text: str | None = None,
     *,
     user: Any | None = None,
-    thread: UUID | None = None,
+    thread: UUID | str | None = None,
     system: str | None = None,
     messages: GivenMessages | None = None,
     max_output_tokens: int | None = None,
@@ -120,7 +120,7 @@ async def astream(
     text: str | None = None,
     *,
     user: Any | None = None,
-    thread: UUID | None = None,
+    thread: UUID | str | None = None,
     system: str | None = None,
     messages: GivenMessages | None = None,
     max_output_tokens: int | None = None,
@@ -135,7 +135,7 @@ async def astream(
 
 def _asked(
     text: str | None,
-    thread: UUID | None,
+    thread: UUID | str | None,
     system: str | None,
     messages: GivenMessages | None,
     max_output_tokens: int | None,
@@ -143,6 +143,8 @@ def _asked(
     schema: type | Mapping[str, Any] | None = None,
 ) -> Asked:
     """The question with its options. Raises `TypeError` and `ValueError` for options that are wrong."""
+    if not (text is None or isinstance(text, str)):
+        raise TypeError("The question must be a string; None lets the assistant open the conversation.")
     options = checked_options(system, messages, max_output_tokens)
     if options.history is not None and thread:
         raise ValueError("Give messages or a thread, not both.")
@@ -151,7 +153,17 @@ def _asked(
             raise ValueError("Without a text the last of the messages must be the user's.")
         text, options = options.history[-1].text, replace(options, history=options.history[:-1])
     form = None if schema is None else form_of(schema)
-    return Asked(question=Question(text=text, thread=thread), options=replace(options, form=form), model=model)
+    question = Question(text=text, thread=_checked_thread(thread))
+    return Asked(question=question, options=replace(options, form=form), model=model)
+
+
+def _checked_thread(thread: UUID | str | None) -> UUID | None:
+    if thread is None or isinstance(thread, UUID):
+        return thread
+    try:
+        return UUID(thread)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError("thread must be the id of a conversation: a UUID, or Answer.thread.") from error
 
 
 def _stream(asked: Asked, user: Any | None) -> Generator[Event, None, None]:
@@ -267,4 +279,6 @@ def _prepare_in_thread(asked: Asked, user: Any | None) -> Turn:
 
 
 def _caller(user: Any | None) -> Caller:
+    if not (user is None or hasattr(user, "pk")):
+        raise TypeError(f"user must be a user of the site, not {type(user).__name__}.")
     return Caller(user_id=str(user.pk)) if user and users.is_known(user) else Caller()

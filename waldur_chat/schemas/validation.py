@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 MOST_ERRORS = 5
 MESSAGE_LENGTH = 300
 DEFINITIONS = ("$defs", "definitions")
+VALUES = ("const", "default", "enum", "examples")
+"""Keywords whose value is no schema."""
 
 
 def read_json(text: str) -> Any:
@@ -63,7 +67,50 @@ def _problem_of(schema: str) -> str:
     """The same of a schema as JSON. Kept, since that takes milliseconds, and each turn asks for it."""
     validator = _validator(json.loads(schema))
     errors = type(validator)(validator.META_SCHEMA).iter_errors(validator.schema)
-    return next((error.message[:MESSAGE_LENGTH] for error in errors), "")
+    message = next((error.message for error in errors), "") or _first_unusable(validator.schema)
+    return message[:MESSAGE_LENGTH]
+
+
+def _first_unusable(schema: Any) -> str:
+    """What would fail only when a value is compared with the schema: references and patterns; empty for nothing."""
+    try:
+        problem = next(_unusable(schema, schema), "")
+        if not problem:
+            fits(schema, None)
+    except RecursionError:
+        return "It refers to itself without an end."
+    return problem
+
+
+def _unusable(part: Any, root: Any) -> Iterator[str]:
+    if isinstance(part, list):
+        for one in part:
+            yield from _unusable(one, root)
+    if not isinstance(part, dict):
+        return
+    reference, patterns = part.get("$ref"), [*part.get("patternProperties", {}), part.get("pattern")]
+    if isinstance(reference, str) and not _is_within(reference, root):
+        yield f"{reference!r} is not in it. References must be of the kind '#/$defs/NAME'."
+    for pattern in patterns:
+        try:
+            re.compile(pattern if isinstance(pattern, str) else "")
+        except re.error as error:
+            yield f"{pattern!r} is no pattern: {error}."
+    for name, one in part.items():
+        if name not in VALUES:
+            yield from _unusable(one, root)
+
+
+def _is_within(reference: str, root: Any) -> bool:
+    """Whether a reference is a JSON pointer to a part of the schema (RFC 6901)."""
+    start, *names = unquote(reference).split("/")
+    for name in names:
+        key = name.replace("~1", "/").replace("~0", "~")
+        is_index = isinstance(root, list) and key.isdecimal() and int(key) < len(root)
+        if not is_index and not (isinstance(root, dict) and key in root):
+            return False
+        root = root[int(key) if is_index else key]
+    return start == "#"
 
 
 def _within(root: Any, schema: Any) -> Any:
