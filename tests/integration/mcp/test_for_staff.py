@@ -73,6 +73,17 @@ class TestCommand:
             printed("--accept", "jira")
         assert offered() == []
 
+    def test_it_accepts_nothing_where_nobody_can_be_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", StringIO())
+        with pytest.raises(CommandError, match="Repeat it with --yes"):
+            printed("--accept", "jira")
+        assert offered() == []
+
+    def test_what_cannot_be_seen_in_a_description_is_written_as_its_number(self, fake: FakeMcpServer) -> None:
+        fake.tools = [{**SEARCH, "description": "Find\x1b[2Jissues\u202e"}]
+        printed("--accept", "jira", "--yes")
+        assert "Find\\u001b[2Jissues\\u202e" in printed()[0]
+
     def test_it_accepts_one_tool_of_a_server(self, fake: FakeMcpServer) -> None:
         fake.tools = [SEARCH, {**SEARCH, "name": "find"}]
         assert "jira_search" not in printed("--accept", "jira_find", "--yes")[0]

@@ -69,6 +69,7 @@ def trickle(handler: Handler) -> None:
         (lambda handler: handler.send(200, b"<html>", "text/html"), "Its answer is no JSON-RPC."),
         (lambda handler: handler.send(200, b"[]"), "Its answer is no JSON-RPC."),
         (lambda handler: handler.send(200, b"{}"), "Its answer is no JSON-RPC."),
+        (lambda handler: handler.send(200, answer(id=0, result={})), "Its answer is to another request."),
         (lambda handler: handler.send(200, b'{"result": NaN}'), "Its answer is no JSON-RPC."),
         (lambda handler: handler.send(200, b"[" * 100_000), "Its answer is no JSON-RPC."),
         (lambda handler: handler.send(200, b"\xff\xfe\x00"), "Its answer is no JSON-RPC."),
@@ -141,8 +142,7 @@ def test_no_redirect_is_followed(fake: FakeMcpServer, status: int) -> None:
 
 
 def test_a_cookie_is_not_sent_back(fake: FakeMcpServer) -> None:
-    result = answer(id=1, result={})
-    fake.faults["tools/call"] = lambda handler: handler.send(200, result, headers={"Set-Cookie": "a=b"})
+    fake.faults["tools/call"] = lambda handler: handler.answer({}, headers={"Set-Cookie": "a=b"})
     call(fake)
     call(fake)
     assert "cookie" not in fake.last("tools/call").headers

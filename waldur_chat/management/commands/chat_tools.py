@@ -17,7 +17,7 @@ from waldur_chat.store import pinned_tools
 from waldur_chat.tools import registry
 from waldur_chat.tools.base import Tool
 from waldur_chat.tools.mcp import listing
-from waldur_chat.tools.mcp.definitions import pretty
+from waldur_chat.tools.mcp.definitions import pretty, shown
 from waldur_chat.tools.mcp.failures import McpFailure
 from waldur_chat.tools.mcp.servers import McpServer
 from waldur_chat.tools.search.search_tools import SearchTools
@@ -110,7 +110,7 @@ class Command(BaseCommand):
         waiting = [row for row in rows if row.is_waiting or (row.name == name and row.status != Status.ACCEPTED)]
         for row in waiting:
             self.stdout.write(f"{row.name}, {row.status}:\n{pretty(row.definition)}")
-        if waiting and not is_sure and input("Type 'yes' to accept: ") != "yes":
+        if waiting and not is_sure and not _is_confirmed():
             raise CommandError("Nothing was accepted.")
         for row in waiting:
             is_same = pinned_tools.decide(row, row.hash, None, accept=True)
@@ -118,6 +118,13 @@ class Command(BaseCommand):
                 f"{row.name}: {'accepted' if is_same else 'it has changed meanwhile, and is not accepted'}"
             )
         self.stdout.write(f"{len(rows) - len(waiting)} others stay as they are.")
+
+
+def _is_confirmed() -> bool:
+    try:
+        return input("Type 'yes' to accept: ") == "yes"
+    except EOFError as error:
+        raise CommandError("Nothing was accepted: nobody could be asked. Repeat it with --yes.") from error
 
 
 def _user(name: str) -> Any:
@@ -132,9 +139,9 @@ def _user(name: str) -> Any:
 
 def _words(tool: Tool) -> str:
     """Approval, size and the beginning of the description."""
-    words = " ".join(tool.description.split())
-    shown = words if len(words) <= WIDTH else f"{words[: WIDTH - 1]}…"
-    return f"[approval: {_approval(tool)}; for: {tool.roles}; {_size(tool)} characters] {shown}"
+    words = shown(" ".join(tool.description.split()))
+    beginning = words if len(words) <= WIDTH else f"{words[: WIDTH - 1]}…"
+    return f"[approval: {_approval(tool)}; for: {tool.roles}; {_size(tool)} characters] {beginning}"
 
 
 def _approval(tool: Tool) -> str:

@@ -50,7 +50,11 @@ def read(reply: HttpReply, number: int) -> RpcResponse | None:
         message = _parse(b"".join(reply.pieces))
     except ValueError:
         return None
-    return _response(message) if isinstance(message, dict) else None
+    if not isinstance(message, dict):
+        return None
+    if "result" in message and not _answers(message, number):  # Errors have ids such as "server-error", too.
+        raise AnswerBroken("Its answer is to another request.")
+    return _response(message)
 
 
 def _events(pieces: Iterator[bytes]) -> Iterator[Any]:
@@ -69,9 +73,14 @@ def _first_response(messages: Iterator[Any], number: int) -> RpcResponse:
             continue
         if "method" in message and "id" in message and message["method"] != "ping":
             raise CallRefused(asked(message))
-        if "method" not in message and message.get("id") in (number, str(number), None):
+        if "method" not in message and _answers(message, number):
             return _response(message) or RpcResponse()
     raise AnswerBroken("Its answer ended before its result.")
+
+
+def _answers(message: Mapping[str, Any], number: int) -> bool:
+    """Whether it is for the request of this number, or for one whose number the server could not read."""
+    return message.get("id") in (number, str(number), None)
 
 
 def asked(request: Mapping[str, Any]) -> str:
