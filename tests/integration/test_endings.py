@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from tests.integration.asked import begin, end, row_of, standing
 from tests.integration.dying import end_dead
@@ -17,7 +18,7 @@ from waldur_chat.store import locks
 from waldur_chat.store.budgets.reservations import Reservation
 from waldur_chat.store.conversations import deletion
 from waldur_chat.store.turns import begin as begin_turns
-from waldur_chat.store.turns import finish, leases
+from waldur_chat.store.turns import finish, interruption, leases, partials
 from waldur_chat.store.turns.begin import StartedTurn
 from waldur_chat.turns.reaper import reaper_of_process
 
@@ -133,6 +134,29 @@ def test_a_turn_whose_process_died_is_charged_to_its_model(alice: Person) -> Non
     leases.renew({begun.turn: leases.LeaseUpdate(model="m")})
     abandon(begun, 5)
     assert (DayOfUsage.objects.get().model, charged(), row_of(begun).model) == ("m", 10, "m")
+
+
+@pytest.mark.parametrize(("error", "ended"), [(KeyError("bad"), 2), (OperationalError("gone"), 0)])
+def test_one_that_cannot_be_ended_does_not_keep_others_from_it(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, ended: int
+) -> None:
+    turns = [begin(alice.user).turn for _ in range(3)]
+    text_of, bad = partials.text_of, turns[1]
+
+    def failing(turn: Turn) -> str:
+        if turn.uuid.hex == bad:
+            raise error
+        return text_of(turn)
+
+    monkeypatch.setattr(partials, "text_of", failing)
+    monkeypatch.setattr(interruption.random, "shuffle", lambda rows: rows.sort(key=lambda row: row.uuid.hex != bad))
+    if ended:
+        assert end_dead() == ended
+        assert f"Turn {bad}, whose process died, could not be ended." in caplog.text
+    else:  # The database is away.
+        with pytest.raises(OperationalError):
+            end_dead()
+    assert Turn.objects.filter(status="running").count() == 3 - ended
 
 
 def test_a_turn_whose_process_lives_is_not_abandoned(alice: Person) -> None:

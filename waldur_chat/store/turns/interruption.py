@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Collection
 from datetime import datetime
 
+from django.db import InterfaceError, OperationalError
+
 from waldur_chat.errors import TurnInterrupted
 from waldur_chat.events import Usage
 from waldur_chat.metrics import observer
@@ -29,7 +31,18 @@ def interrupt(leases: Collection[datetime], runs_here: Callable[[str], object], 
     """
     turns = list(Turn.objects.filter(status=Turn.Status.RUNNING, expires__in=leases, **where))
     random.shuffle(turns)  # Other processes have found the same turns, and rarely begin with the same one then.
-    return sum(not runs_here(turn.uuid.hex) and _interrupt(turn) for turn in turns)
+    return sum(not runs_here(turn.uuid.hex) and _try_to_interrupt(turn) for turn in turns)
+
+
+def _try_to_interrupt(turn: Turn) -> bool:
+    """The same of one turn. If it cannot be ended, the others are, and the next pass tries again."""
+    try:
+        return _interrupt(turn)
+    except (InterfaceError, OperationalError):  # The database is away, for all of them.
+        raise
+    except Exception:
+        logger.exception("Turn %s, whose process died, could not be ended.", turn.uuid.hex)
+        return False
 
 
 def _interrupt(turn: Turn) -> bool:
