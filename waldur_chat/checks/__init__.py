@@ -28,7 +28,8 @@ waldur_chat.W029  a tool changes something, and the user is not asked
 waldur_chat.E030  a tool, or the chat_tools.py of an app, cannot be imported or created
 waldur_chat.W031  users of an authenticator cannot be authenticated again for tools
 waldur_chat.E032  the callable of CONTEXT cannot be imported, or is none
-waldur_chat.W035  the site lacks an optional view of a tool
+waldur_chat.W035  the site lacks optional views of tools
+waldur_chat.W037  a tool names fields, arguments or filters that its view does not document
 waldur_chat.E040  metrics are on, and prometheus_client is not installed
 waldur_chat.W041  PROMETHEUS_MULTIPROC_DIR is no directory that can be written
 
@@ -70,6 +71,7 @@ from waldur_chat.checks.tools import (
     check_tool_entries,
     check_tool_imports,
     check_tool_names,
+    check_tool_names_in_views,
     check_tool_schemas,
     check_tool_views,
 )
@@ -106,6 +108,7 @@ __all__ = [
     "check_tool_entries",
     "check_tool_imports",
     "check_tool_names",
+    "check_tool_names_in_views",
     "check_tool_schemas",
     "check_tool_views",
     "check_urls",

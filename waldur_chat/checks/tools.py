@@ -113,11 +113,24 @@ def check_mcp_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 @register(Tags.urls)
 def check_optional_views(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W035. Optional views of tools that this release of the host lacks."""
-    hint = "The tool is left out. It is one that a site need not have."
+    hint = "These tools are left out. A site need not have them."
+    lacking = [str(one) for one in registry.examine().problems if one.check == "W035"]
+    return [Warning("\n".join(lacking), hint=hint, id="waldur_chat.W035")] if lacking else []
+
+
+@register(Tags.urls)
+def check_tool_names_in_views(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W037. Fields, arguments and filters that the documentation of the view does not have."""
+    hint = "Correct the name, or document it on the view with extend_schema()."
     return [
-        Warning(str(one), hint=hint, id="waldur_chat.W035")
-        for one in registry.examine().problems
-        if one.check == "W035"
+        Warning(
+            f"{SETTING}[{tool.name!r}][{key!r}]: {tool.view!r} has no {', '.join(map(repr, names))}.",
+            hint=hint,
+            id="waldur_chat.W037",
+        )
+        for tool in _view_tools()
+        if not tool.is_optional
+        for key, names in tool.unknown_names().items()
     ]
 
 

@@ -180,11 +180,13 @@ def _view_tool(place: str, entry: Mapping[str, Any]) -> Tool:
     options = {key.lower(): entry[key] for key in OPTIONS_OF_VIEWS if key in entry}
     show = _imported(f"{place}['SHOW']", lambda: import_string(entry["SHOW"])) if "SHOW" in entry else None
     try:
-        return ViewTool(entry["VIEW"], place=place, show=show, **options)
+        tool = ViewTool(entry["VIEW"], place=place, show=show, **options)
     except ToolRefused as error:
         if entry.get("OPTIONAL") and error.problem.check in LACKS:
             raise ToolRefused(replace(error.problem, check="W035")) from error
         raise
+    tool.is_optional = entry.get("OPTIONAL", False)
+    return tool
 
 
 def _backend_tool(place: str, entry: Mapping[str, Any]) -> Tool:

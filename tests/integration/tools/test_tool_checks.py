@@ -26,6 +26,7 @@ CHECKS = {
     "E030": checks.check_tool_imports,
     "W031": checks.check_tool_authentication,
     "W035": checks.check_optional_views,
+    "W037": checks.check_tool_names_in_views,
 }
 
 
@@ -95,6 +96,25 @@ def test_a_mistake_is_named_and_leaves_out_the_tool_alone(host: Any, entry: Any,
     assert expected in words
     assert [tool.name for tool in registry.offered(None, None, conf.load())] == []
     assert list(registry.site_tools().tools) == ["right"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"FIELDS": ["nmae", "id", "owner"]}, ["['FIELDS']: 'project-list' has no 'nmae', 'owner'."]),
+        ({"PARAMETERS": ["serach"]}, ["['PARAMETERS']: 'project-list' has no 'serach'."]),
+        ({"QUERY": {"pgae": 1}}, ["['QUERY']: 'project-list' has no 'pgae'."]),
+        ({"FIELDS": ["nmae"], "OPTIONAL": True}, []),
+        ({"FIELDS": ["id", "owner_name"], "PARAMETERS": ["search"], "QUERY": {"page": 1}}, []),
+        ({"VIEW": "project-detail", "FIELDS": ["nmae"]}, ["['FIELDS']: 'project-detail' has no 'nmae'."]),
+        ({"VIEW": "project-later", "METHOD": "POST", "FIELDS": ["budget"], "QUERY": {"a": 1}}, []),
+        ({"VIEW": "project-detail", "METHOD": "DELETE", "FIELDS": ["id"]}, []),
+    ],
+)
+def test_names_that_a_view_does_not_document_are_worth_a_warning(host: Any, entry: Any, expected: list[str]) -> None:
+    host.WALDUR_CHAT = {"TOOLS": {"x": {"VIEW": "project-list", **entry}}}
+    assert [words.removeprefix("W037 WALDUR_CHAT['TOOLS']['x']") for words in said()] == expected
+    assert list(registry.site_tools().tools) == ["x"]
 
 
 @pytest.mark.parametrize("name", ["", "with space", "x" * 65, "ä"])

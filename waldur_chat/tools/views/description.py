@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import translation
 
 from waldur_chat.tools.problems import ToolProblem, ToolRefused
+from waldur_chat.tools.views.answer_fields import answer_fields
 from waldur_chat.tools.views.operation import Operation, operation_of
 from waldur_chat.tools.views.parameters import Parameter, is_json, parameters_of, schema_of, takes_json
 from waldur_chat.tools.views.target import ViewTarget, targets_of
@@ -20,13 +21,17 @@ LENGTH = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewDescription:
-    """A view as a tool. `page_size` is the query parameter for the number of rows, empty for none."""
+    """A view as a tool. `page_size` is the query parameter for the number of rows, empty for none.
+
+    `fields` are those of the answer or of its rows, empty if they are not documented.
+    """
 
     target: ViewTarget
     description: str
     schema: Mapping[str, Any]
     parameters: Mapping[str, Parameter]
     page_size: str
+    fields: frozenset[str]
 
 
 def describe(view: str, method: str, place: str) -> ViewDescription:
@@ -56,6 +61,7 @@ def _describe(target: ViewTarget, method: str, language: str | None) -> ViewDesc
         schema=schema_of(parameters),
         parameters=parameters,
         page_size=_page_size(operation.view, parameters),
+        fields=answer_fields(operation),
     )
 
 

@@ -39,6 +39,8 @@ class ViewTool(Tool):
     """
 
     needs_request = True
+    is_optional = False
+    """Whether the site's release may lack the view, or what is named of it."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class ViewTool(Tool):
         self.query, self.show = query, show
         described = describe(view, method, place or view)
         self.parameters, self.target, self.page_size = described.parameters, described.target, described.page_size
+        self._answer_fields, self._wanted = described.fields, tuple(parameters)
         self.description, self.schema = described.description, schema_of(dict(self._offered(parameters)))
         self.is_safe = method in SAFE_METHODS
 
@@ -79,6 +82,17 @@ class ViewTool(Tool):
         summary = summary_of(rows) or result.summary
         shown = replace(result, summary=summary, data=with_fields(rows, self.fields), advice=self._advice())
         return self._with_block(shown)
+
+    def unknown_names(self) -> dict[str, list[str]]:
+        """What the declaration names and the documentation of the view does not have, by key; it is left out."""
+        in_query = {one.name for one in self.parameters.values() if one.place == "query"}
+        named = {
+            "FIELDS": (self.fields, self._answer_fields or self.fields),
+            "PARAMETERS": (self._wanted, self.parameters),
+            "QUERY": (self.query, in_query or self.query),
+        }
+        found = {key: [name for name in names if name not in known] for key, (names, known) in named.items()}
+        return {key: names for key, names in found.items() if names}
 
     def _offered(self, names: Sequence[str]) -> Iterator[tuple[str, Parameter]]:
         """The parameters that the model may give, by the names of the arguments."""
