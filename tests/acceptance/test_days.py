@@ -1,0 +1,73 @@
+"""A call waits for its user for a week: across a restart, in another process, on a server of another kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.deaths.tools import TOOLS, row_of, written
+from tests.acceptance.deaths.victims import KINDS, Proposed, propose
+from tests.processes import Running, host
+
+pytestmark = pytest.mark.slow
+
+WEEK, MINUTE = 7 * 24 * 3600, 60
+URLS = {"WALDUR_CHAT_URLS": "tests.projects.urls"}
+ONCE = [kind for kind in KINDS if not (kind.requests or kind.arguments)]
+
+
+@pytest.fixture
+def options(fake: Running, database: str) -> dict[str, Any]:
+    """What hosts are started with."""
+    return {"database": database, "provider": f"{fake.address}/v1", "settings": {"STORAGE": True, "TOOLS": TOOLS}}
+
+
+def later(tmp_path: Path, seconds: float) -> dict[str, str]:
+    """The environment of a host whose clock is so many seconds ahead."""
+    clock = tmp_path / "clock"
+    clock.write_text(str(seconds))
+    return {"DJANGO_SETTINGS_MODULE": "tests.host.stepping_settings", "WALDUR_CHAT_CLOCK": str(clock), **URLS}
+
+
+def approve(server: Running, one: Proposed) -> httpx.Response:
+    """The whole answer to an approval."""
+    headers = {"Authorization": f"Token {one.token}", "Accept": "text/event-stream"}
+    return httpx.post(f"{server.address}/api/chat-tool-calls/{one.call.uuid.hex}/approve/", headers=headers, timeout=60)
+
+
+def proposed(tmp_path: Path, options: dict[str, Any]) -> list[Proposed]:
+    """Calls that a process has left which is no more."""
+    with host("uvicorn", tmp_path, environment=URLS, **options) as before:
+        return [propose(before, kind) for kind in ONCE]
+
+
+def test_a_minute_before_a_week_it_runs(tmp_path: Path, options: dict[str, Any]) -> None:
+    calls = proposed(tmp_path, options)
+    environment = later(tmp_path, WEEK - MINUTE)
+    with host("gunicorn-gthread", tmp_path, environment=environment, is_set_up=True, **options) as after:
+        answers = [approve(after, one) for one in calls]
+        again = [approve(after, one) for one in calls]
+    for answer in answers:
+        assert (answer.status_code, "event: end" in answer.text, "w0 " in answer.text) == (200, True, True)
+    assert [(row_of(one.call).status, written(one.name)) for one in calls] == [("done", ["1", "2"])] * len(calls)
+    assert {answer.status_code for answer in again} == {409}
+
+
+def test_a_minute_after_a_week_it_has_expired(tmp_path: Path, options: dict[str, Any]) -> None:
+    calls = proposed(tmp_path, options)
+    environment = later(tmp_path, WEEK + MINUTE)
+    with host("gunicorn-gthread", tmp_path, environment=environment, is_set_up=True, **options) as after:
+        answers = [approve(after, one) for one in calls]
+        (shown,) = {_status(after, one) for one in calls}
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(409, "tool_call_decided")}
+    assert [written(one.name) for one in calls] == [[]] * len(calls)
+    assert shown == "expired"
+
+
+def _status(server: Running, one: Proposed) -> str:
+    headers = {"Authorization": f"Token {one.token}"}
+    (call,) = httpx.get(f"{server.address}/api/chat-tool-calls/", headers=headers, timeout=60).json()
+    return str(call["status"])
