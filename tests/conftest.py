@@ -24,7 +24,11 @@ os.environ["WALDUR_CHAT_DB_SYNC"] = "0"  # Here, and in all processes that tests
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 """Tables whose rows the migrations have made."""
 
-MARKED = {"tests/acceptance": pytest.mark.servers, "tests/acceptance/page": pytest.mark.browser}
+MARKED = {
+    "tests/acceptance": pytest.mark.servers,
+    "tests/acceptance/cluster": pytest.mark.slow,
+    "tests/acceptance/page": pytest.mark.browser,
+}
 """Marks of all tests in a folder, and below it."""
 
 
