@@ -14,6 +14,9 @@ import pytest
 
 from tests.acceptance.approved import TOOLS, effects, waiting
 from tests.acceptance.databases import HOST, new_user
+from tests.acceptance.deaths.tools import TOOLS as CALLED
+from tests.acceptance.deaths.tools import written
+from tests.acceptance.deaths.victims import KINDS, Kind, propose
 from tests.integration.chatting import until
 from tests.processes import Running, host, hosts
 from waldur_chat.models import ToolCall
@@ -52,6 +55,27 @@ def test_of_fifty_approvals_at_once_one_counts(four: list[Running], name: str) -
     assert answers == {"began": 1, "tool_call_decided": 49}
     until(lambda: ToolCall.objects.using(HOST).filter(uuid=call.uuid, status="done").exists())
     assert effects(call) == 1
+
+
+@pytest.fixture(scope="module")
+def four_with_views(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
+    """Four hosts on the database, with views as tools."""
+    settings = {"STORAGE": True, "TOOLS": CALLED}
+    environment = {"WALDUR_CHAT_URLS": "tests.projects.urls"}
+    with hosts(
+        SERVERS, tmp_path_factory.mktemp("views"), **{**options, "settings": settings, "environment": environment}
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not (kind.requests or kind.arguments)], ids=str)
+def test_of_fifty_approvals_of_a_call_of_the_model_one_counts(four_with_views: list[Running], kind: Kind) -> None:
+    proposed = propose(four_with_views[0], kind)
+    with ThreadPoolExecutor(50) as pool:
+        answers = Counter(pool.map(lambda number: decide(four_with_views[number % 4], proposed.call), range(50)))
+    assert answers == {"began": 1, "tool_call_decided": 49}
+    until(lambda: ToolCall.objects.using(HOST).filter(pk=proposed.call.pk, status="done").exists())
+    assert written(proposed.name) == ["1", "2"]
 
 
 def test_of_approvals_and_denials_one_counts(four: list[Running]) -> None:

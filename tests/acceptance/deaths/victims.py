@@ -94,7 +94,7 @@ def propose(server: Running, kind: Kind, pause: float = 0.0) -> Proposed:
     question = f"fake:{urlencode({'call': kind.tool, 'arguments': json.dumps(arguments)})}"
     token = {"Authorization": f"Token {user.auth_token.key}"}
     httpx.post(f"{server.address}/api/chat/stream/", json={"input": question}, headers=token, timeout=60)
-    call = ToolCall.objects.using(HOST).get(user=user, status="waiting")
+    call = ToolCall.objects.using(HOST).select_related("user__auth_token").get(user=user, status="waiting")
     return Proposed(kind=kind, name=name, call=call, token=user.auth_token.key)
 
 

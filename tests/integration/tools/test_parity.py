@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.integration.tools.conftest import ROLES, Role, fill, traces
+from tests.integration.tools.conftest import BOB, ROLES, Role, fill, traces
 from tests.projects.access import Rate
 from waldur_chat.models import ToolCall
 from waldur_chat.tools.effects import Effects
@@ -84,6 +84,15 @@ def test_a_throttle_counts_requests_and_calls_together(
     else:
         assert _by_http(role, "GET", "projects/", {}, None)[0] == 200
         assert role.run(tool, {}).data["status"] == 429
+
+
+@pytest.mark.parametrize(("address", "shown"), [("192.0.2.1", ["four", "hidden"]), ("192.0.2.2", ["four"])])
+def test_who_calls_from_a_network_is_shown_what_is_shown_there(host: None, address: str, shown: list[str]) -> None:
+    fill()
+    role = Role("bob by token", BOB, "token")
+    over_http = role.client().get("/api/projects/", REMOTE_ADDR=address).json()["results"]
+    result = role.run(ViewTool("project-list"), {}, REMOTE_ADDR=address)
+    assert [row["name"] for row in over_http] == [row["name"] for row in result.data["rows"]] == shown
 
 
 def _reads(role: Role) -> list[Any]:
