@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase, override_settings
 
 from waldur_chat.engine import running_turns
+from waldur_chat.health.readiness import database_looks, settings_looks
 from waldur_chat.runtime import shortcuts
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import heartbeat_of_process
@@ -90,6 +92,18 @@ def nobody_is_stopping() -> Iterator[None]:
     """A server that stopped during a test does not stop during the next one."""
     yield
     running_turns.registry().stopping_since = None
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks() -> Iterator[None]:
+    """A look of readiness ends with its test: the next one begins its own, and none outlives the database."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("waldur-chat-health"):
+            thread.join(10)
+            assert not thread.is_alive()
+    database_looks.reset()
+    settings_looks.reset()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@
 Django refuses excess requests as well, but only after the site's middleware and authentication, which take
 milliseconds. The load shedder admits as many chat requests as can run and wait (`TURNS_PER_PROCESS` plus
 `QUEUE_LENGTH`) and refuses others in a tenth of a millisecond, without authentication.
+
+Health and readiness are answered here as well (`api.responses.probes`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from django.utils.translation import get_language_from_path, override
 
 from waldur_chat.api.request import chat_paths
 from waldur_chat.api.request.request_id import HEADER, sane_or_new
+from waldur_chat.api.responses import probes
 from waldur_chat.asgi import middleware
 from waldur_chat.asgi.disconnect_listener import ASGI, cancel_on_disconnect
 from waldur_chat.asgi.executor import request_executor
@@ -80,7 +83,7 @@ class _CountedResponse:
 
 
 def asgi(application: ASGI) -> ASGI:
-    """Return the application behind a load shedder, with the ASGI shortcuts for Django's own middleware."""
+    """Return the application behind a load shedder and probes, with the ASGI shortcuts for Django's own middleware."""
     shedder = LoadShedder()
     middleware.install(application)
     # Django 5.0 and newer listen for disconnects: https://code.djangoproject.com/ticket/33738. This goes with 4.2.
@@ -102,11 +105,11 @@ def asgi(application: ASGI) -> ASGI:
             await send({"type": "http.response.start", "status": ChatBusy.status, "headers": headers})
             await send({"type": "http.response.body", "body": BODY})
 
-    return with_shedder
+    return probes.asgi(with_shedder, lambda scope: _probe(_path(scope)))
 
 
 def wsgi(application: WSGI) -> WSGI:
-    """Return the application behind a load shedder."""
+    """Return the application behind a load shedder and probes."""
     shedder = LoadShedder()
 
     def with_shedder(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -121,7 +124,7 @@ def wsgi(application: WSGI) -> WSGI:
             shedder.leave()
             raise
 
-    return with_shedder
+    return probes.wsgi(with_shedder, _probe)
 
 
 def _head(request_id: str) -> list[tuple[str, str]]:
@@ -134,27 +137,42 @@ def _head(request_id: str) -> list[tuple[str, str]]:
 
 
 def _is_chat_scope(scope: Any) -> bool:
-    """Whether this is a request to the chat API. The path of a scope begins with what is not Django's to resolve."""
+    """Whether this is a request to the chat API."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-    root = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
-    return _is_chat(scope["method"], host, scope["path"].removeprefix(root))
+    return _is_chat(scope["method"], host, _path(scope))
+
+
+def _path(scope: Any) -> str:
+    """The path that is Django's to resolve. That of a scope begins with what is not."""
+    path: str = scope["path"]
+    return path.removeprefix(settings.FORCE_SCRIPT_NAME or scope.get("root_path", ""))
 
 
 def _is_chat(method: str, host: str, path: str) -> bool:
+    """The imports of views, here and below, need settings, which this module must not."""
     if method != "POST":
         return False
-    return _resolves_to_chat(path, settings.ROOT_URLCONF) or chat_paths.is_known(host, path)
+    from waldur_chat.api.views.chat import ChatViewSet
+
+    viewset = _viewset_at(path, settings.ROOT_URLCONF)
+    return (viewset is not None and issubclass(viewset, ChatViewSet)) or chat_paths.is_known(host, path)
+
+
+def _probe(path: str) -> str:
+    """Which probe the site's URLs have at this path. A viewset that a site has put in its place answers for itself."""
+    from waldur_chat.api.views.health import HealthViewSet, ReadyViewSet
+
+    viewset = _viewset_at(path, settings.ROOT_URLCONF)
+    return probes.HEALTH if viewset is HealthViewSet else probes.READY if viewset is ReadyViewSet else ""
 
 
 @lru_cache(maxsize=1024)
-def _resolves_to_chat(path: str, urlconf: Any) -> bool:
-    """Whether the site's URLs lead from here to the chat API. The imports need settings, which this module must not."""
-    from waldur_chat.api.views.chat import ChatViewSet
-
+def _viewset_at(path: str, urlconf: Any) -> type | None:
+    """The viewset to which the site's URLs lead from here; None for other views."""
     # Within i18n_patterns the language of the path, which middleware would activate, decides what it leads to.
     with override(get_language_from_path(path) or settings.LANGUAGE_CODE):
         try:
             viewset = getattr(resolve(path, urlconf).func, "cls", None)
         except Resolver404:
-            return False
-    return isinstance(viewset, type) and issubclass(viewset, ChatViewSet)
+            return None
+    return viewset if isinstance(viewset, type) else None

@@ -42,6 +42,9 @@ POST   chat/invoke/                            401 401 200 404 404 404 200 200 {
 POST   chat/invoke/                            401 401 200 404 404 404 200 200 {"input": "a", "update_thread_name": "<thread>"}
 GET    chat/turns/<turn>/events/               401 401 200 404 404 404 200 200
 GET    chat/config/                            200 200 200 200 200 200 200 200
+GET    chat/health/                            200 200 200 200 200 200 200 200
+GET    chat/ready/                             200 200 200 200 200 200 200 200
+HEAD   chat/ready/                             200 200 200 200 200 200 200 200
 GET    chat-threads/                           401 401 200 200 200 200 200 200
 HEAD   chat-threads/                           401 401 200 200 200 200 200 200
 GET    chat-threads/?user=<user>               401 401 200 200 200 200 200 200

@@ -43,8 +43,9 @@ def test_it_registers_the_api_below_the_prefix(extension: Any, settings: Any, pr
     settings.WALDUR_CHAT = {"URL_PREFIX": prefix}
     router = DefaultRouter()
     extension.rest_urls()(router)
-    names = ("/config", "", "-threads", "-messages", "-sessions", "-quota", "-system-prompts", "-tools", "-tool-calls")
-    assert [registered for registered, *_ in router.registry] == [f"{prefix}{name}" for name in names]
+    names = ["", *(f"-{name}" for name in ("threads", "messages", "sessions", "quota", "system-prompts", "tools"))]
+    paths = [f"{prefix}{name}" for name in ("/config", "/health", "/ready", *names, "-tool-calls")]
+    assert [registered for registered, *_ in router.registry] == paths
 
 
 @pytest.mark.parametrize("prefix", ["chat", "chat-quota"])

@@ -116,8 +116,9 @@ def test_permissions_of_subclasses_are_asked(call: Caller, site: Any) -> None:
 
 def test_authentication_of_subclasses_is_asked(call: Caller, site: Any) -> None:
     site(subclassed(authentication_classes=[ByName]))
-    # Whoever may be anybody is not asked who they are.
-    assert send_all(call) == {**dict.fromkeys(REQUESTS, 401), ("GET", "chat/config/"): 200}
+    # Whoever may be anybody is not asked who they are, or answered all the same.
+    public = [("GET", "chat/config/"), ("GET", "chat/health/"), ("GET", "chat/ready/"), ("HEAD", "chat/ready/")]
+    assert send_all(call) == {**dict.fromkeys(REQUESTS, 401), **dict.fromkeys(public, 200)}
     call.token = ""
     assert statuses(call, X_Name="alice") == [200, 200]
 
@@ -290,7 +291,7 @@ def test_a_subclass_may_be_browsed(call: Caller, site: Any) -> None:
 
 def test_a_viewset_that_there_is_not_is_named() -> None:
     with pytest.raises(
-        ImproperlyConfigured, match="'chats', only config, chat, threads, messages, sessions, quota, sys"
+        ImproperlyConfigured, match="'chats', only config, health, ready, chat, threads, messages, sessions, quota, sys"
     ):
         register(SimpleRouter(), viewsets={"chats": ChatViewSet, "threads": ThreadViewSet})
 

@@ -43,6 +43,12 @@ class Breaker:
         """Whether attempts are refused, but for the probe."""
         return self._open_until is not None
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the next attempt is refused; not if it is the probe."""
+        until = self._open_until
+        return until is not None and (self._probing or until > self._clock())
+
     def enter(self, settings: Settings) -> bool:
         """Check whether an attempt is allowed; `leave()` must follow. Returns whether the attempt is the probe.
 

@@ -52,6 +52,12 @@ class ConcurrencyLimiter:
         self._queue: deque[_QueueTicket] = deque()
         self._waiting_for_slots = 0
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many turns run, and how many wait."""
+        with self._lock:
+            return self._running, len(self._queue) + self._waiting_for_slots
+
     def check(self, user_id: str, settings: Settings) -> None:
         """Raise what `enter()` would raise now, to refuse a request before any work."""
         with self._lock:

@@ -67,6 +67,10 @@ class _Pool:
         self._providers: dict[str, PooledProvider] = {}
         self._closer = asyncio.get_running_loop().create_task(self._close_with_loop())
 
+    def refusing(self) -> set[str]:
+        """The names of providers whose breaker refuses the next attempt. Called from any thread."""
+        return {name for name, pooled in list(self._providers.items()) if pooled.breaker.refuses}
+
     def acquire(self, spec: ProviderSpec) -> tuple[PooledProvider, PooledProvider | None]:
         """Return the provider of these settings, counted as used, and the provider that it replaces, if any."""
         superseded = self._providers.get(spec.name)
@@ -98,6 +102,13 @@ class _Pool:
 
 
 _pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+
+
+def refusing_providers() -> set[str]:
+    """The names of providers whose circuit breaker, on any event loop of this process, refuses the next attempt."""
+    # A copy: other threads may change the dictionary.
+    pools = [pool for loop, pool in list(_pools.items()) if not loop.is_closed()]
+    return {name for pool in pools for name in pool.refusing()}
 
 
 async def acquire(spec: ProviderSpec) -> PooledProvider:

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from waldur_chat.api.openapi.inspector import describe
 from waldur_chat.api.serializers.chat import ChatErrorSerializer
 from waldur_chat.api.serializers.config import ChatConfigSerializer
+from waldur_chat.api.serializers.health import ChatHealthSerializer, ChatReadySerializer
 from waldur_chat.wire.encoders import ENCODERS
 
 ERRORS = {
@@ -106,4 +107,33 @@ config = describe(
     tags=["chat-config"],
     summary="Show what everybody may know of the chat",
     responses={200: ChatConfigSerializer, 409: ERROR_RESPONSES[409]},
+)
+
+health = describe(
+    operation_id="chat_health_retrieve",
+    tags=["chat-health"],
+    summary="Say that this process is alive",
+    description="Neither the database nor credentials are read.",
+    responses={200: ChatHealthSerializer},
+)
+
+ready = describe(
+    operation_id="chat_ready_retrieve",
+    tags=["chat-ready"],
+    summary="Say whether this process is ready for requests",
+    description="No model is asked. Staff is shown details.",
+    parameters=[
+        OpenApiParameter(
+            "strict",
+            OpenApiTypes.STR,
+            enum=["1"],
+            description="With `1` the status also counts what concerns the chat only: providers, breaker, room, queue.",
+        )
+    ],
+    responses={
+        200: ChatReadySerializer,
+        503: OpenApiResponse(
+            ChatReadySerializer, description="The database is down, migrations are missing, or the server is stopping."
+        ),
+    },
 )
