@@ -13,6 +13,7 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._pairs: list[_Pair] = []
+        self._is_mute = False
         self._listen(0)
         self.port: int = self._listener.getsockname()[1]
 
@@ -34,6 +35,15 @@ class Relay:
         for pair in self._pairs:
             pair.is_silent = True
 
+    def mute(self) -> None:
+        """Let new connections be silent too, as where the server hangs or its packets are dropped."""
+        self._is_mute = True
+        self.hush()
+
+    def unmute(self) -> None:
+        """Pass on what comes on new connections."""
+        self._is_mute = False
+
     def _listen(self, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -52,14 +62,14 @@ class Relay:
         except OSError:
             near.close()
         else:
-            self._pairs.append(_Pair(near, far))
+            self._pairs.append(_Pair(near, far, is_silent=self._is_mute))
 
 
 class _Pair:
     """A connection to the relay, and the one on which it goes on."""
 
-    def __init__(self, near: socket.socket, far: socket.socket) -> None:
-        self.is_silent = False
+    def __init__(self, near: socket.socket, far: socket.socket, *, is_silent: bool) -> None:
+        self.is_silent = is_silent
         self._ends = near, far
         threading.Thread(target=self._run, daemon=True).start()
 
