@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase, override_settings
 
 from waldur_chat.engine import running_turns
-from waldur_chat.health.readiness import database_looks, settings_looks
+from waldur_chat.health.report import database_looks, last_found, settings_looks
 from waldur_chat.runtime import shortcuts
 from waldur_chat.turns import heartbeat
 from waldur_chat.turns.heartbeat import heartbeat_of_process
@@ -102,8 +102,8 @@ def nobody_looks() -> Iterator[None]:
         if thread.name.startswith("waldur-chat-health"):
             thread.join(10)
             assert not thread.is_alive()
-    database_looks.reset()
-    settings_looks.reset()
+    for per_process in (database_looks, settings_looks, last_found):
+        per_process.reset()
 
 
 @pytest.fixture(autouse=True)

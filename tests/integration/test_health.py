@@ -26,7 +26,7 @@ from waldur_chat.engine import provider_pool
 from waldur_chat.engine.breaker import Breaker
 from waldur_chat.engine.limiter import limiter_of_process
 from waldur_chat.health import database, looks, readiness
-from waldur_chat.health.readiness import database_looks, settings_looks
+from waldur_chat.health.report import database_looks, settings_looks
 
 HEALTH, READY = "/api/chat/health/", "/api/chat/ready/"
 CHECKS = ("database", "migrations", "server", "providers", "breaker", "room", "queue")
@@ -36,6 +36,11 @@ WELL = dict.fromkeys(CHECKS, "ok")
 @pytest.fixture(autouse=True)
 def one_provider(settings: Any) -> None:
     answering(settings, "Hello")
+
+
+@pytest.fixture(autouse=True)
+def each_answer_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waldur_chat.health.report.ANSWER_SECONDS", 0.0)
 
 
 @pytest.fixture

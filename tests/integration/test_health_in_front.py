@@ -85,6 +85,13 @@ def test_health_is_answered_whatever_credentials_there_are(front: Front) -> None
     }  # fmt: skip
 
 
+def test_an_answer_is_put_together_once_for_all_who_ask_at_once(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waldur_chat.health.report.ANSWER_SECONDS", 60.0)
+    first = front.get(READY)
+    monkeypatch.setattr("waldur_chat.health.report.database_looks", None)
+    assert [front.get(READY)[::2] for _ in range(3)] == [first[::2]] * 3
+
+
 def test_readiness_is_what_the_view_says(front: Front, client: Any) -> None:
     status, headers, body = front.get(READY)
     assert (status, front.inside) == (200, 0)

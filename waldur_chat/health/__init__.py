@@ -8,6 +8,6 @@
 No model is asked. What may block, the database and the host's constance, is looked at in threads of their own.
 """
 
-from waldur_chat.health.readiness import ALIVE, Readiness, areadiness, readiness
+from waldur_chat.health.report import ALIVE, Readiness, areadiness, readiness
 
 __all__ = ["ALIVE", "Readiness", "areadiness", "readiness"]

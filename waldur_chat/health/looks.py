@@ -23,11 +23,11 @@ logger = logging.getLogger("waldur_chat.health")
 
 T = TypeVar("T")
 
-KEPT_SECONDS = 1.0
+KEPT_SECONDS = 0.9
 """For how long after it began the outcome of a look is told."""
 
 WAIT_SECONDS = 0.9
-"""A look without an outcome so long after it began has failed. With the time above, a failure is told within 2 s."""
+"""A look without an outcome so long after it began has failed. So a failure is told within 2 s."""
 
 REPLACED_SECONDS = 3.0
 """A look that has been blocked for so long is replaced."""

@@ -22,6 +22,7 @@ METHODS = ("GET", "HEAD")
 ENDINGS = (f"/{HEALTH}/", f"/{READY}/")
 """A path with another ending is not looked at further."""
 
+BODY = json.dumps(ALIVE, separators=(",", ":")).encode()
 REASONS = {200: "OK", 503: "Service Unavailable"}
 
 
@@ -67,8 +68,7 @@ def _may_be_probe(scope: Any) -> bool:
 def _answer(found: Readiness | None, query: str) -> tuple[int, bytes]:
     """Status and body; of health if nothing was looked at."""
     strict = "strict=1" in query.split("&")
-    body = found.body(strict=strict, with_details=False) if found else ALIVE
-    return found.status(strict=strict) if found else 200, json.dumps(body, separators=(",", ":")).encode()
+    return (found.status(strict=strict), found.encoded_body(strict=strict)) if found else (200, BODY)
 
 
 def _head(body: bytes, request_id: str) -> list[tuple[str, str]]:

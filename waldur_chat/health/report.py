@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from waldur_chat import conf
@@ -29,8 +31,14 @@ FINE = ("ok", "unchecked")
 database_looks = PerProcess(lambda: SharedLooks("database", DatabaseLook()))
 settings_looks = PerProcess(lambda: SharedLooks("settings", conf.load))
 
+last_found: PerProcess[list[Readiness]] = PerProcess(list)
+
 Check = tuple[str, str, Any]
 """A name, a word, and details, which only staff sees."""
+
+
+ANSWER_SECONDS = 0.1
+"""For how long what was found is told without putting it together anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,8 @@ class Readiness:
 
     checks: dict[str, str]
     details: dict[str, Any]
+    found_at: float = field(default_factory=time.monotonic)
+    _encoded: dict[bool, bytes] = field(default_factory=dict)
 
     def status(self, *, strict: bool) -> int:
         """The status of the response: 200 or 503. `strict` counts what concerns the chat only, too."""
@@ -51,9 +61,18 @@ class Readiness:
         body: dict[str, Any] = {"status": word, "checks": self.checks}
         return {**body, "details": self.details} if with_details else body
 
+    def encoded_body(self, *, strict: bool) -> bytes:
+        """The body without details, as JSON; encoded once."""
+        if strict not in self._encoded:
+            body = self.body(strict=strict, with_details=False)
+            self._encoded[strict] = json.dumps(body, separators=(",", ":")).encode()
+        return self._encoded[strict]
+
 
 def readiness() -> Readiness:
     """Look, and wait for at most a second."""
+    if kept := _kept():
+        return kept
     looks = database_looks().current(), settings_looks().current()
     for look in looks:
         look.join()
@@ -62,6 +81,8 @@ def readiness() -> Readiness:
 
 async def areadiness() -> Readiness:
     """Do the same on an event loop."""
+    if kept := _kept():
+        return kept
     looks = database_looks().current(), settings_looks().current()
     for look in looks:
         await look.ajoin()
@@ -72,9 +93,17 @@ def _readiness(
     database: DatabaseState | Failure, settings: Settings | Failure, loop: asyncio.AbstractEventLoop | None
 ) -> Readiness:
     checks = [*_database(database), _server(loop), *_chat(settings)]
-    return Readiness(
+    found = Readiness(
         checks={name: word for name, word, _ in checks}, details={name: details for name, _, details in checks}
     )
+    last_found()[:] = [found]
+    return found
+
+
+def _kept() -> Readiness | None:
+    """What was found last, if that is not too old."""
+    last = last_found()
+    return last[0] if last and time.monotonic() < last[0].found_at + ANSWER_SECONDS else None
 
 
 def _database(found: DatabaseState | Failure) -> Iterator[Check]:
