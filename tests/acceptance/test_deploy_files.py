@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_pieces_arrive_one_by_one(fake: Running, tmp_path: Path, database: str) 
             read_until(connection, f"w{number} ".encode())
             arrivals.append(time.monotonic())
         assert b"event: end" in read_until(connection, b"event: end")
-    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(arrivals)]
     assert sorted(gaps)[len(gaps) // 2] > 0.15
 
 
