@@ -16,6 +16,7 @@ from waldur_chat.tools.base import Tool
 from waldur_chat.tools.caller import ToolCaller
 from waldur_chat.tools.declarations import SETTING, declared_tools
 from waldur_chat.tools.discovery import tools_of_apps
+from waldur_chat.tools.functions.declared import UnusableFunction
 from waldur_chat.tools.mcp.listing import listings_of_process
 from waldur_chat.tools.mcp.offered import tools_of
 from waldur_chat.tools.mcp.servers import McpServer
@@ -81,7 +82,7 @@ def _collected(more: Iterable[Tool | ToolProblem], found: SiteTools) -> SiteTool
             tools[checked.name] = checked
         else:
             problems.append(checked)
-    return SiteTools(tools=tools, problems=tuple(problems), servers=found.servers)
+    return SiteTools(tools=tools, problems=tuple(dict.fromkeys(problems)), servers=found.servers)
 
 
 def _declared() -> Any:
@@ -93,6 +94,8 @@ def _declared() -> Any:
 
 def _checked(tool: Tool, others: Iterable[str]) -> Tool | ToolProblem:
     """The tool, or what is wrong with it, whichever way it was declared."""
+    if isinstance(tool, UnusableFunction):
+        return tool.problem
     place = f"{SETTING}[{tool.name!r}]" if tool.name else type(tool).__qualname__
     if not NAME.fullmatch(tool.name):
         return ToolProblem("E026", place, "the name must have 1 to 64 characters out of A-Z, a-z, 0-9, _ and -.")

@@ -49,6 +49,11 @@ class NotValid(Tool):
     schema = {"type": "object", "properties": {"a": {"type": "text"}}}
 
 
+@tool
+def wrong(key: bytes) -> None:
+    """A function with a parameter that a model cannot give."""
+
+
 def said() -> list[str]:
     """What all checks of tools say."""
     return [f"{one.id.partition('.')[2]} {one.msg}" for check in CHECKS.values() for one in check(None)]
@@ -204,6 +209,13 @@ class TestApps:
         vars(module).update(hello=hello, Own=Own, Tool=Tool, number=7)
         host.WALDUR_CHAT = {}
         assert sorted(registry.site_tools().tools) == ["hello", "own"]
+
+    def test_a_function_that_cannot_be_a_tool_leaves_out_itself_alone(self, module: Any, host: Any) -> None:
+        vars(module).update(before=tool(name="before")(said), wrong=wrong, after=tool(name="after")(said))
+        host.WALDUR_CHAT = {"TOOLS": {"by_path": {"BACKEND": f"{__name__}.wrong"}}}
+        assert sorted(registry.site_tools().tools) == ["after", "before"]
+        (words,) = said()
+        assert words.startswith(f"E030 {__name__}.wrong: it cannot be a tool: TypeError: <class 'bytes'> has no JSON")
 
     def test_the_setting_comes_before_them(self, module: Any, host: Any) -> None:
         module.own = tool(said)

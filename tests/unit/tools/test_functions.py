@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal, Optional, Union
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from tests.integration.tools.chat_tools import Size, quote, tell
 from waldur_chat.schemas.type_hints import read
 from waldur_chat.tools import ToolContext, tool
 from waldur_chat.tools.arguments import InvalidArguments
+from waldur_chat.tools.functions.declared import UnusableFunction
 
 KEY = "6f4a9d3e-0000-4000-8000-000000000001"
 CONTEXT = ToolContext(user=None)
@@ -97,20 +99,37 @@ def test_a_value_that_cannot_be_made_is_a_wrong_argument() -> None:
         find.execute(CONTEXT, {"key": "x"})
 
 
-def test_a_type_without_a_schema_is_refused() -> None:
-    def find(key: bytes) -> None: ...
+def unusable(made: Any) -> str:
+    """Why it cannot be a tool."""
+    assert isinstance(made, UnusableFunction)
+    return str(made.problem)
 
-    with pytest.raises(TypeError, match="has no JSON Schema"):
-        tool(find)
+
+def test_a_type_without_a_schema_is_a_problem_and_the_function_stays_one() -> None:
+    def find(key: bytes) -> str:
+        return "found"
+
+    made = tool(find)
+    assert unusable(made).startswith(f"{__name__}.{find.__qualname__}: it cannot be a tool: TypeError: ")
+    assert "has no JSON Schema" in unusable(made)
+    assert made(b"") == "found"
 
 
-def test_a_parameter_without_a_type_is_refused() -> None:
+def test_a_parameter_without_a_type_is_a_problem() -> None:
     def find(key) -> None: ...
 
-    with pytest.raises(TypeError, match=r"find\(\): the parameter 'key' has no type."):
-        tool(find)
+    assert "find(): the parameter 'key' has no type." in unusable(tool(find))
 
 
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"tool\(\) has no option 'saef'"):
-        tool(saef=True)(lambda: None)
+def test_a_type_that_is_not_known_is_a_problem() -> None:
+    def find(key: Ket) -> None: ...  # noqa: F821
+
+    assert "NameError: name 'Ket' is not defined" in unusable(tool(find))
+
+
+def test_an_unknown_option_is_a_problem() -> None:
+    assert "tool() has no option 'saef'." in unusable(tool(saef=True)(lambda: None))  # type: ignore[call-overload]
+
+
+def test_an_object_that_is_no_function_is_a_problem() -> None:
+    assert "functools.partial: it cannot be a tool: AttributeError: " in unusable(tool(partial(print)))

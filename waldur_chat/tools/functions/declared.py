@@ -12,6 +12,7 @@ from waldur_chat.schemas.type_hints import Hint, read
 from waldur_chat.tools.arguments import InvalidArguments
 from waldur_chat.tools.base import Approval, Tool
 from waldur_chat.tools.context import ToolContext
+from waldur_chat.tools.problems import ToolProblem
 
 CONTEXT = "context"
 """The name of the parameter that is the `ToolContext`; a function may have none."""
@@ -49,6 +50,18 @@ class FunctionTool(Tool):
         return values
 
 
+class UnusableFunction(FunctionTool):
+    """A function that cannot be a tool, which can still be called as a function. It is left out; `problem` says why."""
+
+    def __init__(self, function: Callable[..., Any], error: Exception) -> None:
+        self.function = function
+        self.problem = ToolProblem(
+            "E030",
+            f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}",
+            f"it cannot be a tool: {type(error).__name__}: {error}",
+        )
+
+
 @overload
 def tool(function: Callable[..., Any], /) -> FunctionTool: ...
 @overload
@@ -67,7 +80,8 @@ def tool(
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function. `safe=True` says that it changes nothing; see `Tool` for the others.
 
-    Raises `TypeError` for a parameter whose type has no JSON Schema.
+    It raises nothing, so that a mistake in one function leaves out that one, and not its whole module: a parameter
+    whose type has no JSON Schema, or an unknown option, makes an `UnusableFunction`.
     """
     return partial(_declared, options) if function is None else _declared(options, function)
 
@@ -76,6 +90,13 @@ NAMES = {"safe": "is_safe", "seconds": "timeout_seconds"}
 
 
 def _declared(options: Mapping[str, Any], function: Callable[..., Any]) -> FunctionTool:
+    try:
+        return _made(options, function)
+    except Exception as error:  # Type hints are evaluated: they may raise anything.
+        return UnusableFunction(function, error)
+
+
+def _made(options: Mapping[str, Any], function: Callable[..., Any]) -> FunctionTool:
     made = FunctionTool(function)
     for option, value in options.items():
         attribute = NAMES.get(option, option)
