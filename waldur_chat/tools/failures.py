@@ -9,6 +9,7 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, Validat
 from django.http import Http404
 from rest_framework.exceptions import APIException
 from rest_framework.exceptions import ValidationError as DRFValidationError
+from rest_framework.settings import api_settings
 
 from waldur_chat.tools.arguments import InvalidArguments
 from waldur_chat.tools.caller import CallerRefused
@@ -36,13 +37,28 @@ def as_result(error: Exception, name: str) -> ToolResult:
         case CallerRefused():
             return ToolResult.failed(str(error))
         case PermissionDenied():
-            return ToolResult.failed("Permission denied.")
-        case Http404() | ObjectDoesNotExist():
+            return ToolResult.failed(_over_http(error) or "Permission denied.")
+        case Http404():
+            return ToolResult.failed(_over_http(error) or "Not found.")
+        case ObjectDoesNotExist():
             return ToolResult.failed("Not found.")
         case APIException():
             return ToolResult.failed(_words(error.detail))
     logger.error("The tool %s failed", name, exc_info=error)
     return ToolResult.failed(INTERNAL)
+
+
+def _over_http(error: Exception) -> str:
+    """The sentence that the site's exception handler answers with; empty if the exception has none, or that fails."""
+    if not (len(error.args) == 1 and isinstance(error.args[0], str)):  # The resolver's Http404 has the site's URLs.
+        return ""
+    answer: Any = api_settings.EXCEPTION_HANDLER
+    try:
+        data = answer(error, {"view": None, "args": (), "kwargs": {}, "request": None}).data
+        return _words(data.get("detail", data) if isinstance(data, dict) else data)
+    except Exception:
+        logger.warning("The exception handler of the site gives no answer without a view", exc_info=True)
+        return ""
 
 
 def _words(detail: Any) -> str:

@@ -17,6 +17,7 @@ from django.db import connection
 from django.http import Http404
 from django.utils import translation
 from rest_framework import exceptions
+from rest_framework.response import Response
 
 from tests.integration.tools.chat_tools import FAILURES, fail
 from waldur_chat.tools import Tool, ToolContext, ToolResult, execution, tool
@@ -71,8 +72,11 @@ def test_what_json_has_not_is_an_error(value: Any, caplog: pytest.LogCaptureFixt
         (exceptions.ValidationError({"name": ["Too long.", "Odd."]}), "validation_error", "name: Too long. Odd."),
         (exceptions.NotFound("No project."), "error", "No project."),
         (exceptions.APIException(["a", "b"]), "error", "a b"),
-        (PermissionDenied("secret"), "error", "Permission denied."),
-        (Http404("secret"), "error", "Not found."),
+        (PermissionDenied(), "error", "Permission denied."),
+        (PermissionDenied("Only on Mondays."), "error", "Only on Mondays."),
+        (Http404(), "error", "Not found."),
+        (Http404("No such project."), "error", "No such project."),
+        (Http404({"tried": ["secret"]}), "error", "Not found."),
         (ObjectDoesNotExist("secret"), "error", "Not found."),
         (CallerRefused("Gone."), "error", "Gone."),
         (RuntimeError("secret"), "error", "Internal error. The call may have had effects before it failed."),
@@ -84,6 +88,26 @@ def test_what_a_tool_raises_is_told_in_words(error: Exception, outcome: str, wor
     FAILURES["x"] = error
     found = result(fail, '{"kind": "x", "ids": []}')
     assert (found.outcome, found.summary) == (outcome, words)
+
+
+def answers(data: Any) -> Any:
+    """An exception handler of a site that answers with these data; without a response for None."""
+    return lambda error, context: None if data is None else Response(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"detail": "Ask Eve."}, "Ask Eve."),
+        ({"errors": ["Ask Eve."]}, "errors: Ask Eve."),
+        (["Ask Eve."], "Ask Eve."),
+        (None, "Permission denied."),
+    ],
+)
+def test_a_refusal_is_told_as_the_sites_exception_handler_words_it(settings: Any, data: Any, words: str) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "EXCEPTION_HANDLER": answers(data)}
+    FAILURES["x"] = PermissionDenied("secret")
+    assert result(fail, '{"kind": "x", "ids": []}').error == words
 
 
 def test_wrong_arguments_call_nothing() -> None:

@@ -27,6 +27,7 @@ from waldur_chat.tools.caller import ToolCaller
 from waldur_chat.tools.context import ToolContext
 from waldur_chat.tools.execution import run
 from waldur_chat.tools.results import ToolResult
+from waldur_chat.tools.views.authentication import NO_WAY
 from waldur_chat.tools.views.view_tool import ViewTool
 
 pytestmark = pytest.mark.usefixtures("projects")
@@ -158,7 +159,7 @@ class TestOthers:
         return ToolCaller.of(Request(request, authenticators=[HeaderAuthentication()]))
 
     def test_a_view_without_it_is_not_called(self, caller: ToolCaller) -> None:
-        assert _run(ViewTool("project-list"), caller).error == "Permission denied."
+        assert _run(ViewTool("project-list"), caller).error == NO_WAY
         assert traces()["counted"][ALICE] == 0
 
     def test_on_a_view_with_it_the_user_is_set(self, caller: ToolCaller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +176,7 @@ class TestOthers:
             monkeypatch.setitem(tool.target.callback.initkwargs, "authentication_classes", [TokenAuthentication])
         else:
             monkeypatch.setattr(ProjectViewSet, "get_authenticators", lambda view: [TokenAuthentication()])
-        assert _run(tool, caller).error == "Permission denied."
+        assert _run(tool, caller).error == NO_WAY
 
     def test_the_site_can_make_the_headers(
         self, caller: ToolCaller, settings: Any, monkeypatch: pytest.MonkeyPatch
