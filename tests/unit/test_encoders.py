@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -109,6 +109,29 @@ def test_what_a_result_shows_is_told_with_it(name: str, expected: bytes) -> None
     block = {"links": [], "key": "homeport_nav"}
     answered = ToolAnswered(call_uuid="1", tool="t", outcome="done", block=block)
     assert ENCODERS[name]().encode(1, answered).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {
+                "context": "For the\nmachine.",
+                "questions": [
+                    {"question": "Which size?", "options": [{"label": "S"}, {"label": "L"}]},
+                    {"question": "Which name?"},
+                ],
+            },
+            "\n\nFor the machine.\n- Which size? (S, L)\n- Which name?\n",
+        ),
+        ({"context": "", "questions": [7, {"question": None, "options": "ab"}]}, "\n\n- \n"),
+        ({"questions": None}, ""),
+    ],
+)
+def test_a_text_has_the_questions_of_a_form(fields: Any, expected: str) -> None:
+    block = {"key": "ask_user_form", **fields}
+    answered = ToolAnswered(call_uuid="1", tool="t", outcome="done", block=block)
+    assert ENCODERS["text"]().encode(1, answered).decode() == expected
 
 
 @pytest.mark.parametrize("name", ["sse", "ndjson"])

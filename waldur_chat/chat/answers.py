@@ -80,6 +80,8 @@ class CollectedEvents:
     last_round: int = 0
     """Where in the text the model goes on after its last call of a tool."""
     has_thoughts: bool = False
+    has_block: bool = False
+    """Whether a result is shown, which may be all of the answer: a form."""
     calls: dict[str, AnsweredCall] = field(default_factory=dict)
 
     def add(self, event: Event) -> Answer | None:
@@ -95,7 +97,8 @@ class CollectedEvents:
                 self.has_thoughts = True
             case ToolCalled(call_uuid=uuid, tool=tool, arguments=arguments, origins=origins):
                 self.calls[uuid] = AnsweredCall(call_uuid=uuid, tool=tool, arguments=arguments, origins=origins)
-            case ToolAnswered(call_uuid=uuid, outcome=outcome, summary=summary):
+            case ToolAnswered(call_uuid=uuid, outcome=outcome, summary=summary, block=block):
+                self.has_block = self.has_block or bool(block)
                 self.calls[uuid] = replace(self.calls[uuid], outcome=outcome, summary=summary)
                 self.last_round = self.text.tell()
             case Finished(reason=reason, usage=usage):
@@ -113,7 +116,7 @@ class CollectedEvents:
 
     def _answer(self, reason: str, usage: Usage | None) -> Answer:
         text = self._without_thoughts(self.text.getvalue())
-        if not text.strip() and reason != WAITING:
+        if not text.strip() and reason != WAITING and not self.has_block:
             raise ProviderEmpty
         calls = tuple(self.calls.values())
         return Answer(text=text, reason=reason, usage=usage, warning=self.warning, calls=calls, thread=self.thread)

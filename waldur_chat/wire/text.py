@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from waldur_chat.errors import ChatError, TurnCancelled
-from waldur_chat.events import APPROVAL_NEEDED, WAITING, Cancelled, Delta, Event, Failed, Finished
+from waldur_chat.events import APPROVAL_NEEDED, WAITING, Cancelled, Delta, Event, Failed, Finished, ToolAnswered
 from waldur_chat.wire.base import Encoder
+from waldur_chat.wire.forms import form_text
 
 
 class TextEncoder(Encoder):
-    """`text/plain`. A failure is a line at the end, since the status is 200 already; so is what the user has to do."""
+    """`text/plain`. A failure is a line at the end, since the status is 200 already; so is what the user has to do.
+
+    Of calls of tools it has only the questions of a form.
+    """
 
     media_type = "text/plain"
 
@@ -16,6 +20,9 @@ class TextEncoder(Encoder):
         match event:
             case Delta(text=text):
                 return text.encode()
+            case ToolAnswered():
+                form = form_text(event)
+                return f"\n\n{form}\n".encode() if form else b""
             case Finished(reason=reason) if reason == WAITING:
                 return f"\n{self._translate(APPROVAL_NEEDED)}\n".encode()
             case Failed(error=error):

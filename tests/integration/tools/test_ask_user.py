@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
+from rest_framework.authtoken.models import Token
 
 from tests.integration.tools.answering import call
 from tests.integration.turning import ask
 from tests.unit.aio import run
+from waldur_chat import chat
 from waldur_chat.events import ToolAnswered
 from waldur_chat.models import Message
 from waldur_chat.tools import ToolContext, ToolResult
@@ -68,3 +71,30 @@ def test_a_form_ends_the_turn_and_is_told_to_readers(user: Any, model: Any) -> N
     (block,) = Message.objects.get(role="assistant").blocks
     assert block["result"]["questions"][0]["question"] == "Which size?"
     assert block["position"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("words", [[], ["I need to know more."]])
+class TestWithoutBlocks:
+    """A form where only words are read."""
+
+    @pytest.fixture(autouse=True)
+    def site(self, model: Any, words: list[str]) -> None:
+        tools = {"ask_user": {"BACKEND": "waldur_chat.tools.ask_user.AskUser"}}
+        model([*words, call(1, "ask_user", FORM)], TOOLS=tools)
+
+    def test_a_text_has_its_questions(self, user: Any, words: list[str]) -> None:
+        said = _asked(user, "stream", HTTP_ACCEPT="text/plain")
+        assert b"".join(said.streaming_content).decode() == "".join([*words, "\n\n- Which size?\n"])
+
+    def test_an_answer_in_one_has_its_questions(self, user: Any, words: list[str]) -> None:
+        assert _asked(user, "invoke").json() == "\n\n".join([*words, "- Which size?"])
+
+    def test_in_python_it_is_a_call(self, user: Any, words: list[str]) -> None:
+        answer = chat.invoke("Hi", user=user)
+        assert (answer.text, [one.tool for one in answer.calls]) == ("".join(words), ["ask_user"])
+
+
+def _asked(user: Any, way: str, **headers: Any) -> Any:
+    client = Client(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    return client.post(f"/api/chat/{way}/", {"input": "Hi"}, "application/json", **headers)

@@ -34,6 +34,7 @@ from waldur_chat.runtime import tenants
 from waldur_chat.runtime.connections import release_connections
 from waldur_chat.runtime.loop import background_loop
 from waldur_chat.wire.base import Encoder
+from waldur_chat.wire.forms import form_text
 
 RELEASE_AFTER_SECONDS = 0.05
 """How long a request keeps its thread while it waits for the turn. A fast answer then needs no second thread."""
@@ -54,7 +55,7 @@ class ResponseMode(ABC, Generic[T]):
 
 
 class JsonAnswer(ResponseMode[Answer]):
-    """The complete answer as one JSON string. If it waits for its user, that is its last sentence."""
+    """The complete answer as one JSON string. It ends with what its user has to do: answer a form, approve a call."""
 
     def __init__(self) -> None:
         self._language = get_language()
@@ -62,14 +63,17 @@ class JsonAnswer(ResponseMode[Answer]):
     async def wait_for_status(self, source: EventSource) -> Answer:
         text = TextBuffer()
         thoughts: list[Event] = []
+        forms: list[str] = []
         source.wait_for_end()
         while True:
             events = await source.take()
             text.add("".join(event.text for event in events if isinstance(event, Delta)))
             if not thoughts:
                 thoughts += [event for event in events if isinstance(event, Reasoning)][:1]
+            forms += filter(None, map(form_text, events))
             if ended(events):
-                return collect([*thoughts, Delta(text=text.since(0)), events[-1]])
+                words = "\n\n".join(filter(None, [text.since(0), *forms]))
+                return collect([*thoughts, Delta(text=words), events[-1]])
 
     def respond(self, request: HttpRequest, source: EventSource, result: Answer) -> HttpResponseBase:
         if result.status != "waiting":
