@@ -11,6 +11,7 @@ from tests.unit.aio import answer, run
 from waldur_chat.events import CallRequested, Delta, Stopped
 from waldur_chat.messages import Call, Message, Prompt, ToolSpec
 from waldur_chat.providers.offline import OfflineProvider
+from waldur_chat.store.turns.approvals.decisions import DENIED
 from waldur_chat.wire.framing import framed
 
 CREATE = {
@@ -107,8 +108,10 @@ def test_without_a_form_the_call_tells_what_is_missing() -> None:
         ('[{"a": null, "b": true}]', "|a|b|\n|-|-|\n||yes|"),
         ('{"a": "x|y"}', "|a|\n|-|\n|x\\|y|"),
         ('{"rows": []}', "There is nothing to list."),
-        ("Permission denied.", "The tool says: Permission denied."),
-        ("[1]", "The tool says: [1]"),
+        ("Permission denied.", "Permission denied."),
+        ("[1]", "The result is [1]."),
+        (" ", "It is done."),
+        (DENIED, "You have denied this, so nothing was done."),
         (framed('{"a": 1}', "SG-u_bTG"), "|a|\n|-|\n|1|"),
     ],
 )

@@ -15,6 +15,9 @@ FRAME = re.compile(
     re.escape(BEGIN).replace(r"\{key\}", r"([\w-]+)") + r"\n(.*)\n" + re.escape(END).replace(r"\{key\}", r"\1"),
     re.DOTALL,
 )
+DENIED = "The user has denied this call."
+"""How the result of a call begins that its user has denied; a test compares it."""
+YOU_HAVE_DENIED = "You have denied this, so nothing was done."
 MOST_COLUMNS, MOST_ROWS, CELL_LENGTH = 6, 20, 60
 
 
@@ -47,7 +50,9 @@ def _told(message: Message) -> str:
         return _table(rows) if rows else "There is nothing to list."
     if isinstance(value, dict):
         return _table([value])
-    return f"The tool says: {value}"
+    if not isinstance(value, str):
+        return f"The result is {json.dumps(value)}."
+    return YOU_HAVE_DENIED if value.startswith(DENIED) else value.strip() or "It is done."
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
