@@ -219,3 +219,36 @@ def test_text_after_the_beginning_is_told_as_it_comes() -> None:
     reader = ChunkReader(tools=IN_TEXT)
     events = [event for piece in [chunk(content="Hi ")] * 4 for event in reader.feed(piece)]
     assert events == [Delta(text="Hi ")] * 4
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [call(arguments=""), call()],
+        [call(arguments="{}"), call()],
+        [call(), call(arguments="")],
+        [call(), call(arguments="{}")],
+        [call(), call()],
+        [call(arguments="{}", index=0), call("", "", id="a", index=0), call("", "{}", index=0), call(index=0)],
+        [call(id="a", arguments="{}", index=0), call(id="a", index=1)],
+        [call(id="a", index=0), call(id="a", arguments="", index=1)],
+        [call("", "", id="a", index=0), call(index=1)],
+        [call(arguments="{}", index=0), call("", "", id="a", index=0), call("search", '{"q": 1}', id="a", index=0)],
+    ],
+)
+def test_what_may_be_one_call_or_two_is_refused(fragments: list[dict[str, Any]]) -> None:
+    """The same bytes would be one call of a service that tells a name again, and two of another."""
+    found = said([b"".join(chunk(tool_calls=[one]) for one in fragments) + END], TOOLS)
+    assert (found.calls, found.error) == ([], "ProviderFailed")
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [call(arguments="", index=0), call(arguments="", index=1)],
+        [call(arguments="{}", id="a"), call(arguments="{}", id="b")],
+    ],
+)
+def test_calls_without_arguments_are_told_apart_by_id_or_index(fragments: list[dict[str, Any]]) -> None:
+    found = said([b"".join(chunk(tool_calls=[one]) for one in fragments) + END], TOOLS)
+    assert found.calls == [["search", {}], ["search", {}]]

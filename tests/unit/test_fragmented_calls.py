@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -43,7 +44,8 @@ class Service:
         self.interleaves = self._ids in ("each", "first") and self._index == "right" and self._draw(True, False)
         self._placeholder = self._draw("", "", "", "{}")
         self._sends_objects = self._is_whole and self._draw(True, False)
-        self.calls: list[Call] = [self._call() for _ in range(self.random.randint(1, 5))]
+        calls = [self._call() for _ in range(self.random.randint(1, 5))]
+        self.calls = list(_told_apart(calls)) if self._ids == "same" and self._index != "right" else calls
 
     def _draw(self, *choices: Any) -> Any:
         return self.random.choice(choices)
@@ -109,29 +111,42 @@ class Service:
         return self._ids in ("each", "first") and self._index == "right" and self._name in ("first", "each")
 
 
+def _told_apart(calls: Sequence[Call]) -> Iterator[Call]:
+    """The calls without those that one id at one place makes one with the call before, by OpenAI's own protocol.
+
+    A service that tells the name or the arguments of a call again sends the same bytes (`streams/calls/arguments.txt`).
+    """
+    before = None
+    for call in calls:
+        if not (before and before[0] == call[0] and (before[1] == call[1] or not before[1] or not call[1])):
+            yield call
+            before = call
+
+
 def outcome(service: Service) -> str:
-    """What becomes of the calls: right, refused, wrong, or fewer (two look like one, or arguments are no JSON)."""
+    """What becomes of the calls: right, which is exactly these, refused, or wrong."""
     found = said([service.body()], OFFERED)
     expected = [list(call) for call in service.calls]
     if found.error == "ProviderFailed":
         return "refused"
-    if found.calls == expected or (
-        service.interleaves and sorted(map(repr, found.calls)) == sorted(map(repr, expected))
-    ):
-        return "right"
-    runs = [call for call in found.calls if isinstance(call[1], dict)]
-    return "fewer" if all(call in expected for call in runs) else "wrong"
+    if service.interleaves:
+        return "right" if sorted(map(repr, found.calls)) == sorted(map(repr, expected)) else "wrong"
+    return "right" if found.calls == expected else "wrong"
 
 
-def is_good(service: Service) -> bool:
-    """Whether the calls are the same, if the service does what OpenAI does; else whether none of them is wrong."""
-    return outcome(service) in (["right"] if service.is_proper else ["right", "refused", "fewer"])
+def outcomes(seeds: range) -> Counter[str]:
+    """How often each is the outcome. A service that does what OpenAI does must not be refused."""
+    services = [Service(seed) for seed in seeds]
+    found = [(outcome(service), service.is_proper) for service in services]
+    return Counter("wrong" if one == ("refused", True) else one[0] for one in found)
 
 
 def test_a_hundred_fragmentations_make_the_same_calls_or_a_refusal() -> None:
-    assert [seed for seed in range(100) if not is_good(Service(seed))] == []
+    found = outcomes(range(100))
+    assert (found["wrong"], found["right"] > 75) == (0, True)
 
 
 @pytest.mark.slow
 def test_five_thousand_fragmentations_make_the_same_calls_or_a_refusal() -> None:
-    assert [seed for seed in range(5000) if not is_good(Service(seed))] == []
+    found = outcomes(range(5000))
+    assert (found["wrong"], found["right"] > 3750) == (0, True)

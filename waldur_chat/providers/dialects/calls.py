@@ -33,6 +33,8 @@ _NAMESPACE = "functions."
 
 _ID_LENGTH = 5
 
+_DOUBTFUL = "It is not known whether a name was repeated, or began a call."
+
 
 class CallAssembler:
     """The calls of one answer: `feed()` it the fragments, then `tell()` the calls.
@@ -80,7 +82,7 @@ class CallAssembler:
 
         Before the end of the stream there are none unless all are whole. `is_cut` means that the model was stopped.
         """
-        calls = [call for call in self._calls if not (call.is_blank and self._is_nothing(call))]
+        calls = [call for call in self._calls if call.name or not call.is_blank]
         if not all(call.is_whole for call in calls):
             if not is_end:
                 return []
@@ -91,17 +93,17 @@ class CallAssembler:
             raise ProviderFailed("The model asked for too many calls.")
         return events
 
-    def _is_nothing(self, blank: OpenCall) -> bool:
-        """Whether a call without arguments has no name, or neither an id, so that it may be a part of another one."""
-        if not blank.name or blank.id:
-            return not blank.name
-        same = [call for call in self._calls if call.name == blank.name]
-        return same[0] is not blank or not all(call.is_blank for call in same)
+    def _may_be_part(self, call: OpenCall) -> bool:
+        """Whether a call with neither arguments nor an id may be a part of another call of the same tool."""
+        others = (one for one in self._calls if one is not call and one.index == call.index)
+        return call.is_blank and not call.id and any(one.name == call.name for one in others)
 
     def _events(self, call: OpenCall) -> Iterator[CallRequested]:
         if not call.name.strip():
             raise ProviderFailed("The model called a tool without a name.")
         arguments = call.arguments()
+        if call.is_doubtful or self._may_be_part(call):
+            raise ProviderFailed(_DOUBTFUL)
         if self._is_guessed and not objects_in(arguments[0]):
             raise ProviderFailed("The fragments of several calls cannot be told apart.")
         if arguments[: len(call.told)] != call.told:
@@ -143,7 +145,8 @@ class CallAssembler:
             is_elsewhere = None not in (fragment.index, call.index) and fragment.index != call.index
             if not self._may_name(call, fragment) or (is_elsewhere and call.begins_another(fragment)):
                 return None  # One id for all calls.
-            if is_elsewhere and fragment.name and not call.extent.is_closed:
+            is_certain = call.extent.is_closed and not call.is_blank and bool(fragment.arguments.strip())
+            if is_elsewhere and fragment.name and not is_certain:
                 raise ProviderFailed("Several calls have one id.")
             return call
         if here is None or here.extent.is_closed:
@@ -157,6 +160,8 @@ class CallAssembler:
             return here if self._may_name(here, fragment) else None
         if last and last.id and last.name == fragment.name:  # Who sends ids begins no call without one.
             return last
+        if last and last.id and not last.name:
+            raise ProviderFailed("It is not known whether a name is that of the last call.")
         open_ = [call for call in self._calls if call.name == fragment.name and call.extent.is_open]
         if not open_ or not fragment.arguments:
             return None
@@ -194,7 +199,7 @@ class CallAssembler:
 
     def _new(self, fragment: Fragment) -> OpenCall:
         if self._has_repeated and not fragment.name:
-            raise ProviderFailed("It is not known whether a name was repeated, or began a call.")
+            raise ProviderFailed(_DOUBTFUL)
         call = OpenCall(id=fragment.id, index=fragment.index, begun=self._deltas)
         self._calls.append(call)
         if len(self._calls) > MAX_CALLS:

@@ -35,6 +35,10 @@ class OpenCall:
     """The first characters of its arguments, without white space."""
     is_late: bool = False
     """Whether its name came after its arguments."""
+    is_repeated: bool = False
+    """Whether its name came again, without any id, where another call of the same tool may have begun."""
+    has_blank: bool = False
+    """Whether one of the two would have no arguments then."""
 
     @property
     def is_blank(self) -> bool:
@@ -45,8 +49,16 @@ class OpenCall:
     def is_whole(self) -> bool:
         return bool(self.name) and self.extent.is_closed
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may be several calls of the same tool, one without arguments, or with the same."""
+        return self.is_repeated and (self.has_blank or len(self.arguments()) < len(objects_in("".join(self.parts))))
+
     def add(self, fragment: Fragment) -> None:
         """Take a fragment of this call. Its name may come in parts."""
+        if fragment.name == self.name and self.name and not (self.id or fragment.id or self.extent.is_open):
+            self.is_repeated = True
+            self.has_blank = self.has_blank or self.is_blank or not fragment.arguments.strip()
         self.id = self.id or fragment.id
         if fragment.name != self.name and fragment.name:
             self.is_late = not self.is_blank
