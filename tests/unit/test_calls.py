@@ -252,3 +252,19 @@ def test_what_may_be_one_call_or_two_is_refused(fragments: list[dict[str, Any]])
 def test_calls_without_arguments_are_told_apart_by_id_or_index(fragments: list[dict[str, Any]]) -> None:
     found = said([b"".join(chunk(tool_calls=[one]) for one in fragments) + END], TOOLS)
     assert found.calls == [["search", {}], ["search", {}]]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("functions.search", "search"),
+        ("functions.delete", "functions_delete_"),
+        ("get-time", "get-time"),
+        ("get time", "get_time_"),
+        ("get.time", "get_time_"),
+        ("x" * 65, "x" * 63 + "_"),
+    ],
+)
+def test_a_name_that_only_resembles_that_of_a_tool_is_not_its_name(name: str, told: str) -> None:
+    found = said([chunk(tool_calls=[call(name, id="a")]) + END], TOOLS)
+    assert (found.calls, found.error) == ([[told, {"q": 1}]], "")

@@ -113,10 +113,13 @@ class CallAssembler:
             yield CallRequested(id=self._new_id(), name=self._name(call), arguments=text, extra=dict(call.extra))
 
     def _name(self, call: OpenCall) -> str:
-        """The name as services take it back: what no tool can be called is changed, and most likely not offered."""
+        """The name as services take it back. What no tool can be called is changed, and ends with `_`: it is none."""
         name = call.name.strip()
         bare = name.removeprefix(_NAMESPACE)
-        return bare if bare in self._offered else _NOT_IN_NAMES.sub("_", name)[:NAME_LENGTH]
+        if bare in self._offered:
+            return bare
+        changed = _NOT_IN_NAMES.sub("_", name)
+        return name if changed == name and len(name) <= NAME_LENGTH else f"{changed[: NAME_LENGTH - 1]}_"
 
     def _new_id(self) -> str:
         """An id that suits every service: Mistral takes nine letters and digits, and nothing else."""
