@@ -112,10 +112,18 @@ def check_mcp_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 
 @register(Tags.urls)
 def check_optional_views(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W035. Optional views of tools that this release of the host lacks."""
-    hint = "These tools are left out. A site need not have them."
-    lacking = [str(one) for one in registry.examine().problems if one.check == "W035"]
-    return [Warning("\n".join(lacking), hint=hint, id="waldur_chat.W035")] if lacking else []
+    """W035. Optional views of tools that this release of the host lacks: one warning for all of them."""
+    lacking = [one.place for one in registry.examine().problems if one.check == "W035"]
+    if not lacking:
+        return []
+    names = ", ".join(place.removeprefix(SETTING).strip("[]'") for place in lacking)
+    return [
+        Warning(
+            f"{SETTING}: optional tools are left out, whose views the site does not have: {names}.",
+            hint="A site need not have them. manage.py chat_tools says what is missing of each.",
+            id="waldur_chat.W035",
+        )
+    ]
 
 
 @register(Tags.urls)
