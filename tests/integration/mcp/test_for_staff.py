@@ -21,6 +21,7 @@ from waldur_chat import checks
 from waldur_chat.doctor import mcp_servers
 from waldur_chat.models import PinnedTool
 from waldur_chat.store import pinned_tools
+from waldur_chat.tools.mcp.failures import McpFailure
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +90,13 @@ class TestCommand:
         assert "jira_search" not in printed("--accept", "jira_find", "--yes")[0]
         assert offered() == ["jira_find"]
         assert printed("--accept", "jira", "--yes")[0].endswith("jira_search: accepted\n1 others stay as they are.\n")
+
+    def test_it_shows_what_cannot_be_seen_in_the_words_of_a_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*arguments: Any) -> None:
+            raise McpFailure("No\x1b[2J")
+
+        monkeypatch.setattr("waldur_chat.tools.mcp.listing.fetch", refuse)
+        assert printed("--refresh")[1] == "jira: No\\u001b[2J\n"
 
     def test_it_accepts_what_was_refused_only_by_its_name(self) -> None:
         fetch()

@@ -73,10 +73,10 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(tools)} tools, {size} characters of each prompt.")
         most = conf.load().tools_offered
         if len(tools) > most:
-            shown = _size(SearchTools(tools)) + sum(_size(tool) for tool in tools if tool.always_offered)
+            first = _size(SearchTools(tools)) + sum(_size(tool) for tool in tools if tool.always_offered)
             self.stderr.write(
                 f"More than {most} tools: a model is offered search_tools, and those that it has found with that; "
-                f"{shown} characters of each prompt at first."
+                f"{first} characters of each prompt at first."
             )
 
     def _list_pinned(self, servers: Sequence[McpServer]) -> None:
@@ -95,10 +95,10 @@ class Command(BaseCommand):
             try:
                 fetched = listing.fetch(server, None if user is None else server.headers_for(user))
             except McpFailure as failure:
-                self.stderr.write(f"{server.name}: {failure}")
+                self.stderr.write(shown(f"{server.name}: {failure}"))
             else:
                 for problem in fetched.problems:
-                    self.stderr.write(f"{server.name}: left out: {problem}")
+                    self.stderr.write(shown(f"{server.name}: left out: {problem}"))
 
     def _accept(self, servers: Sequence[McpServer], name: str, *, is_sure: bool) -> None:
         """Show the definitions that are not accepted, and accept just these."""
