@@ -126,6 +126,13 @@ def test_wrong_options_are_told_at_once(ask: Any, options: dict[str, Any], words
     assert not provider.prompts
 
 
+@pytest.mark.parametrize("ask", [chat.stream, chat.astream])
+@pytest.mark.parametrize("options", [{"text": 5}, {"text": "Hi", "thread": "abc"}])
+def test_a_stream_tells_wrong_options_before_it_is_read(ask: Any, options: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match="must be"):
+        ask(**options)
+
+
 def test_where_no_provider_is_set_up_none_is_listed(settings: Any) -> None:
     settings.WALDUR_CHAT = {"PROVIDERS": {}}
     with pytest.raises(ValueError, match="The settings have: none"):

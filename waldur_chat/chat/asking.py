@@ -113,10 +113,10 @@ def stream(
     `Warned` follows `Started` if the reader should know something of the answer. Raises a `ChatError` if the turn
     cannot start; a later failure is the last event. Closing the generator cancels the turn.
     """
-    yield from _stream(_asked(text, thread, system, messages, max_output_tokens, model), user)
+    return _stream(_asked(text, thread, system, messages, max_output_tokens, model), _checked_user(user))
 
 
-async def astream(
+def astream(
     text: str | None = None,
     *,
     user: Any | None = None,
@@ -127,10 +127,7 @@ async def astream(
     model: str = "",
 ) -> AsyncGenerator[Event, None]:
     """Yield the answer as events, as stream() does, without blocking the event loop."""
-    asked = _asked(text, thread, system, messages, max_output_tokens, model)
-    async with aclosing(_astream(asked, user)) as events:
-        async for event in events:
-            yield event
+    return _astream(_asked(text, thread, system, messages, max_output_tokens, model), user)
 
 
 def _asked(
@@ -278,7 +275,13 @@ def _prepare_in_thread(asked: Asked, user: Any | None) -> Turn:
         release_connections()
 
 
-def _caller(user: Any | None) -> Caller:
+def _checked_user(user: Any | None) -> Any | None:
+    """The user. Not called on an event loop: a lazy `request.user` may ask the database."""
     if not (user is None or hasattr(user, "pk")):
         raise TypeError(f"user must be a user of the site, not {type(user).__name__}.")
+    return user
+
+
+def _caller(user: Any | None) -> Caller:
+    user = _checked_user(user)
     return Caller(user_id=str(user.pk)) if user and users.is_known(user) else Caller()
