@@ -62,12 +62,12 @@ class Proposed:
     token: str
 
     def approve(self, server: Running, die_at: int = 0) -> str:
-        """`died`, or the status of the response."""
+        """`died`, or the status of the response. A process that hangs instead is an error."""
         headers = {"Authorization": f"Token {self.token}", HEADER: str(die_at)}
         try:
             path = f"{server.address}/api/chat-tool-calls/{self.call.uuid.hex}/approve/"
             return str(httpx.post(path, headers=headers, timeout=60).status_code)
-        except httpx.HTTPError:
+        except (httpx.NetworkError, httpx.RemoteProtocolError):
             return "died"
 
     def verdict(self) -> str:
