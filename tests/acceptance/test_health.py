@@ -17,6 +17,8 @@ from tests.acceptance.needs import module
 from tests.acceptance.streams import eventually, open_stream, read_until
 from tests.processes import TOKEN, Running, host
 
+pytestmark = pytest.mark.slow
+
 HEALTH, READY = "/api/chat/health/", "/api/chat/ready/"
 NOT_SERVED = 0
 
