@@ -173,10 +173,13 @@ def test_a_database_that_fails_is_asked_again(
 
 
 def test_a_watch_with_nothing_to_do_ends_its_thread(watching: Any) -> None:
-    before = threading.active_count()
+    def threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "waldur-chat-heartbeat"}
+
+    before = threads()
     watching.watch.discard(watching.row.uuid.hex)
-    until(lambda: threading.active_count() < before)
-    assert not watching.watch._thread.runs
+    until(lambda: not watching.watch._thread.runs)
+    until(lambda: before - threads())
 
 
 def test_a_watch_begins_again_with_the_next_turn(watching: Any) -> None:
