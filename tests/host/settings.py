@@ -84,7 +84,11 @@ class SQLiteConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if os.environ.get("WALDUR_CHAT_DB_SYNC") == "0":
-            self.execute("PRAGMA synchronous=OFF").close()
+            try:
+                self.execute("PRAGMA synchronous=OFF").close()
+            except sqlite3.Error:  # It reads the file. Nobody else could close what was not made.
+                self.close()
+                raise
 
 
 def database(name: str) -> dict[str, object]:
